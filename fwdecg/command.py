@@ -1,0 +1,83 @@
+"""What the jobs share: arguments, logging, the connection to Ray, and how they end."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import ray
+
+from fwdecg.config import describe, load
+from fwdecg.errors import FwdEcgError
+from fwdecg.studies.experiment import Experiment
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line on stderr."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"error: {message}; see --help\n")
+
+
+def job_parser(purpose: str) -> argparse.ArgumentParser:
+    """The command line `PRESET.toml [--set section.key=value ...]` of a job.
+
+    Args:
+        purpose: one sentence for `--help`.
+    """
+    parser = _Parser(
+        description=purpose,
+        epilog="keys of a preset:\n  " + "\n  ".join(describe(Experiment)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("preset", metavar="PRESET.toml", help="configuration, see the keys below")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="section.key=value",
+        dest="overrides",
+        help="override one key of the preset; may be given several times",
+    )
+    return parser
+
+
+def load_experiment(arguments: argparse.Namespace) -> Experiment:
+    """The preset that a job was given, with its overrides."""
+    return load(Experiment, arguments.preset, arguments.overrides)
+
+
+def connect() -> None:
+    """Join the Ray cluster of RAY_ADDRESS, or start a local one that listens on loopback alone."""
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(logging_level=logging.WARNING)
+        return
+    # A local cluster needs no password against other users of the network, whom it does not serve.
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray.init(
+        address="local",
+        # With a single processor, workers and the reading of their data would wait for each other.
+        num_cpus=max(os.cpu_count() or 1, 2),
+        include_dashboard=False,
+        logging_level=logging.WARNING,
+        _node_ip_address="127.0.0.1",
+    )
+
+
+def run_job(job: Callable[[], None]) -> NoReturn:
+    """Run a job and exit: 0 if all is done, 2 with one line on stderr if the input is at fault."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    try:
+        job()
+    except FwdEcgError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        print("interrupted; the same command resumes", file=sys.stderr)  # noqa: T201
+        sys.exit(INTERRUPTED)
+    sys.exit(0)

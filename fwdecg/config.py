@@ -1,0 +1,257 @@
+"""TOML presets -> frozen dataclasses, strictly; overrides, help text and provenance hash.
+
+A configuration is a tree of frozen, keyword-only dataclasses. Each lives beside the thing it
+configures and declares its fields with `setting`, which holds default, meaning and rule in one
+place. A value that breaks a rule raises `ConfigError` naming key, value, rule and remedy.
+"""
+
+import dataclasses
+import hashlib
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fwdecg.errors import ConfigError
+
+C = TypeVar("C")
+
+RULE = "rule"  # keys of dataclasses.field metadata
+MEANING = "meaning"
+IDENTITY = "identity"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What a number, or each number of a list, must satisfy; an empty rule accepts all."""
+
+    above: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+    choices: tuple[str, ...] = ()
+
+    def broken_by(self, value: Any) -> str | None:
+        """Words for the first clause that `value` breaks, or None."""
+        for number in _numbers(value):
+            if number != number or number in (float("inf"), float("-inf")):
+                return "must be finite"
+            if self.above is not None and not number > self.above:
+                return f"must be above {self.above:g}"
+            if self.at_least is not None and not number >= self.at_least:
+                return f"must be at least {self.at_least:g}"
+            if self.at_most is not None and not number <= self.at_most:
+                return f"must be at most {self.at_most:g}"
+            if self.below is not None and not number < self.below:
+                return f"must be below {self.below:g}"
+        if self.choices and value not in self.choices:
+            return f"must be one of {', '.join(self.choices)}"
+        return None
+
+
+def setting(
+    default: Any = dataclasses.MISSING,
+    meaning: str = "",
+    *,
+    identity: bool = True,
+    **rule: Any,
+) -> Any:
+    """A dataclass field with its default, meaning and rule.
+
+    Args:
+        default: the value a preset may leave out; a nested configuration class stands for itself.
+        meaning: one phrase for `--help`, with the unit if the key's name cannot carry it.
+        identity: False where the value does not change the result's content (a path, a number of
+            workers), so that it stays out of `identity_hash`.
+        **rule: the clauses of `Rule`.
+    """
+    metadata = {MEANING: meaning, RULE: Rule(**rule), IDENTITY: identity}
+    if isinstance(default, type):
+        return dataclasses.field(default_factory=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def check_settings(config: Any) -> None:
+    """Raise `ConfigError` for the first field of `config` that breaks its declared rule."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        rule = field.metadata.get(RULE, Rule())
+        complaint = rule.broken_by(value)
+        if complaint:
+            raise ConfigError(f"{field.name} = {value!r}: {complaint}")
+
+
+def load(kind: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
+    """The configuration of class `kind` read from a TOML file, with `section.key=value` overrides.
+
+    Raises:
+        ConfigError: the file is missing or not TOML, or a key, type or value is not acceptable.
+    """
+    try:
+        tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(f"{path}: {reason}; give the path of a TOML preset") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    for override in overrides:
+        _apply_override(kind, tree, override)
+    return from_tree(kind, tree)
+
+
+def from_tree(kind: type[C], tree: dict[str, Any], prefix: str = "") -> C:
+    """The configuration of class `kind` from nested plain values, as TOML or JSON gives them."""
+    hints = typing.get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key in tree:
+        if key not in fields:
+            known = ", ".join(fields)
+            raise ConfigError(f"unknown key {prefix}{key}; known here: {known}")
+    values = {key: _convert(hints[key], value, prefix + key) for key, value in tree.items()}
+    for name, field in fields.items():
+        missing = field.default is field.default_factory is dataclasses.MISSING
+        if missing and name not in values:
+            raise ConfigError(f"{prefix}{name} is missing; add it to the preset")
+    try:
+        return kind(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{prefix}{error}") from error
+
+
+def to_tree(config: Any) -> dict[str, Any]:
+    """Nested plain values (dict, list, str, int, float, bool) of a configuration."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def identity_tree(config: Any) -> dict[str, Any]:
+    """`to_tree` without the fields that do not change what is produced."""
+    tree = {}
+    for field in dataclasses.fields(config):
+        if field.metadata.get(IDENTITY, True):
+            value = getattr(config, field.name)
+            nested = dataclasses.is_dataclass(value)
+            tree[field.name] = identity_tree(value) if nested else json.loads(json.dumps(value))
+    return tree
+
+
+def identity_hash(*configs: Any) -> str:
+    """Twelve hexadecimal digits that change when the content these configurations make does.
+
+    Plain values (strings, numbers) may be mixed in, e.g. the hash of the stage before.
+    """
+    parts = [identity_tree(c) if dataclasses.is_dataclass(c) else c for c in configs]
+    text = json.dumps(parts, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def differing_keys(first: dict[str, Any], second: dict[str, Any], prefix: str = "") -> list[str]:
+    """Dotted names of the keys whose values differ between two trees, in order."""
+    names: list[str] = []
+    for key in sorted(first.keys() | second.keys()):
+        a, b = first.get(key), second.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            names += differing_keys(a, b, f"{prefix}{key}.")
+        elif a != b:
+            names.append(prefix + key)
+    return names
+
+
+def describe(kind: type, prefix: str = "") -> Iterator[str]:
+    """One line per key for `--help`: dotted name, type, default, meaning."""
+    hints = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        hint = hints[field.name]
+        if dataclasses.is_dataclass(hint):
+            yield from describe(typing.cast(type, hint), f"{prefix}{field.name}.")
+            continue
+        default = "required"
+        if field.default is not dataclasses.MISSING:
+            default = f"default {_toml_text(field.default)}"
+        meaning = field.metadata.get(MEANING, "")
+        yield f"{prefix}{field.name} ({_type_name(hint)}, {default}): {meaning}"
+
+
+def _apply_override(kind: type, tree: dict[str, Any], override: str) -> None:
+    name, equals, text = override.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {override}: must read section.key=value")
+    *sections, key = name.strip().split(".")
+    for section in sections:
+        hint = typing.get_type_hints(kind).get(section)
+        if not dataclasses.is_dataclass(hint):
+            raise ConfigError(f"--set {override}: there is no section {section}")
+        kind = typing.cast(type, hint)
+        tree = tree.setdefault(section, {})
+    tree[key] = _parse_value(text, typing.get_type_hints(kind).get(key))
+
+
+def _parse_value(text: str, hint: Any) -> Any:
+    if hint is str:
+        return text.strip().strip("\"'")
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text.strip()
+
+
+def _convert(hint: Any, value: Any, name: str) -> Any:
+    """`value` as the annotated type, without guessing: an int may stand for a float, no more."""
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise _type_error(name, value, "a section with keys of its own")
+        return from_tree(typing.cast(type, hint), value, f"{name}.")
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        return _convert_tuple(hint, value, name)
+    if origin in (typing.Union, types.UnionType):
+        (inner,) = (t for t in typing.get_args(hint) if t is not type(None))
+        return None if value is None else _convert(inner, value, name)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
+        raise _type_error(name, value, _type_name(hint))
+    return value
+
+
+def _convert_tuple(hint: Any, value: Any, name: str) -> tuple[Any, ...]:
+    arguments = typing.get_args(hint)
+    if not isinstance(value, list | tuple):
+        raise _type_error(name, value, _type_name(hint))
+    if arguments[-1] is Ellipsis:
+        arguments = (arguments[0],) * len(value)
+    if len(value) != len(arguments):
+        raise ConfigError(f"{name} = {value!r}: must have {len(arguments)} entries")
+    pairs = zip(arguments, value, strict=True)
+    return tuple(_convert(inner, v, f"{name}[{i}]") for i, (inner, v) in enumerate(pairs))
+
+
+def _type_error(name: str, value: Any, wanted: str) -> ConfigError:
+    return ConfigError(f"{name} = {value!r}: must be {wanted}, not {type(value).__name__}")
+
+
+def _type_name(hint: Any) -> str:
+    if typing.get_origin(hint) is tuple:
+        inner = typing.get_args(hint)
+        if inner[-1] is Ellipsis:
+            return f"list of {_type_name(inner[0])}"
+        return f"[{', '.join(_type_name(t) for t in inner)}]"
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        (inner_type,) = (t for t in typing.get_args(hint) if t is not type(None))
+        return f"{_type_name(inner_type)} or left out"
+    names = {float: "number", int: "whole number", str: "text", bool: "true or false"}
+    return names.get(hint, str(hint))
+
+
+def _toml_text(value: Any) -> str:
+    return "none" if value is None else json.dumps(value)
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _numbers(item)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield value

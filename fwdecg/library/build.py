@@ -1,0 +1,124 @@
+"""Fan-out: Ray tasks simulate the parts of a library, a bounded number of them at a time.
+
+A task returns a small record; maps go from its memory to its file and nowhere else. Whatever is
+published stays, so that the same command resumes after any interruption.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ray
+
+from fwdecg.config import identity_tree
+from fwdecg.errors import LibraryError
+from fwdecg.library.layout import Part, published_parts
+from fwdecg.library.manifest import publish_descriptions
+from fwdecg.library.part import PartRecord, build_part
+from fwdecg.library.config import LibraryConfig
+from fwdecg.progress import Progress, clock_text
+from fwdecg.storage import claim, clear_staging
+
+logger = logging.getLogger(__name__)
+
+TASKS_PER_CPU = 2  # one running, one waiting, so that no processor idles between two tasks
+SECONDS_BETWEEN_CHECKS = 5.0
+
+
+class _Finished(NamedTuple):
+    record: PartRecord
+    core_seconds: float
+
+
+def build_library(config: LibraryConfig, root: Path) -> dict[str, Any]:
+    """Simulate all cases of a library that are not there yet, with the connected Ray cluster.
+
+    Args:
+        config: of the library.
+        root: its folder, which every node of the cluster must see under this name.
+
+    Returns:
+        The content of the manifest.
+
+    Raises:
+        ResultError: the folder holds another library.
+        LibraryError: a part is damaged, or parts lost their workers over and over again.
+    """
+    claim(root, identity_tree(config), "library")
+    parts = plan_parts(config, published_parts(root))
+    progress = Progress(logger, "cases simulated", config.cases)
+    finished: dict[Part, _Finished] = {}
+    for part, outcome in _run_all(config, root, parts):
+        finished[part] = outcome
+        failures = sum(len(done.record.quarantined) for done in finished.values())
+        progress.advance(len(part.case_ids), f", {failures} quarantined" if failures else "")
+    missing = [part for part in parts if part not in finished]
+    if missing:
+        raise LibraryError(
+            f"{len(missing)} parts lost their workers again and again, the first is cases "
+            f"{missing[0].first} to {missing[0].stop - 1}; see the log, then run the same command"
+        )
+    core_seconds = sum(done.core_seconds for done in finished.values())
+    logger.info("library complete, %s of processor time", clock_text(core_seconds))
+    records = [finished[part].record for part in parts]
+    content = publish_descriptions(config, root, records, core_seconds=core_seconds)
+    clear_staging(root)
+    return content
+
+
+def plan_parts(config: LibraryConfig, published: list[Part]) -> list[Part]:
+    """The parts that make up a library, by first case: those that exist, then the rest.
+
+    Raises:
+        LibraryError: the folder holds more cases than are asked for.
+    """
+    if published and published[-1].stop > config.cases:
+        raise LibraryError(
+            f"library.cases = {config.cases}: the library already holds {published[-1].stop}; "
+            "ask for at least as many, or choose another library.path"
+        )
+    parts, size = list(published), config.cases_per_part
+    held = {case_id for part in published for case_id in part.case_ids}
+    first = 0
+    while first < config.cases:
+        stop = min((first // size + 1) * size, config.cases)
+        missing = [case_id for case_id in range(first, stop) if case_id not in held]
+        if missing:
+            parts.append(Part(missing[0], missing[-1] + 1))
+        first = stop
+    return sorted(parts)
+
+
+def _run_all(
+    config: LibraryConfig, root: Path, parts: list[Part]
+) -> Iterator[tuple[Part, _Finished]]:
+    """Parts as they finish; a part whose worker died beyond all retries is logged and left out."""
+    waiting = list(reversed(parts))
+    running: dict[ray.ObjectRef, Part] = {}
+    while waiting or running:
+        while waiting and len(running) < _window():
+            part = waiting.pop()
+            running[_build_part_task.remote(config, root, part)] = part
+        done, _ = ray.wait(list(running), num_returns=1, timeout=SECONDS_BETWEEN_CHECKS)
+        for reference in done:
+            part = running.pop(reference)
+            try:
+                yield part, ray.get(reference)
+            except ray.exceptions.WorkerCrashedError as error:
+                logger.error("cases %d to %d: %s", part.first, part.stop - 1, error)
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from error
+
+
+def _window() -> int:
+    """Tasks in flight; the cluster may grow and shrink meanwhile."""
+    return max(TASKS_PER_CPU * int(ray.cluster_resources().get("CPU", 1)), 1)
+
+
+@ray.remote(num_cpus=1, max_retries=3, retry_exceptions=[OSError])
+def _build_part_task(config: LibraryConfig, root: Path, part: Part) -> _Finished:
+    started = time.process_time()
+    record = build_part(config, root, part)
+    return _Finished(record, time.process_time() - started)

@@ -1,0 +1,102 @@
+"""One case simulated: the maps, the ECG and the checks that make a row of a library."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float16, Float32
+
+from fwdecg.errors import CaseError
+from fwdecg.library.sampling import Case, CaseSpec
+from fwdecg.library.config import LibraryConfig, SolverConfig
+from fwdecg.physics.markers import ACTIVATION_LEVEL
+from fwdecg.physics.monodomain import Clock, voltage_frames
+from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
+from fwdecg.physics.raster import area_mean
+from fwdecg.physics.resolution import Resolution, cv_error, resolution_for
+from fwdecg.physics.tissue import Tissue
+from fwdecg.shapes import Field
+
+REPOLARISED_LEVEL = 0.1  # a cell above this at the end of a record is counted as still active
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseRecord:
+    """A simulated case: the row of a library, see `schema` for what each field is."""
+
+    spec: CaseSpec
+    u: Float16[np.ndarray, "frame row col"]
+    phi_e: Float32[np.ndarray, "electrode frame"]
+    diffusivity_mm2_per_ms: Float32[np.ndarray, "row col"]
+    solver_spacing_mm: float
+    solver_dt_ms: float
+    cv_error_estimate: float
+    activated_fraction: float
+    active_fraction_at_end: float
+    node_updates: int
+
+
+def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
+    """The record of a case, solved at the resolution its own diffusivity asks for.
+
+    Raises:
+        CaseError: the voltage stops being finite, or too little of the tissue activates.
+    """
+    recording = config.recording
+    chosen = solver_resolution(config.solver, case.spec.bulk_diffusivity_mm2_per_ms)
+    tissue = case.sheet.rasterise(chosen.spacing_mm)
+    clock = Clock(
+        frame_interval_ms=recording.frame_interval_ms,
+        frames=recording.frames,
+        largest_dt_ms=chosen.dt_ms,
+    )
+    record = _record(case, tissue, clock, config)
+    _require_usable(record, recording.least_activated_fraction)
+    return record
+
+
+def solver_resolution(solver: SolverConfig, diffusivity_mm2_per_ms: float) -> Resolution:
+    """Spacing and step for a diffusivity: those fixed by the configuration, else those of the target."""
+    aimed = resolution_for(solver.cv_error, diffusivity_mm2_per_ms, solver.parameters)
+    return Resolution(
+        spacing_mm=solver.spacing_mm or aimed.spacing_mm, dt_ms=solver.dt_ms or aimed.dt_ms
+    )
+
+
+def _record(case: Case, tissue: Tissue, clock: Clock, config: LibraryConfig) -> CaseRecord:
+    recording, parameters = config.recording, config.solver.parameters
+    leads = lead_fields(tissue, recording.electrodes)
+    used = Resolution(spacing_mm=tissue.spacing_mm, dt_ms=clock.dt_ms)
+    pixels = recording.map_pixels
+    u = np.empty((clock.frames, pixels, pixels), dtype=np.float16)
+    phi_e = np.empty((len(leads), clock.frames), dtype=np.float32)
+    activated = np.zeros_like(tissue.conducts)
+    for frame, voltage in enumerate(voltage_frames(tissue, case.pacing, clock, parameters)):
+        u[frame] = area_mean(voltage, pixels)
+        phi_e[:, frame] = pseudo_ecg(voltage, leads)
+        activated |= voltage > ACTIVATION_LEVEL
+    return CaseRecord(
+        spec=case.spec,
+        u=u,
+        phi_e=phi_e,
+        diffusivity_mm2_per_ms=area_mean(tissue.diffusivity_mm2_per_ms, pixels).astype(np.float32),
+        solver_spacing_mm=used.spacing_mm,
+        solver_dt_ms=used.dt_ms,
+        cv_error_estimate=cv_error(used, case.spec.bulk_diffusivity_mm2_per_ms, parameters),
+        activated_fraction=_share(activated, tissue),
+        active_fraction_at_end=_share(voltage > REPOLARISED_LEVEL, tissue),
+        node_updates=tissue.conducts.size * clock.steps_per_frame * (clock.frames - 1),
+    )
+
+
+def _share(cells: Field, tissue: Tissue) -> float:
+    return float(cells.sum() / tissue.conducts.sum())
+
+
+def _require_usable(record: CaseRecord, least_activated_fraction: float) -> None:
+    if not (np.isfinite(record.u).all() and np.isfinite(record.phi_e).all()):
+        raise CaseError("a map or the ECG holds a value that is not finite")
+    if record.activated_fraction < least_activated_fraction:
+        raise CaseError(
+            f"only {record.activated_fraction:.1%} of the conducting tissue activates, less than "
+            f"recording.least_activated_fraction = {least_activated_fraction:g}"
+        )

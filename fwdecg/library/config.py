@@ -1,0 +1,150 @@
+"""The configuration of a library: what is simulated, how finely, and what is recorded."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fwdecg.config import check_settings, setting
+from fwdecg.errors import ConfigError, TissueError
+from fwdecg.physics.fenton_karma import PUBLISHED, Parameters
+from fwdecg.physics.pseudo_ecg import require_clear_of_sheet
+from fwdecg.shapes import Electrodes
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TissueConfig:
+    """The sheet and the ranges its properties are drawn from, uniformly."""
+
+    size_mm: float = setting(100.0, "side of the square sheet", above=0)
+    healthy_diffusivity_mm2_per_ms: Range = setting(
+        (0.09, 0.10), "range of D, healthy and fibrosis", above=0
+    )
+    remodelled_diffusivity_mm2_per_ms: Range = setting(
+        (0.01, 0.09), "range of D, gap_junction and combined", above=0
+    )
+    small_patch_size_mm: Range = setting((1.0, 3.0), "mean size of a patch, healthy", above=0)
+    small_patch_fraction: Range = setting(
+        (0.0, 0.05), "share of the area that does not conduct, healthy", at_least=0, below=0.5
+    )
+    large_patch_size_mm: Range = setting(
+        (5.0, 15.0), "mean size of a patch, fibrosis and combined", above=0
+    )
+    large_patch_fraction: Range = setting(
+        (0.10, 0.40),
+        "share of the area that does not conduct, fibrosis and combined",
+        above=0,
+        below=0.5,
+    )
+
+    def __post_init__(self) -> None:
+        """Check each value, and that each range runs upwards."""
+        check_settings(self)
+        for name, value in vars(self).items():
+            if isinstance(value, tuple) and value[0] > value[1]:
+                raise ConfigError(f"{name} = {value}: a range must run from low to high")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PacingConfig:
+    """Where the tissue is stimulated."""
+
+    protocol: str = setting(
+        "planar",
+        "planar: from the left edge; focal: at a random site",
+        choices=("planar", "focal"),
+    )
+
+    def __post_init__(self) -> None:
+        """Check the choice."""
+        check_settings(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolverConfig:
+    """The cell model and how finely the equation is solved."""
+
+    cell_model: str = setting(
+        "FK-CAF", f"parameter set, one of {', '.join(PUBLISHED)}", choices=tuple(PUBLISHED)
+    )
+    cv_error: float = setting(
+        0.10,
+        "target of the relative error of the conduction velocity; sets spacing and step",
+        above=0,
+        at_most=0.5,
+    )
+    spacing_mm: float | None = setting(None, "fixed side of a cell instead of the target's", above=0)
+    dt_ms: float | None = setting(None, "fixed step instead of the target's", above=0)
+
+    def __post_init__(self) -> None:
+        """Check each value."""
+        check_settings(self)
+
+    @property
+    def parameters(self) -> Parameters:
+        """The published parameter set."""
+        return PUBLISHED[self.cell_model]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingConfig:
+    """What is kept of a simulation."""
+
+    duration_ms: float = setting(800.0, "simulated time", above=0)
+    frame_interval_ms: float = setting(5.0, "time between frames of maps and ECG", above=0)
+    map_pixels: int = setting(64, "rows and columns of a voltage map", at_least=8)
+    electrodes_mm: tuple[tuple[float, float, float], ...] = setting(
+        ((50.0, 50.0, 40.0),), "x, y, z of each electrode from the top-left corner, in mm"
+    )
+    least_activated_fraction: float = setting(
+        0.5,
+        "a case in which less of the conducting tissue activates is quarantined",
+        at_least=0,
+        at_most=1,
+    )
+
+    def __post_init__(self) -> None:
+        """Check each value, and that frames and electrodes make sense."""
+        check_settings(self)
+        if not self.electrodes_mm:
+            raise ConfigError("electrodes_mm = []: give at least one electrode")
+        if self.duration_ms < 2 * self.frame_interval_ms:
+            raise ConfigError(
+                f"duration_ms = {self.duration_ms:g}: must be at least two frame intervals "
+                f"({2 * self.frame_interval_ms:g} ms)"
+            )
+
+    @property
+    def frames(self) -> int:
+        """Number of frames; the first is the resting tissue at t = 0."""
+        return round(self.duration_ms / self.frame_interval_ms)
+
+    @property
+    def electrodes(self) -> Electrodes:
+        """Electrode positions, (electrode, 3) in mm."""
+        return np.array(self.electrodes_mm, dtype=np.float64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LibraryConfig:
+    """A library: how many cases, drawn from which seed, of which tissue."""
+
+    path: str = setting("", "folder of the library; default: library/ in results.path", identity=False)
+    cases: int = setting(300, "number of cases; a larger one extends", identity=False, at_least=1)
+    seed: int = setting(2025, "seed of every random draw", at_least=0)
+    cases_per_part: int = setting(8, "cases in one Parquet file, simulated by one task", at_least=1)
+    tissue: TissueConfig = setting(TissueConfig)
+    pacing: PacingConfig = setting(PacingConfig)
+    solver: SolverConfig = setting(SolverConfig)
+    recording: RecordingConfig = setting(RecordingConfig)
+
+    def __post_init__(self) -> None:
+        """Check each value, and that no electrode touches the sheet."""
+        check_settings(self)
+        size_mm = np.full(2, self.tissue.size_mm)
+        for electrode in self.recording.electrodes:
+            try:
+                require_clear_of_sheet(electrode, size_mm)
+            except TissueError as error:
+                raise ConfigError(f"recording.electrodes_mm: {error}") from error

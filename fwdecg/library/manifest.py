@@ -1,0 +1,154 @@
+"""The manifest and the data card: what a library holds, how it was made, how to check it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fwdecg.config import identity_hash, identity_tree
+from fwdecg.library.conditions import CONDITIONS, condition_of
+from fwdecg.library.layout import CARD, MANIFEST, STATISTICS
+from fwdecg.library.part import PartRecord
+from fwdecg.library.schema import SCHEMA_VERSION, case_schema
+from fwdecg.library.config import LibraryConfig
+from fwdecg.library.splits import SPLITS, split_of
+from fwdecg.library.statistics import Statistics, combine
+from fwdecg.storage import publish, publish_json
+
+
+def manifest(
+    config: LibraryConfig, records: Sequence[PartRecord], *, core_seconds: float
+) -> dict[str, Any]:
+    """The content of manifest.json.
+
+    Args:
+        config: of the library.
+        records: all its parts, by first case.
+        core_seconds: processor time of the simulations of this run (an interrupted build's earlier
+            runs do not count).
+    """
+    case_ids = [case_id for record in records for case_id in record.case_ids]
+    quarantined = [case_id for record in records for case_id in record.quarantined]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "config": identity_tree(config),
+        "config_hash": identity_hash(config),
+        "code_version": version("fwdecg"),
+        "seed": config.seed,
+        "cases": config.cases,
+        "counts": _counts(case_ids, quarantined),
+        "quarantined": quarantined,
+        "redraws": sum(record.redraws for record in records),
+        "largest_cv_error_estimate": max(record.largest_cv_error for record in records),
+        "cases_active_at_end": sum(record.active_at_end for record in records),
+        "parts": [
+            {
+                "file": record.part.file,
+                "cases": len(record.case_ids),
+                "bytes": record.size_bytes,
+                "sha256": record.sha256,
+            }
+            for record in records
+            if record.case_ids
+        ],
+        "cost": {
+            "node_updates": sum(record.node_updates for record in records),
+            "core_seconds_of_last_run": round(core_seconds, 1),
+        },
+    }
+
+
+def publish_descriptions(
+    config: LibraryConfig, root: Path, records: Sequence[PartRecord], *, core_seconds: float
+) -> dict[str, Any]:
+    """Write statistics, data card and, last, the manifest, which makes the library readable."""
+    content = manifest(config, records, core_seconds=core_seconds)
+    training = content["counts"]["train"]["ok"]
+    statistics = combine((record.moments for record in records), cases=training)
+    if statistics is not None:
+        publish_json(root, STATISTICS, statistics.as_dict())
+    card = data_card(config, content, statistics)
+    publish(root, CARD, lambda path: path.write_text(card, encoding="utf-8"))
+    publish_json(root, MANIFEST, content)
+    return content
+
+
+def _counts(case_ids: Sequence[int], quarantined: Sequence[int]) -> dict[str, dict[str, int]]:
+    """Cases by split (and in all), each by condition and by status."""
+    counts: dict[str, dict[str, int]] = {}
+    for split in (*SPLITS, "all"):
+        inside = [case for case in case_ids if split in (split_of(case), "all")]
+        failed = [case for case in quarantined if split in (split_of(case), "all")]
+        conditions = Counter(condition_of(case).name for case in inside)
+        counts[split] = {condition.name: conditions[condition.name] for condition in CONDITIONS}
+        counts[split] |= {"ok": len(inside), "quarantined": len(failed)}
+    return counts
+
+
+def data_card(
+    config: LibraryConfig, content: dict[str, Any], statistics: Statistics | None
+) -> str:
+    """The README.md of a library: for a reader who has nothing but the folder."""
+    tissue, solver, recording = config.tissue, config.solver, config.recording
+    parameters = ", ".join(f"{k} {v:g}" for k, v in solver.parameters._asdict().items())
+    counts = "\n".join(
+        f"| {split} | " + " | ".join(str(number) for number in row.values()) + " |"
+        for split, row in content["counts"].items()
+    )
+    columns = "\n".join(
+        f"| `{field.name}` | {field.type} | {field.metadata[b'unit'].decode()} "
+        f"| {field.metadata[b'meaning'].decode()} |"
+        for field in case_schema(recording)
+    )
+    scale = "no training case" if statistics is None else (
+        f"u {statistics.u_mean:.4g} +- {statistics.u_spread:.4g}; phi_e "
+        + ", ".join(
+            f"{mean:.4g} +- {spread:.4g}"
+            for mean, spread in zip(statistics.phi_e_mean, statistics.phi_e_spread, strict=True)
+        )
+    )
+    return f"""# Simulated heart-tissue activations with their ECGs
+
+{content["counts"]["all"]["ok"]} cases in `cases/*.parquet`, one row each. Open them with any
+Parquet reader, e.g. `pyarrow.parquet.read_table("cases")`.
+
+## Model
+Monodomain equation du/dt = div(D grad u) - J_ion + J_stim on a square sheet of
+{tissue.size_mm:g} x {tissue.size_mm:g} mm, no flux at edges and patches; Fenton-Karma cell
+model {solver.cell_model} ({parameters}; times in ms). Stimulus: {config.pacing.protocol}.
+ECG: phi_e = sum div(D grad u) dA / |r - r_e| over the solver's own cells, in units of u times
+mm/ms, electrodes (x, y, z) in mm from the top-left corner: {list(recording.electrodes_mm)}.
+
+## Numerics
+Cell-centred finite volumes, harmonic face diffusivity; explicit Euler in u, exact exponential
+gates, float32. Spacing and step of each case stand in its row; expected error of conduction
+velocity at most {content["largest_cv_error_estimate"]:.1%} (the wave is that much too slow).
+{recording.frames} frames, one every {recording.frame_interval_ms:g} ms, the first at t = 0 (rest);
+maps are area means on {recording.map_pixels} x {recording.map_pixels} pixels.
+{content["cases_active_at_end"]} cases are still excited in the last frame.
+
+## Conditions
+D is uniform in a case, drawn from {tissue.healthy_diffusivity_mm2_per_ms} mm^2/ms (healthy, fibrosis)
+or {tissue.remodelled_diffusivity_mm2_per_ms} mm^2/ms (gap_junction, combined). Patches that do not
+conduct: thresholded Gaussian random fields, mean size {tissue.small_patch_size_mm} mm over
+{tissue.small_patch_fraction} of the area (healthy) or {tissue.large_patch_size_mm} mm over
+{tissue.large_patch_fraction} (fibrosis, combined); none in gap_junction.
+
+| split | {" | ".join(content["counts"]["all"])} |
+|---|{"---|" * len(content["counts"]["all"])}
+{counts}
+
+Mean and spread over the training split (`statistics.json`): {scale}.
+
+## Columns
+| column | type | unit | meaning |
+|---|---|---|---|
+{columns}
+
+## Provenance
+fwdecg {content["code_version"]}, configuration {content["config_hash"]} (in `manifest.json`), seed
+{content["seed"]}, {content["cost"]["node_updates"]:.3g} node updates. After Ogbomo-Harmitt et al.,
+"Towards Deep Learning Surrogate for the Forward Problem in Electrocardiology", Computing in
+Cardiology 2025 (arXiv 2512.13765); cite it, this software's version and the configuration's hash.
+"""

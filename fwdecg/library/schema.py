@@ -1,0 +1,106 @@
+"""The columns of a library: one row per case, tensors as Arrow's fixed-shape tensors.
+
+Any reader of Parquet opens it; pyarrow gives the tensors back in their shape, pandas and duckdb as
+flat lists in row-major order. Units stand in the names and again in the fields' metadata.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from fwdecg.library.case import CaseRecord
+from fwdecg.library.config import RecordingConfig
+
+SCHEMA_VERSION = 1
+
+CASE_ID, CONDITION, SPLIT, U, PHI_E = "case_id", "condition", "split", "u", "phi_e"
+DIFFUSIVITY = "diffusivity_mm2_per_ms"
+ELECTRODES = "electrodes_mm"
+
+# name, Arrow type, unit, meaning: first the spec's fields, then those of the simulation
+_SPEC_COLUMNS = (
+    (CASE_ID, pa.int64(), "1", "number of the case"),
+    (CONDITION, pa.string(), "1", "tissue condition"),
+    (SPLIT, pa.string(), "1", "train, validation or test"),
+    ("seed", pa.int64(), "1", "seed of the case's random generator"),
+    ("redraws", pa.int32(), "1", "sheets thrown away because the stimulus was blocked"),
+    ("bulk_diffusivity_mm2_per_ms", pa.float64(), "mm^2/ms", "D of the conducting tissue"),
+    ("patch_size_mm", pa.float64(), "mm", "mean size of the non-conductive patches"),
+    ("patch_fraction", pa.float64(), "1", "share of the area that they cover"),
+    ("stimulus", pa.string(), "1", "pacing protocol"),
+    ("stimulus_x_mm", pa.float64(), "mm", "focal site from the left edge; NaN for a plane wave"),
+    ("stimulus_y_mm", pa.float64(), "mm", "focal site from the top edge; NaN for a plane wave"),
+)
+_SCALAR_COLUMNS = (
+    ("solver_spacing_mm", pa.float64(), "mm", "side of a cell of the solver"),
+    ("solver_dt_ms", pa.float64(), "ms", "step of the solver"),
+    ("cv_error_estimate", pa.float64(), "1", "expected relative error of conduction velocity"),
+    ("activated_fraction", pa.float64(), "1", "share of the conducting tissue that activates"),
+    ("active_fraction_at_end", pa.float64(), "1", "share still excited in the last frame"),
+    ("node_updates", pa.int64(), "1", "cells times steps of the simulation"),
+)
+
+
+def case_schema(recording: RecordingConfig) -> pa.Schema:
+    """The Arrow schema of a part for maps and records of given shapes."""
+    frames, pixels = recording.frames, recording.map_pixels
+    electrodes = len(recording.electrodes_mm)
+    tensors = (
+        (U, pa.float16(), (frames, pixels, pixels), "1", "area mean of the voltage u per pixel"),
+        (PHI_E, pa.float32(), (electrodes, frames), "mm/ms", "extracellular potential, Eq. 1"),
+        (DIFFUSIVITY, pa.float32(), (pixels, pixels), "mm^2/ms", "area mean of D; 0 = no tissue"),
+        (ELECTRODES, pa.float64(), (electrodes, 3), "mm", "x, y, z from the top-left corner"),
+    )
+    constants = (
+        ("frame_interval_ms", pa.float64(), "ms", "time between frames; the first is t = 0"),
+        ("map_spacing_mm", pa.float64(), "mm", "side of a pixel"),
+    )
+    fields = [_field(*column) for column in _SPEC_COLUMNS]
+    fields += [
+        _field(name, pa.fixed_shape_tensor(kind, shape), unit, meaning)
+        for name, kind, shape, unit, meaning in tensors
+    ]
+    fields += [_field(*column) for column in (*constants, *_SCALAR_COLUMNS)]
+    return pa.schema(fields, metadata={"fwdecg.schema_version": str(SCHEMA_VERSION)})
+
+
+def cases_table(
+    records: Sequence[CaseRecord], recording: RecordingConfig, size_mm: float
+) -> pa.Table:
+    """The rows of some cases.
+
+    Args:
+        records: the simulated cases.
+        recording: what was recorded of each.
+        size_mm: side of the sheet.
+    """
+    schema = case_schema(recording)
+    count = len(records)
+    electrodes = np.repeat(recording.electrodes[None], count, axis=0)
+    columns: dict[str, pa.Array] = {
+        U: _tensors([record.u for record in records]),
+        PHI_E: _tensors([record.phi_e for record in records]),
+        DIFFUSIVITY: _tensors([record.diffusivity_mm2_per_ms for record in records]),
+        ELECTRODES: _tensors(list(electrodes)),
+        "frame_interval_ms": pa.array([recording.frame_interval_ms] * count),
+        "map_spacing_mm": pa.array([size_mm / recording.map_pixels] * count),
+    }
+    for name, kind, *_ in _SPEC_COLUMNS:
+        columns[name] = pa.array([getattr(record.spec, name) for record in records], kind)
+    for name, kind, *_ in _SCALAR_COLUMNS:
+        columns[name] = pa.array([getattr(record, name) for record in records], kind)
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def tensor_column(table: pa.Table, name: str) -> np.ndarray:
+    """A tensor column as one array, (row, ...)."""
+    return table[name].combine_chunks().to_numpy_ndarray()
+
+
+def _field(name: str, kind: pa.DataType, unit: str, meaning: str) -> pa.Field:
+    return pa.field(name, kind, nullable=False, metadata={"unit": unit, "meaning": meaning})
+
+
+def _tensors(arrays: Sequence[np.ndarray]) -> pa.FixedShapeTensorArray:
+    return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(np.stack(arrays)))

@@ -1,0 +1,72 @@
+"""Eq. 1 of the paper: the extracellular potential phi_e at electrodes off the sheet.
+
+phi_e(t) = sum over cells of div(D grad u) dA / |r - r_e|, in units of u times mm/ms, sign as
+printed: a front that approaches the electrode deflects it upwards. The discrete operator is
+symmetric, so the sum equals that of u times div(D grad 1/r) dA: one field of weights per
+electrode (its lead field), made once, and one dot product per frame. To read phi_e in mV multiply
+by Vfi - V0 (about 100 mV) and the ratio of conductivity to diffusivity of a chosen volume
+conductor, over 4 pi: a constant, which no surrogate trained on z-scored signals can see.
+"""
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from fwdecg.errors import TissueError
+from fwdecg.physics.diffusion import divergence
+from fwdecg.physics.raster import cell_centres_mm
+from fwdecg.physics.tissue import Tissue
+from fwdecg.shapes import Electrodes, Field, LeadFields
+
+# Nearer to the sheet a sum over cells of usual size no longer resolves 1/r.
+CLEARANCE_MM = 1.0
+
+
+def lead_fields(tissue: Tissue, electrodes_mm: Electrodes) -> LeadFields:
+    """div(D grad 1/r) dA for each electrode: the weights of u in phi_e, in mm/ms.
+
+    Args:
+        tissue: the raster; the sheet lies in the plane z = 0.
+        electrodes_mm: (x, y, z) of each electrode from the top-left corner.
+
+    Raises:
+        TissueError: an electrode is closer to the sheet than `CLEARANCE_MM`.
+    """
+    cell_area = tissue.spacing_mm**2
+    fields = [
+        divergence(_inverse_distance(tissue, electrode), tissue) * cell_area
+        for electrode in electrodes_mm
+    ]
+    return np.stack(fields)
+
+
+def pseudo_ecg(u: Field, leads: LeadFields) -> Float64[np.ndarray, " electrode"]:
+    """phi_e of one frame at each electrode, in units of u times mm/ms."""
+    # Not a matrix product: its threads would add up in an order that depends on their number.
+    return np.einsum("erc,rc->e", leads, u)
+
+
+def _inverse_distance(tissue: Tissue, electrode: Float[np.ndarray, "3"]) -> Field:
+    rows, cols = tissue.diffusivity_mm2_per_ms.shape
+    x = cell_centres_mm(cols, tissue.spacing_mm)[None, :]
+    y = cell_centres_mm(rows, tissue.spacing_mm)[:, None]
+    size_mm = np.array([cols, rows]) * tissue.spacing_mm
+    require_clear_of_sheet(electrode, size_mm)
+    return 1 / np.sqrt((x - electrode[0]) ** 2 + (y - electrode[1]) ** 2 + electrode[2] ** 2)
+
+
+def require_clear_of_sheet(
+    electrode_mm: Float[np.ndarray, "3"], size_mm: Float[np.ndarray, "2"]
+) -> None:
+    """Raise `TissueError` if an electrode is closer than `CLEARANCE_MM` to the sheet.
+
+    Args:
+        electrode_mm: (x, y, z) from the top-left corner.
+        size_mm: width and height of the sheet, which lies in the plane z = 0.
+    """
+    nearest = np.append(np.clip(electrode_mm[:2], 0, size_mm), 0.0)
+    distance_mm = float(np.linalg.norm(electrode_mm - nearest))
+    if distance_mm < CLEARANCE_MM:
+        raise TissueError(
+            f"electrode {electrode_mm.tolist()} mm is {distance_mm:g} mm from the sheet: it must "
+            f"be at least {CLEARANCE_MM:g} mm away; raise its z"
+        )

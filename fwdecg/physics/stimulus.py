@@ -1,0 +1,114 @@
+"""Pacing protocols: where, when and how strongly a current raises u.
+
+Regions are given in mm, so that a protocol stands for any raster of the sheet. The strength of the
+presets is about three times what starts a wave; the wave itself does not depend on it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from fwdecg.errors import TissueError
+from fwdecg.physics.raster import cell_centres_mm
+from fwdecg.physics.tissue import Tissue
+from fwdecg.shapes import Field, Mask
+
+AMPLITUDE_PER_MS = 0.5
+DURATION_MS = 1.0
+PLANAR_WIDTH_MM = 2.0
+FOCAL_RADIUS_MM = 3.0
+
+
+class Region(Protocol):
+    """A part of the sheet."""
+
+    def contains(self, x_mm: Field, y_mm: Field) -> Mask:
+        """True at the points (x, y), in mm from the top-left corner, that belong to it."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rectangle:
+    """Points with left <= x <= right and top <= y <= bottom, in mm; y points down."""
+
+    left_mm: float = -np.inf
+    right_mm: float = np.inf
+    top_mm: float = -np.inf
+    bottom_mm: float = np.inf
+
+    def contains(self, x_mm: Field, y_mm: Field) -> Mask:
+        """True at the points inside."""
+        in_x = (self.left_mm <= x_mm) & (x_mm <= self.right_mm)
+        return in_x & (self.top_mm <= y_mm) & (y_mm <= self.bottom_mm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disc:
+    """Points within `radius_mm` of a centre."""
+
+    x_mm: float
+    y_mm: float
+    radius_mm: float
+
+    def contains(self, x_mm: Field, y_mm: Field) -> Mask:
+        """True at the points inside."""
+        return (x_mm - self.x_mm) ** 2 + (y_mm - self.y_mm) ** 2 <= self.radius_mm**2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stimulus:
+    """A current into one region.
+
+    Attributes:
+        region: where.
+        start_ms: when it begins.
+        duration_ms: how long it lasts.
+        amplitude_per_ms: J_stim, what it adds to du/dt.
+    """
+
+    region: Region
+    start_ms: float = 0.0
+    duration_ms: float = DURATION_MS
+    amplitude_per_ms: float = AMPLITUDE_PER_MS
+
+
+Pacing = Sequence[Stimulus]
+
+
+def planar(start_ms: float = 0.0) -> Pacing:
+    """A plane wave from the left edge."""
+    return (Stimulus(region=Rectangle(right_mm=PLANAR_WIDTH_MM), start_ms=start_ms),)
+
+
+def focal(x_mm: float, y_mm: float, *, start_ms: float = 0.0) -> Pacing:
+    """A circular wave from one site."""
+    disc = Disc(x_mm=x_mm, y_mm=y_mm, radius_mm=FOCAL_RADIUS_MM)
+    return (Stimulus(region=disc, start_ms=start_ms),)
+
+
+def cross_field(size_mm: float, s2_start_ms: float) -> Pacing:
+    """S1 a plane wave from the left, S2 in the lower left quarter: re-entry where S2 meets S1's tail.
+
+    Args:
+        size_mm: side of the sheet.
+        s2_start_ms: start of S2; S1 starts at 0.
+    """
+    quarter = Rectangle(right_mm=size_mm / 2, top_mm=size_mm / 2)
+    return (*planar(), Stimulus(region=quarter, start_ms=s2_start_ms))
+
+
+def stimulated_cells(stimulus: Stimulus, tissue: Tissue) -> Mask:
+    """The conducting cells whose centres lie in a stimulus' region.
+
+    Raises:
+        TissueError: there is none, so that the stimulus would do nothing.
+    """
+    rows, cols = tissue.diffusivity_mm2_per_ms.shape
+    x_mm = cell_centres_mm(cols, tissue.spacing_mm)[None, :]
+    y_mm = cell_centres_mm(rows, tissue.spacing_mm)[:, None]
+    cells = stimulus.region.contains(x_mm, y_mm) & tissue.conducts
+    if not cells.any():
+        raise TissueError(f"no conducting cell lies in the stimulated region {stimulus.region}")
+    return cells

@@ -1,0 +1,47 @@
+"""Progress of long work as log lines: done, rate and expected end, at most one every few seconds."""
+
+import logging
+import time
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress:
+    """Counts finished items and logs how far the work is."""
+
+    def __init__(self, logger: logging.Logger, what: str, total: int) -> None:
+        """Start the clock.
+
+        Args:
+            logger: where the lines go.
+            what: the items counted, e.g. "cases simulated".
+            total: their number.
+        """
+        self._logger, self._what, self._total = logger, what, total
+        self._done = 0
+        self._started = self._last_line = time.monotonic()
+
+    def advance(self, items: int, note: str = "") -> None:
+        """Count finished items; `note` is appended to the line if one is due."""
+        self._done += items
+        now = time.monotonic()
+        finished = self._done >= self._total
+        if finished or now - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            self._logger.info("%s", self._line(now - self._started) + note)
+
+    def _line(self, elapsed_s: float) -> str:
+        rate = self._done / max(elapsed_s, 1e-9)
+        left_s = (self._total - self._done) / rate if rate > 0 else float("inf")
+        ends = f"in {clock_text(elapsed_s)}" if left_s == 0 else f"{clock_text(left_s)} left"
+        return f"{self._done}/{self._total} {self._what}, {rate:.2f}/s, {ends}"
+
+
+def clock_text(seconds: float) -> str:
+    """A duration as a person says it: 42 s, 3 min 10 s, 2 h 05 min."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,16 @@
+"""Named axes of the NumPy arrays that cross module borders.
+
+Axes: row (y, downwards), col (x, rightwards), frame (time), electrode; the origin of x and y is the
+top-left corner of the sheet. Torch modules name their own axes at their top.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Float64
+
+Field = Float[np.ndarray, "row col"]
+Field32 = Float32[np.ndarray, "row col"]
+Mask = Bool[np.ndarray, "row col"]
+Frames = Float[np.ndarray, "frame row col"]
+Electrodes = Float64[np.ndarray, "electrode 3"]
+Ecg = Float[np.ndarray, "electrode frame"]
+LeadFields = Float64[np.ndarray, "electrode row col"]

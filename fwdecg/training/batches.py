@@ -1,0 +1,87 @@
+"""Batches of cases for training and validation.
+
+Every worker holds the cases and draws the same permutation in each epoch from (seed, epoch); of each
+global batch it takes its share. So the batches do not depend on the number of workers, and a run
+that resumes at an epoch meets the very batches of one that was never interrupted.
+
+Axes: N case, B batch, T frame, H row, W column, E electrode.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float16, Int64
+from torch import Tensor
+
+from fwdecg.training.workers import Seat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cases:
+    """Some cases in memory, in the library's units."""
+
+    case_id: Int64[Tensor, " N"]
+    u: Float16[Tensor, "N T H W"]
+    phi_e: Float[Tensor, "N T E"]
+
+    def __len__(self) -> int:
+        """Number of cases."""
+        return len(self.case_id)
+
+    def sorted(self) -> "Cases":
+        """The cases by case id: an order that does not depend on who delivered them."""
+        return self.select(torch.argsort(self.case_id))
+
+    def select(self, rows: Int64[Tensor, " B"]) -> "Cases":
+        """The cases of some rows."""
+        return Cases(case_id=self.case_id[rows], u=self.u[rows], phi_e=self.phi_e[rows])
+
+    def to(self, device: torch.device) -> "Cases":
+        """The cases on a device."""
+        return Cases(
+            case_id=self.case_id.to(device), u=self.u.to(device), phi_e=self.phi_e.to(device)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One worker's share of a global batch, and that batch's number of cases."""
+
+    cases: Cases
+    global_size: int
+
+
+def training_batches(
+    cases: Cases, batch_size: int, *, seed: int, epoch: int, seat: Seat
+) -> Iterator[Batch]:
+    """This worker's shares of the shuffled global batches of an epoch.
+
+    Args:
+        cases: the whole training split; at least as many cases as workers.
+        batch_size: cases of a global batch; where they do not divide the split, a little fewer.
+        seed: of the shuffling.
+        epoch: likewise.
+        seat: this worker's place.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(len(cases))
+    for rows in _even_chunks(order, max(batch_size, seat.workers)):
+        share = torch.from_numpy(rows[seat.rank :: seat.workers])
+        yield Batch(cases=cases.select(share), global_size=len(rows))
+
+
+def own_batches(cases: Cases, batch_size: int, *, seat: Seat) -> Iterator[Cases]:
+    """This worker's cases of a split in order, in batches of at most `batch_size`."""
+    own = torch.arange(seat.rank, len(cases), seat.workers)
+    for rows in own.split(batch_size):
+        yield cases.select(rows)
+
+
+def _even_chunks(order: np.ndarray, size: int) -> list[np.ndarray]:
+    """`order` cut into chunks of at most `size` whose lengths differ by at most one.
+
+    A last chunk of one or two cases would give batch statistics of little worth, and perhaps a
+    worker without any case.
+    """
+    return np.array_split(order, max(-(-len(order) // size), 1))

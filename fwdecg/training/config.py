@@ -1,0 +1,46 @@
+"""The configuration of a training."""
+
+from dataclasses import dataclass
+
+from fwdecg.config import check_settings, setting
+from fwdecg.training.loss import LossConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """The paper's protocol: Adam, halved on plateaus, the best state by validation R^2."""
+
+    path: str = setting("", "folder of the training; default: training/ in results.path", identity=False)
+    epochs: int = setting(200, "passes over the training split", at_least=1)
+    batch_size: int = setting(8, "cases per update, over all workers together", at_least=1)
+    learning_rate: float = setting(1e-3, "of Adam at the start", above=0)
+    patience: int = setting(
+        5, "epochs without a better validation loss before the rate is halved", at_least=1
+    )
+    gradient_norm: float = setting(1.0, "upper bound of the gradient's norm", above=0)
+    precision: str = setting(
+        "float32",
+        "of the forward pass: float32, or bfloat16 where torch thinks it safe",
+        choices=("float32", "bfloat16"),
+    )
+    seed: int = setting(1, "of weights, dropout and order of cases", at_least=0)
+    loss: LossConfig = setting(LossConfig)
+    workers: int = setting(
+        1,
+        "data-parallel worker processes; 0 trains in the job's own process, without Ray",
+        identity=False,
+        at_least=0,
+    )
+    cpus_per_worker: float = setting(
+        0.0,
+        "processors reserved for each worker; 0 shares out all but one",
+        identity=False,
+        at_least=0,
+    )
+    retries: int = setting(
+        3, "restarts from the last checkpoint after a lost worker", identity=False, at_least=0
+    )
+
+    def __post_init__(self) -> None:
+        """Check each value."""
+        check_settings(self)

@@ -1,0 +1,232 @@
+"""A training from first to last epoch, as each of its workers runs it.
+
+Nothing here knows who started the workers: one process alone, several under torch.distributed, or
+Ray Train. What differs is handed in: the cases, and what to do with each epoch's checkpoint.
+"""
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fwdecg.model import Surrogate, SurrogateConfig
+from fwdecg.model.standardise import Standardisation
+from fwdecg.progress import clock_text
+from fwdecg.training.batches import Cases, own_batches, training_batches
+from fwdecg.training.checkpoint import Signature, TrainedSurrogate, load_surrogate, load_tensors
+from fwdecg.training.config import TrainingConfig
+from fwdecg.training.epoch import Objective, train_epoch, validate
+from fwdecg.training.loss import spectral_weight
+from fwdecg.training.schedule import halve_on_plateau
+from fwdecg.training.workers import Seat, own_seat, parallel
+
+logger = logging.getLogger(__name__)
+
+# Files of a checkpoint: the surrogate after the best and after the last epoch, and the rest.
+BEST, LAST, PROGRESS = "best.pt", "last.pt", "progress.pt"
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRecord:
+    """What one epoch came to; losses and errors on z-scored signals, means over cases."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_r2: float
+    validation_mae: float
+    best_r2: float
+    learning_rate: float
+    omega: float
+    seconds: float
+
+
+# Called after each epoch on every worker; the folder is that of the first worker's checkpoint and
+# vanishes afterwards, the other workers get None.
+Report = Callable[[EpochRecord, Path | None], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to train, and on what.
+
+    Attributes:
+        model: configuration of the surrogate.
+        training: configuration of the training.
+        standardisation: of the training split.
+        signature: of the library and the configurations.
+    """
+
+    model: SurrogateConfig
+    training: TrainingConfig
+    standardisation: Standardisation
+    signature: Signature
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """The cases that a training sees."""
+
+    train: Cases
+    validation: Cases
+
+
+def run_training(
+    plan: Plan,
+    splits: Splits,
+    *,
+    device: torch.device,
+    report: Report,
+    resume_from: Path | None = None,
+) -> None:
+    """Train on this worker, together with the others if there are any.
+
+    Args:
+        plan: what to train.
+        splits: all cases, the same on every worker.
+        device: of this worker.
+        report: told of each epoch.
+        resume_from: folder of a checkpoint to go on from.
+    """
+    run = _Run(plan, device)
+    if resume_from is not None:
+        run.restore(resume_from)
+    while run.epoch < plan.training.epochs:
+        record = run.one_epoch(splits)
+        with tempfile.TemporaryDirectory(prefix="fwdecg-checkpoint-") as folder:
+            if run.seat.rank == 0:
+                run.save(Path(folder))
+            report(record, Path(folder) if run.seat.rank == 0 else None)
+
+
+class _Run:
+    """The state of a training between two epochs."""
+
+    def __init__(self, plan: Plan, device: torch.device) -> None:
+        config = plan.training
+        torch.manual_seed(config.seed)
+        self.plan = plan
+        self.seat: Seat = own_seat()
+        electrodes = len(plan.signature.electrodes_mm)
+        self.surrogate: Surrogate = plan.model.build(
+            electrodes=electrodes, standardisation=plan.standardisation
+        ).to(device)
+        self.model = parallel(self.surrogate)
+        self.optimizer = torch.optim.Adam(self.surrogate.parameters(), lr=config.learning_rate)
+        self.schedule = halve_on_plateau(self.optimizer, patience=config.patience)
+        self.history: list[EpochRecord] = []
+        self.best: dict[str, torch.Tensor] = {}
+        self.best_epoch = 0
+        self.last_line = 0.0
+
+    @property
+    def epoch(self) -> int:
+        """Number of finished epochs."""
+        return len(self.history)
+
+    @property
+    def best_r2(self) -> float:
+        return max((record.validation_r2 for record in self.history), default=-float("inf"))
+
+    def one_epoch(self, splits: Splits) -> EpochRecord:
+        started, config, epoch = time.monotonic(), self.plan.training, self.epoch
+        # Dropout draws from the global generator: seeded by the epoch it can resume anywhere.
+        torch.manual_seed(_mix(config.seed, epoch, self.seat.rank))
+        objective = Objective(
+            loss=config.loss.build(),
+            omega=spectral_weight(epoch, config.epochs),
+            gradient_norm=config.gradient_norm,
+            autocast=config.precision == "bfloat16",
+        )
+        batches = training_batches(
+            splits.train, config.batch_size, seed=config.seed, epoch=epoch, seat=self.seat
+        )
+        learning_rate = self.optimizer.param_groups[0]["lr"]
+        train_loss = train_epoch(
+            self.surrogate, self.model, batches, optimizer=self.optimizer, objective=objective
+        )
+        held_out = own_batches(splits.validation, config.batch_size, seat=self.seat)
+        validation = validate(self.surrogate, held_out, objective)
+        self.schedule.step(validation.loss)
+        if validation.r2 > self.best_r2:
+            self.best, self.best_epoch = _copy(self.surrogate), epoch + 1
+        record = EpochRecord(
+            epoch=epoch + 1,
+            train_loss=train_loss,
+            validation_loss=validation.loss,
+            validation_r2=validation.r2,
+            validation_mae=validation.mae,
+            best_r2=max(self.best_r2, validation.r2),
+            learning_rate=learning_rate,
+            omega=objective.omega,
+            seconds=time.monotonic() - started,
+        )
+        self.history.append(record)
+        self._log(record)
+        return record
+
+    def save(self, folder: Path) -> None:
+        """Write a checkpoint's three files."""
+        self._trained(_copy(self.surrogate), self.epoch).save(folder / LAST)
+        self._trained(self.best, self.best_epoch).save(folder / BEST)
+        progress = {
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "history": [asdict(record) for record in self.history],
+        }
+        torch.save(progress, folder / PROGRESS)
+
+    def restore(self, folder: Path) -> None:
+        """Take up the state that `save` wrote."""
+        progress = load_tensors(folder / PROGRESS)
+        best = load_surrogate(folder / BEST)
+        self.surrogate.load_state_dict(load_surrogate(folder / LAST).state)
+        self.best, self.best_epoch = best.state, best.epoch
+        self.optimizer.load_state_dict(progress["optimizer"])
+        self.schedule.load_state_dict(progress["schedule"])
+        self.history = [EpochRecord(**record) for record in progress["history"]]
+        logger.info("resuming after epoch %d", self.epoch)
+
+    def _trained(self, state: dict[str, torch.Tensor], epoch: int) -> TrainedSurrogate:
+        return TrainedSurrogate(
+            state=state,
+            config=self.plan.model,
+            standardisation=self.plan.standardisation,
+            signature=self.plan.signature,
+            epoch=epoch,
+        )
+
+    def _log(self, record: EpochRecord) -> None:
+        now, epochs = time.monotonic(), self.plan.training.epochs
+        due = now - self.last_line >= SECONDS_BETWEEN_LINES or record.epoch == epochs
+        if self.seat.rank != 0 or not due:
+            return
+        self.last_line = now
+        left_s = (epochs - record.epoch) * record.seconds
+        logger.info(
+            "epoch %d/%d: loss %.4f, validation loss %.4f, R2 %.4f (best %.4f), rate %.1e, %s left",
+            record.epoch,
+            epochs,
+            record.train_loss,
+            record.validation_loss,
+            record.validation_r2,
+            record.best_r2,
+            record.learning_rate,
+            clock_text(left_s),
+        )
+
+
+def _copy(surrogate: Surrogate) -> dict[str, torch.Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in surrogate.state_dict().items()}
+
+
+def _mix(*numbers: int) -> int:
+    """One seed from several."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])

@@ -1,0 +1,37 @@
+"""What the workers of a distributed training run agree on, through torch.distributed if it runs."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed
+
+
+@dataclass(frozen=True)
+class Seat:
+    """This worker's place: `rank` of `workers`; 0 of 1 where nothing is distributed."""
+
+    rank: int = 0
+    workers: int = 1
+
+
+def own_seat() -> Seat:
+    """The place of this process among the workers."""
+    if distributed.is_available() and distributed.is_initialized():
+        return Seat(distributed.get_rank(), distributed.get_world_size())
+    return Seat()
+
+
+def sum_over_workers(values: Tensor) -> Tensor:
+    """The elementwise sum of a tensor over all workers, the same on each of them."""
+    total = values.clone()
+    if own_seat().workers > 1:
+        distributed.all_reduce(total)
+    return total
+
+
+def parallel(model: torch.nn.Module) -> torch.nn.Module:
+    """The model with gradients averaged over the workers; itself if there is only one."""
+    if own_seat().workers == 1:
+        return model
+    # The buffers need no broadcast: batch statistics are synchronised already.
+    return torch.nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)

@@ -1,0 +1,18 @@
+"""Simulate a library of cases on a Ray cluster."""
+
+from fwdecg.command import connect, job_parser, load_experiment, run_job
+from fwdecg.library.build import build_library
+
+
+def main() -> None:
+    """Build, or resume, or extend the library of a preset."""
+    experiment = load_experiment(job_parser(str(__doc__)).parse_args())
+    connect()
+    manifest = build_library(experiment.library, experiment.library_folder)
+    counts = manifest["counts"]["all"]
+    print(f"library of {counts['ok']} cases, {counts['quarantined']} quarantined: ")
+    print(f"  {experiment.library_folder}")
+
+
+if __name__ == "__main__":
+    run_job(main)

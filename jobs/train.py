@@ -1,0 +1,20 @@
+"""Train the surrogate of a preset on its library."""
+
+from fwdecg.command import connect, job_parser, load_experiment, run_job
+from fwdecg.library.reader import open_library
+from fwdecg.training.trainer import train
+
+
+def main() -> None:
+    """Train, or resume."""
+    experiment = load_experiment(job_parser(str(__doc__)).parse_args())
+    library = open_library(experiment.library_folder)
+    if experiment.training.workers > 0:
+        connect()
+    metrics = train(library, experiment.model, experiment.training, experiment.training_folder)
+    print(f"best validation R2 {metrics['best_validation_r2']:.4f} in epoch {metrics['best_epoch']}")
+    print(f"  {experiment.training_folder}")
+
+
+if __name__ == "__main__":
+    run_job(main)
