@@ -8,10 +8,12 @@ place. A value that breaks a rule raises `ConfigError` naming key, value, rule a
 import dataclasses
 import hashlib
 import json
+import math
+import operator
 import tomllib
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,19 +39,23 @@ class Rule:
     def broken_by(self, value: Any) -> str | None:
         """Words for the first clause that `value` breaks, or None."""
         for number in _numbers(value):
-            if number != number or number in (float("inf"), float("-inf")):
+            if not math.isfinite(number):
                 return "must be finite"
-            if self.above is not None and not number > self.above:
-                return f"must be above {self.above:g}"
-            if self.at_least is not None and not number >= self.at_least:
-                return f"must be at least {self.at_least:g}"
-            if self.at_most is not None and not number <= self.at_most:
-                return f"must be at most {self.at_most:g}"
-            if self.below is not None and not number < self.below:
-                return f"must be below {self.below:g}"
+            for words, bound, holds in self._bounds():
+                if not holds(number, bound):
+                    return f"must be {words} {bound:g}"
         if self.choices and value not in self.choices:
             return f"must be one of {', '.join(self.choices)}"
         return None
+
+    def _bounds(self) -> Iterator[tuple[str, float, Callable[[float, float], bool]]]:
+        bounds = (
+            ("above", self.above, operator.gt),
+            ("at least", self.at_least, operator.ge),
+            ("at most", self.at_most, operator.le),
+            ("below", self.below, operator.lt),
+        )
+        yield from ((words, bound, holds) for words, bound, holds in bounds if bound is not None)
 
 
 def setting(

@@ -1,4 +1,4 @@
-"""Progress of long work as log lines: done, rate and expected end, at most one every few seconds."""
+"""Progress of long work as log lines: done, rate, expected end; at most one every few seconds."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""Files and folders of results: files appear whole or not at all, a folder has one configuration."""
+"""Results on disk: files appear whole or not at all, a folder belongs to one configuration."""
 
 import json
 import os
@@ -14,7 +14,7 @@ STAGING = ".staging"
 CONFIG = "config.json"
 
 
-def publish(root: Path, file: str, write: Callable[[Path], None]) -> None:
+def publish(root: Path, file: str, write: Callable[[Path], object]) -> None:
     """Make `root / file` appear at once with what `write` writes to the path it is given.
 
     The file is written in a staging folder of the same file system, flushed, and renamed: a reader

@@ -12,7 +12,9 @@ def main() -> None:
     if experiment.training.workers > 0:
         connect()
     metrics = train(library, experiment.model, experiment.training, experiment.training_folder)
-    print(f"best validation R2 {metrics['best_validation_r2']:.4f} in epoch {metrics['best_epoch']}")
+    print(
+        f"best validation R2 {metrics['best_validation_r2']:.4f} in epoch {metrics['best_epoch']}"
+    )
     print(f"  {experiment.training_folder}")
 
 

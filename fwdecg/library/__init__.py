@@ -1,1 +1,1 @@
-
+"""Libraries of simulated cases: drawn, simulated on a Ray cluster, described, read."""

@@ -14,10 +14,10 @@ import ray
 
 from fwdecg.config import identity_tree
 from fwdecg.errors import LibraryError
+from fwdecg.library.config import LibraryConfig
 from fwdecg.library.layout import Part, published_parts
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import PartRecord, build_part
-from fwdecg.library.config import LibraryConfig
 from fwdecg.progress import Progress, clock_text
 from fwdecg.storage import claim, clear_staging
 
@@ -107,7 +107,7 @@ def _run_all(
             try:
                 yield part, ray.get(reference)
             except ray.exceptions.WorkerCrashedError as error:
-                logger.error("cases %d to %d: %s", part.first, part.stop - 1, error)
+                logger.warning("cases %d to %d: %s", part.first, part.stop - 1, error)
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from error
 
@@ -117,7 +117,8 @@ def _window() -> int:
     return max(TASKS_PER_CPU * int(ray.cluster_resources().get("CPU", 1)), 1)
 
 
-@ray.remote(num_cpus=1, max_retries=3, retry_exceptions=[OSError])
+# A case's own errors never leave it; what does is the storage's, which may pass.
+@ray.remote(num_cpus=1, max_retries=3, retry_exceptions=[OSError])  # type: ignore[call-overload]
 def _build_part_task(config: LibraryConfig, root: Path, part: Part) -> _Finished:
     started = time.process_time()
     record = build_part(config, root, part)

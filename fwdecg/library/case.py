@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float16, Float32
 
 from fwdecg.errors import CaseError
-from fwdecg.library.sampling import Case, CaseSpec
 from fwdecg.library.config import LibraryConfig, SolverConfig
+from fwdecg.library.sampling import Case, CaseSpec
 from fwdecg.physics.markers import ACTIVATION_LEVEL
 from fwdecg.physics.monodomain import Clock, voltage_frames
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
@@ -55,7 +55,7 @@ def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
 
 
 def solver_resolution(solver: SolverConfig, diffusivity_mm2_per_ms: float) -> Resolution:
-    """Spacing and step for a diffusivity: those fixed by the configuration, else those of the target."""
+    """Spacing and step for a diffusivity: the configuration's own, else those of its target."""
     aimed = resolution_for(solver.cv_error, diffusivity_mm2_per_ms, solver.parameters)
     return Resolution(
         spacing_mm=solver.spacing_mm or aimed.spacing_mm, dt_ms=solver.dt_ms or aimed.dt_ms

@@ -74,7 +74,9 @@ class SolverConfig:
         above=0,
         at_most=0.5,
     )
-    spacing_mm: float | None = setting(None, "fixed side of a cell instead of the target's", above=0)
+    spacing_mm: float | None = setting(
+        None, "fixed side of a cell instead of the target's", above=0
+    )
     dt_ms: float | None = setting(None, "fixed step instead of the target's", above=0)
 
     def __post_init__(self) -> None:
@@ -130,7 +132,9 @@ class RecordingConfig:
 class LibraryConfig:
     """A library: how many cases, drawn from which seed, of which tissue."""
 
-    path: str = setting("", "folder of the library; default: library/ in results.path", identity=False)
+    path: str = setting(
+        "", "folder of the library; default: library/ in results.path", identity=False
+    )
     cases: int = setting(300, "number of cases; a larger one extends", identity=False, at_least=1)
     seed: int = setting(2025, "seed of every random draw", at_least=0)
     cases_per_part: int = setting(8, "cases in one Parquet file, simulated by one task", at_least=1)

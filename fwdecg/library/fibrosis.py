@@ -1,8 +1,8 @@
 """Textures of non-conductive patches: thresholded Gaussian random fields with a length in mm.
 
-White noise on a lattice, smoothed by a Gaussian of standard deviation s, is a Gaussian random field
-with correlation exp(-d^2 / (4 s^2)). A threshold t (in spreads of the field) leaves the share
-f = 1 - Phi(t) above it, and by Rice's formula a straight line meets 1 / (2 sqrt(2) pi s) exp(-t^2/2)
+White noise on a lattice, smoothed by a Gaussian of standard deviation s, is a Gaussian random
+field with correlation exp(-d^2 / (4 s^2)). A threshold t (in spreads of the field) leaves the share
+f = 1 - Phi(t) above it, and by Rice's formula a straight line enters exp(-t^2/2) / (2 sqrt(2) pi s)
 patches per mm. Share over rate is the mean length of a line inside a patch: the patch size
 reported here, from which s follows.
 """

@@ -8,10 +8,10 @@ from typing import Any
 
 from fwdecg.config import identity_hash, identity_tree
 from fwdecg.library.conditions import CONDITIONS, condition_of
+from fwdecg.library.config import LibraryConfig
 from fwdecg.library.layout import CARD, MANIFEST, STATISTICS
 from fwdecg.library.part import PartRecord
 from fwdecg.library.schema import SCHEMA_VERSION, case_schema
-from fwdecg.library.config import LibraryConfig
 from fwdecg.library.splits import SPLITS, split_of
 from fwdecg.library.statistics import Statistics, combine
 from fwdecg.storage import publish, publish_json
@@ -86,9 +86,7 @@ def _counts(case_ids: Sequence[int], quarantined: Sequence[int]) -> dict[str, di
     return counts
 
 
-def data_card(
-    config: LibraryConfig, content: dict[str, Any], statistics: Statistics | None
-) -> str:
+def data_card(config: LibraryConfig, content: dict[str, Any], statistics: Statistics | None) -> str:
     """The README.md of a library: for a reader who has nothing but the folder."""
     tissue, solver, recording = config.tissue, config.solver, config.recording
     parameters = ", ".join(f"{k} {v:g}" for k, v in solver.parameters._asdict().items())
@@ -101,11 +99,15 @@ def data_card(
         f"| {field.metadata[b'meaning'].decode()} |"
         for field in case_schema(recording)
     )
-    scale = "no training case" if statistics is None else (
-        f"u {statistics.u_mean:.4g} +- {statistics.u_spread:.4g}; phi_e "
-        + ", ".join(
-            f"{mean:.4g} +- {spread:.4g}"
-            for mean, spread in zip(statistics.phi_e_mean, statistics.phi_e_spread, strict=True)
+    scale = (
+        "no training case"
+        if statistics is None
+        else (
+            f"u {statistics.u_mean:.4g} +- {statistics.u_spread:.4g}; phi_e "
+            + ", ".join(
+                f"{mean:.4g} +- {spread:.4g}"
+                for mean, spread in zip(statistics.phi_e_mean, statistics.phi_e_spread, strict=True)
+            )
         )
     )
     return f"""# Simulated heart-tissue activations with their ECGs
@@ -129,9 +131,9 @@ maps are area means on {recording.map_pixels} x {recording.map_pixels} pixels.
 {content["cases_active_at_end"]} cases are still excited in the last frame.
 
 ## Conditions
-D is uniform in a case, drawn from {tissue.healthy_diffusivity_mm2_per_ms} mm^2/ms (healthy, fibrosis)
-or {tissue.remodelled_diffusivity_mm2_per_ms} mm^2/ms (gap_junction, combined). Patches that do not
-conduct: thresholded Gaussian random fields, mean size {tissue.small_patch_size_mm} mm over
+D is uniform in a case, drawn from {tissue.healthy_diffusivity_mm2_per_ms} mm^2/ms (healthy,
+fibrosis) or {tissue.remodelled_diffusivity_mm2_per_ms} mm^2/ms (gap_junction, combined).
+Patches that do not conduct: thresholded Gaussian random fields, mean size {tissue.small_patch_size_mm} mm over
 {tissue.small_patch_fraction} of the area (healthy) or {tissue.large_patch_size_mm} mm over
 {tissue.large_patch_fraction} (fibrosis, combined); none in gap_junction.
 

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 
 from fwdecg.errors import LibraryError
 from fwdecg.library.case import CaseRecord, simulate_case
+from fwdecg.library.config import LibraryConfig
 from fwdecg.library.layout import Part, quarantine_file
 from fwdecg.library.sampling import CaseSpec, draw_case
 from fwdecg.library.schema import CASE_ID, PHI_E, SPLIT, U, cases_table, tensor_column
-from fwdecg.library.config import LibraryConfig
 from fwdecg.library.splits import TRAIN
 from fwdecg.library.statistics import Moments, PartMoments
 from fwdecg.storage import publish, publish_json
@@ -109,9 +109,7 @@ def describe_part(config: LibraryConfig, root: Path, part: Part) -> PartRecord:
     )
 
 
-def _simulate_or_quarantine(
-    config: LibraryConfig, root: Path, case_id: int
-) -> CaseRecord | None:
+def _simulate_or_quarantine(config: LibraryConfig, root: Path, case_id: int) -> CaseRecord | None:
     spec = None
     try:
         case = draw_case(config, case_id)

@@ -1,9 +1,9 @@
-"""Reading a finished library: its descriptions, a split as arrays, a split as a Ray Dataset."""
+"""Reading a finished library: its descriptions, and the cases of a split as an Arrow table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,9 +16,6 @@ from fwdecg.library.layout import MANIFEST, STATISTICS
 from fwdecg.library.schema import CASE_ID, SCHEMA_VERSION, SPLIT
 from fwdecg.library.statistics import Statistics
 from fwdecg.storage import read_json
-
-if TYPE_CHECKING:
-    import ray.data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +61,7 @@ class Library:
         Raises:
             LibraryError: the split has no case, or a file cannot be read.
         """
-        self._require(split)
+        self.require(split)
         wanted = list(columns) if columns is not None else None
         try:
             table = ds.dataset(self.files, format="parquet").to_table(
@@ -74,24 +71,8 @@ class Library:
             raise LibraryError(f"{self.root}: a part cannot be read: {error}") from error
         return table.sort_by(CASE_ID) if CASE_ID in table.column_names else table
 
-    def dataset(self, split: str, columns: Sequence[str]) -> "ray.data.Dataset":
-        """The cases of a split as a Ray Dataset, streamed from the files by the Ray cluster.
-
-        Args:
-            split: "train", "validation" or "test".
-            columns: those wanted.
-        """
-        import ray.data
-
-        self._require(split)
-        return ray.data.read_parquet(
-            self.files,
-            columns=list(columns),
-            filter=pc.field(SPLIT) == split,
-            file_extensions=["parquet"],
-        )
-
-    def _require(self, split: str) -> None:
+    def require(self, split: str) -> None:
+        """Raise `LibraryError` if a split has no case."""
         if self.count(split) == 0:
             raise LibraryError(
                 f"{self.root} has no {split} case; raise library.cases and build it again"

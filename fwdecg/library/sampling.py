@@ -8,8 +8,8 @@ from scipy.ndimage import label
 
 from fwdecg.errors import CaseError, TissueError
 from fwdecg.library.conditions import Condition, condition_of
-from fwdecg.library.fibrosis import draw_scar
 from fwdecg.library.config import LibraryConfig, TissueConfig
+from fwdecg.library.fibrosis import draw_scar
 from fwdecg.library.splits import split_of
 from fwdecg.physics.stimulus import Pacing, focal, planar, stimulated_cells
 from fwdecg.physics.tissue import Sheet

@@ -86,7 +86,9 @@ class Statistics:
                 phi_e_spread=tuple(fields["phi_e_spread"]),
             )
         except KeyError as error:
-            raise LibraryError(f"statistics.json has no {error}; build the library again") from error
+            raise LibraryError(
+                f"statistics.json has no {error}; build the library again"
+            ) from error
 
 
 def combine(parts: Iterable[PartMoments], *, cases: int) -> Statistics | None:

@@ -21,7 +21,7 @@ def kernel(*, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
     def compile_lazily(function: Callable[..., Any]) -> Any:
         # A run-time type checker may have wrapped the function; numba needs the bare one.
         bare = inspect.unwrap(function)
-        when = "always" if inline else "never"
-        return njit(bare, inline=when, cache=True, error_model="numpy", fastmath=FAST_MATH)
+        options: dict[str, Any] = {"inline": "always"} if inline else {}
+        return njit(cache=True, error_model="numpy", fastmath=FAST_MATH, **options)(bare)
 
     return compile_lazily

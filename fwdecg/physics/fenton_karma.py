@@ -219,7 +219,7 @@ Q1, Q2, Q3, Q4 = np.array([0.462467389, 2.37638223e-2, 2.37028315e-4, 2.42383789
 
 @kernel(inline=True)
 def tanh(x: np.float32) -> np.float32:
-    """tanh(x), in absolute error below 1e-6."""
+    """Hyperbolic tangent, with an absolute error below 1e-6."""
     x = min(max(x, -TANH_BOUND), TANH_BOUND)
     z = x * x
     p = ((P3 * z + P2) * z + P1) * z + P0

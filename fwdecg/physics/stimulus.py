@@ -89,7 +89,7 @@ def focal(x_mm: float, y_mm: float, *, start_ms: float = 0.0) -> Pacing:
 
 
 def cross_field(size_mm: float, s2_start_ms: float) -> Pacing:
-    """S1 a plane wave from the left, S2 in the lower left quarter: re-entry where S2 meets S1's tail.
+    """S1 a plane wave from the left, S2 in the lower left quarter, in S1's wake: re-entry.
 
     Args:
         size_mm: side of the sheet.

@@ -1,1 +1,1 @@
-
+"""Experiments made of several stages."""

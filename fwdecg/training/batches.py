@@ -1,8 +1,8 @@
 """Batches of cases for training and validation.
 
-Every worker holds the cases and draws the same permutation in each epoch from (seed, epoch); of each
-global batch it takes its share. So the batches do not depend on the number of workers, and a run
-that resumes at an epoch meets the very batches of one that was never interrupted.
+Every worker holds the cases and draws the same permutation in each epoch from (seed, epoch); of
+each global batch it takes its share. So the batches do not depend on the number of workers, and a
+run that resumes at an epoch meets the very batches of one that was never interrupted.
 
 Axes: N case, B batch, T frame, H row, W column, E electrode.
 """

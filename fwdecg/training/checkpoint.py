@@ -63,9 +63,7 @@ class TrainedSurrogate:
     def build(self) -> Surrogate:
         """The surrogate with these weights, on the CPU, in evaluation mode."""
         electrodes = len(self.signature.electrodes_mm)
-        surrogate = self.config.build(
-            electrodes=electrodes, standardisation=self.standardisation
-        )
+        surrogate = self.config.build(electrodes=electrodes, standardisation=self.standardisation)
         surrogate.load_state_dict(self.state)
         return surrogate.eval()
 

@@ -10,7 +10,9 @@ from fwdecg.training.loss import LossConfig
 class TrainingConfig:
     """The paper's protocol: Adam, halved on plateaus, the best state by validation R^2."""
 
-    path: str = setting("", "folder of the training; default: training/ in results.path", identity=False)
+    path: str = setting(
+        "", "folder of the training; default: training/ in results.path", identity=False
+    )
     epochs: int = setting(200, "passes over the training split", at_least=1)
     batch_size: int = setting(8, "cases per update, over all workers together", at_least=1)
     learning_rate: float = setting(1e-3, "of Adam at the start", above=0)

@@ -14,14 +14,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fwdecg.model import Surrogate, SurrogateConfig
-from fwdecg.model.standardise import Standardisation
+from fwdecg.model import Surrogate
 from fwdecg.progress import clock_text
 from fwdecg.training.batches import Cases, own_batches, training_batches
-from fwdecg.training.checkpoint import Signature, TrainedSurrogate, load_surrogate, load_tensors
-from fwdecg.training.config import TrainingConfig
+from fwdecg.training.checkpoint import TrainedSurrogate, load_surrogate, load_tensors
 from fwdecg.training.epoch import Objective, train_epoch, validate
 from fwdecg.training.loss import spectral_weight
+from fwdecg.training.plan import Plan
 from fwdecg.training.schedule import halve_on_plateau
 from fwdecg.training.workers import Seat, own_seat, parallel
 
@@ -51,23 +50,6 @@ class EpochRecord:
 # Called after each epoch on every worker; the folder is that of the first worker's checkpoint and
 # vanishes afterwards, the other workers get None.
 Report = Callable[[EpochRecord, Path | None], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What to train, and on what.
-
-    Attributes:
-        model: configuration of the surrogate.
-        training: configuration of the training.
-        standardisation: of the training split.
-        signature: of the library and the configurations.
-    """
-
-    model: SurrogateConfig
-    training: TrainingConfig
-    standardisation: Standardisation
-    signature: Signature
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,29 @@
+"""A split of a library as a Ray Dataset, which the Ray cluster streams from the files."""
+
+from collections.abc import Sequence
+
+import pyarrow.compute as pc
+import ray.data
+
+from fwdecg.library.reader import Library
+from fwdecg.library.schema import SPLIT
+
+
+def split_dataset(library: Library, split: str, columns: Sequence[str]) -> ray.data.Dataset:
+    """The cases of a split, one row each; only the wanted columns are read.
+
+    Args:
+        library: a finished library.
+        split: "train", "validation" or "test".
+        columns: names of the wanted columns.
+
+    Raises:
+        LibraryError: the split has no case.
+    """
+    library.require(split)
+    return ray.data.read_parquet(
+        library.files,
+        columns=list(columns),
+        filter=pc.field(SPLIT) == split,
+        file_extensions=["parquet"],
+    )

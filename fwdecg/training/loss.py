@@ -1,0 +1,95 @@
+"""The hybrid loss: Huber in time and spectral entropy in frequency, Eq. 4-7.
+
+Axes: B batch, T frame, E electrode.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from fwdecg.config import check_settings, setting
+
+EPSILON = 1e-8  # of Eq. 4, a share of power; also the least mean power, in squared signal units
+
+
+def spectral_entropy(signal: Float[Tensor, "*shape T"]) -> Float[Tensor, "*shape"]:
+    """Shannon entropy E_S in bits of each signal's normalised power spectrum, Eq. 4.
+
+    The spectrum is the one-sided periodogram, frequency 0 included and each frequency counted
+    once: a tone of whole cycles has entropy 0, an impulse the most there is, log2(T // 2 + 1). The
+    two-sided spectrum would add one bit to every tone. A signal of no power has entropy 0, and a
+    gradient of 0.
+    """
+    spectrum = torch.view_as_real(torch.fft.rfft(signal, norm="forward"))
+    power = spectrum.square().sum(-1)
+    share = power / power.sum(-1, keepdim=True).clamp_min(EPSILON)
+    return -(share * torch.log2(share + EPSILON)).sum(-1)
+
+
+def spectral_weight(epoch: int, epochs: int) -> float:
+    """omega(n) of Eq. 7: from 1 at epoch 0 along a cosine to 0 at epoch `epochs`."""
+    return 0.5 * (1.0 + math.cos(math.pi * epoch / epochs))
+
+
+@dataclass(frozen=True)
+class HybridLoss:
+    """L_total of each case, Eq. 6: Huber loss plus the weighted spectral entropy loss.
+
+    Attributes:
+        huber_delta: error at which the Huber loss turns from square to absolute.
+        spectral_weight: factor beside omega(n); 0 leaves the spectral term out.
+    """
+
+    huber_delta: float
+    spectral_weight: float
+
+    def __call__(
+        self,
+        prediction: Float[Tensor, "B T E"],
+        target: Float[Tensor, "B T E"],
+        *,
+        omega: float,
+    ) -> Float[Tensor, " B"]:
+        """Loss per case, a mean over frames and electrodes; Eq. 5's mean over B is the caller's.
+
+        Args:
+            prediction: ECG of the network, standardised.
+            target: ECG of the library, standardised.
+            omega: weight of the epoch, from the function `spectral_weight`.
+        """
+        huber = functional.huber_loss(
+            prediction, target, reduction="none", delta=self.huber_delta
+        ).mean((1, 2))
+        weight = self.spectral_weight * omega
+        if weight == 0.0:
+            return huber
+        difference = spectral_entropy(target.mT) - spectral_entropy(prediction.mT)
+        return huber + weight * difference.square().mean(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Weights of the hybrid loss."""
+
+    huber_delta: float = setting(
+        1.0, "error, in z-scores, from which the loss grows linearly", above=0
+    )
+    spectral_weight: float = setting(
+        1.0, "factor beside omega of the spectral entropy loss, 0 to leave it out", at_least=0
+    )
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            ConfigError: a value breaks its rule.
+        """
+        check_settings(self)
+
+    def build(self) -> HybridLoss:
+        """The loss with these weights."""
+        return HybridLoss(self.huber_delta, self.spectral_weight)
