@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -83,8 +84,4 @@ def claim(root: Path, asked: dict[str, Any], section: str) -> None:
 
 def clear_staging(root: Path) -> None:
     """Remove what interrupted writers left behind."""
-    staging = root / STAGING
-    if staging.exists():
-        for leftover in staging.iterdir():
-            leftover.unlink(missing_ok=True)
-        staging.rmdir()
+    shutil.rmtree(root / STAGING, ignore_errors=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float32
 
 from fwdecg.errors import CaseError, TissueError
 from fwdecg.physics.diffusion import faces, stable_dt_ms
@@ -80,7 +81,7 @@ def voltage_frames(
 class _Current:
     """A stimulus on a raster: `gain` is added to u in `cells` in steps first <= step < last."""
 
-    cells: Mask
+    cells: Bool[np.ndarray, " cell"]
     gain: np.float32
     first: int
     last: int
@@ -124,5 +125,5 @@ def _coupling(tissue: Tissue, dt_ms: float) -> Coupling:
     return Coupling(right=right.ravel(), down=down.ravel(), stride=right.shape[1])
 
 
-def _with_rim(field: Field | Mask) -> Field32:
+def _with_rim(field: Field | Mask) -> Float32[np.ndarray, "row+2 col+2"]:
     return np.pad(field, 1).astype(np.float32)

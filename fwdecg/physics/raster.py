@@ -17,7 +17,13 @@ def cell_centres_mm(cells: int, spacing_mm: float) -> Float[np.ndarray, " cell"]
     return (np.arange(cells) + 0.5) * spacing_mm
 
 
-def interpolate(lattice: Field, *, lattice_spacing_mm: float, cells: int, size_mm: float) -> Field:
+def interpolate(
+    lattice: Float[np.ndarray, "node_row node_col"],
+    *,
+    lattice_spacing_mm: float,
+    cells: int,
+    size_mm: float,
+) -> Field:
     """Bilinear interpolation of a lattice of nodes at the centres of `cells` x `cells` cells.
 
     Node (i, j) lies at (i, j) * `lattice_spacing_mm`; the lattice must cover the sheet.
@@ -29,7 +35,7 @@ def interpolate(lattice: Field, *, lattice_spacing_mm: float, cells: int, size_m
     return rows[:, node] * (1 - weight) + rows[:, node + 1] * weight
 
 
-def area_mean(field: Field, cells: int) -> Field:
+def area_mean(field: Float[np.ndarray, "fine_row fine_col"], cells: int) -> Field:
     """Mean of a square field over each of `cells` x `cells` equal squares that tile it.
 
     The field's own cells may straddle two squares; each counts by the share of its area.

@@ -15,8 +15,8 @@ import numpy as np
 
 from fwdecg.physics.fenton_karma import Parameters
 
-SPATIAL = 0.0135
-TEMPORAL = 0.1375
+SPATIAL = 0.0139
+TEMPORAL = 0.1415
 
 
 class Resolution(NamedTuple):

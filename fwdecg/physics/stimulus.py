@@ -6,14 +6,15 @@ presets is about three times what starts a wave; the wave itself does not depend
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float
 
 from fwdecg.errors import TissueError
 from fwdecg.physics.raster import cell_centres_mm
 from fwdecg.physics.tissue import Tissue
-from fwdecg.shapes import Field, Mask
+from fwdecg.shapes import Mask
 
 AMPLITUDE_PER_MS = 0.5
 DURATION_MS = 1.0
@@ -21,10 +22,15 @@ PLANAR_WIDTH_MM = 2.0
 FOCAL_RADIUS_MM = 3.0
 
 
+Columns = Float[np.ndarray, "1 col"]
+Rows = Float[np.ndarray, "row 1"]
+
+
+@runtime_checkable
 class Region(Protocol):
     """A part of the sheet."""
 
-    def contains(self, x_mm: Field, y_mm: Field) -> Mask:
+    def contains(self, x_mm: Columns, y_mm: Rows) -> Mask:
         """True at the points (x, y), in mm from the top-left corner, that belong to it."""
         ...
 
@@ -38,7 +44,7 @@ class Rectangle:
     top_mm: float = -np.inf
     bottom_mm: float = np.inf
 
-    def contains(self, x_mm: Field, y_mm: Field) -> Mask:
+    def contains(self, x_mm: Columns, y_mm: Rows) -> Mask:
         """True at the points inside."""
         in_x = (self.left_mm <= x_mm) & (x_mm <= self.right_mm)
         return in_x & (self.top_mm <= y_mm) & (y_mm <= self.bottom_mm)
@@ -52,7 +58,7 @@ class Disc:
     y_mm: float
     radius_mm: float
 
-    def contains(self, x_mm: Field, y_mm: Field) -> Mask:
+    def contains(self, x_mm: Columns, y_mm: Rows) -> Mask:
         """True at the points inside."""
         return (x_mm - self.x_mm) ** 2 + (y_mm - self.y_mm) ** 2 <= self.radius_mm**2
 

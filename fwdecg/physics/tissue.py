@@ -8,6 +8,7 @@ D = 0 marks tissue that does not conduct; it holds no charge and stays at rest.
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from fwdecg.errors import TissueError
 from fwdecg.physics.raster import interpolate
@@ -24,7 +25,7 @@ class Scar:
         threshold: the tissue does not conduct where the interpolated texture is above this.
     """
 
-    texture: Field
+    texture: Float[np.ndarray, "node_row node_col"]
     texture_spacing_mm: float
     threshold: float
 

@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+
+from fwdecg.errors import CaseError, TissueError
+from fwdecg.physics.fenton_karma import PUBLISHED
+from fwdecg.physics.markers import (
+    action_potential_durations_ms,
+    activation_times_ms,
+    conduction_velocity_mm_per_ms,
+)
+from fwdecg.physics.monodomain import Clock, voltage_frames
+from fwdecg.physics.stimulus import Disc, Rectangle, Stimulus, focal, planar
+from fwdecg.physics.tissue import Tissue
+
+FK_CAF = PUBLISHED["FK-CAF"]
+# All currents off: what is left is diffusion.
+PASSIVE = FK_CAF._replace(tau_d=1e30, tau_r=1e30, tau_si=1e30, tau_0=1e30)
+
+
+def strip(cells, spacing_mm, diffusivity=0.1):
+    field = np.full((1, cells), diffusivity)
+    return Tissue(spacing_mm=spacing_mm, diffusivity_mm2_per_ms=field)
+
+
+def run(tissue, pacing, clock, parameters=FK_CAF):
+    return np.stack([u.copy() for u in voltage_frames(tissue, pacing, clock, parameters)])
+
+
+def velocity(diffusivity, spacing_mm, dt_ms):
+    """Velocity in the middle of a strip of 28 space constants sqrt(D ms)."""
+    root = np.sqrt(diffusivity)
+    tissue = strip(round(40 * root / spacing_mm), spacing_mm, diffusivity)
+    pacing = (Stimulus(region=Rectangle(right_mm=2 * root)),)
+    clock = Clock(frame_interval_ms=0.1, frames=180, largest_dt_ms=dt_ms)
+    activation = activation_times_ms(run(tissue, pacing, clock), 0.1)
+    return conduction_velocity_mm_per_ms(activation, spacing_mm)
+
+
+@pytest.mark.parametrize("diffusivity", [0.1, 0.05, 0.01])
+def test_conduction_velocity_of_fk_caf(diffusivity):
+    # Spacing and step cost 0.1 % and 0.3 %.
+    found = velocity(diffusivity, 0.1 * np.sqrt(diffusivity), 0.0025)
+    assert found == pytest.approx(2.07 * np.sqrt(diffusivity), rel=0.02)
+
+
+def test_velocity_converges_with_second_order_in_space_and_first_in_time():
+    root = np.sqrt(0.1)
+    in_space = [velocity(0.1, h * root, 0.0025) for h in (0.1, 0.2, 0.4)]
+    # Of three values with errors e, 4 e and 16 e the differences stand as 1 to 4.
+    assert np.log2(np.diff(in_space)[1] / np.diff(in_space)[0]) == pytest.approx(2.0, abs=0.2)
+    in_time = [velocity(0.1, 0.4 * root, dt) for dt in (0.005, 0.01, 0.02)]
+    assert np.log2(np.diff(in_time)[1] / np.diff(in_time)[0]) == pytest.approx(1.0, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("cycle_ms", "beats", "apd90_ms"),
+    [(1000, 4, 106.5), (300, 10, 102.9), (150, 15, 98.4), (100, 20, 93.0)],
+)
+def test_action_potential_duration_of_fk_caf(cycle_ms, beats, apd90_ms):
+    cell = Tissue(spacing_mm=1.0, diffusivity_mm2_per_ms=np.full((1, 1), 0.1))
+    pacing = [Stimulus(region=Rectangle(), start_ms=beat * cycle_ms) for beat in range(beats)]
+    clock = Clock(frame_interval_ms=0.25, frames=beats * cycle_ms * 4, largest_dt_ms=0.01)
+    trace = run(cell, pacing, clock)[:, 0, 0]
+    durations = action_potential_durations_ms(trace.astype(float), 0.25)
+    assert durations[-1] == pytest.approx(apd90_ms, abs=1.5)
+
+
+def test_a_cosine_decays_as_it_should():
+    # u = cos(pi x) on a strip of 1 mm decays as exp(-D pi^2 t); set up by a stimulus of its shape.
+    cells, spacing = 50, 0.02
+    tissue = strip(cells, spacing)
+    bump = (Stimulus(region=Rectangle(right_mm=0.5), duration_ms=0.0005, amplitude_per_ms=2e3),)
+    clock = Clock(frame_interval_ms=0.5, frames=5, largest_dt_ms=0.0005)
+    frames = run(tissue, bump, clock, PASSIVE)[:, 0]
+    mode = np.cos(np.pi * (np.arange(cells) + 0.5) * spacing)
+    amplitudes = frames[1:] @ mode * 2 / cells
+    decay = -np.diff(np.log(amplitudes))
+    # Relative errors: spacing pi^2 spacing^2 / 12 = 3.3e-4; step 0.987 x 0.0005 / 2 = 2.5e-4.
+    np.testing.assert_allclose(decay, 0.5 * 0.1 * np.pi**2, rtol=8e-4)
+
+
+def test_charge_is_conserved_when_the_membrane_is_passive():
+    rng = np.random.default_rng(3)
+    diffusivity = 0.1 * (rng.random((40, 40)) > 0.25)
+    tissue = Tissue(spacing_mm=0.25, diffusivity_mm2_per_ms=diffusivity)
+    pacing = (Stimulus(region=Disc(x_mm=5.0, y_mm=5.0, radius_mm=3.0), duration_ms=1.0),)
+    frames = run(tissue, pacing, Clock(frame_interval_ms=2.0, frames=20, largest_dt_ms=0.05), PASSIVE)
+    totals = frames[1:].sum(axis=(1, 2), dtype=np.float64)
+    np.testing.assert_allclose(totals, totals[0], rtol=2e-6)  # float32 rounding of 760 steps
+    assert not frames[:, diffusivity == 0].any()
+
+
+def test_a_plane_wave_stays_plane():
+    tissue = Tissue(spacing_mm=0.2, diffusivity_mm2_per_ms=np.full((12, 60), 0.1))
+    frames = run(tissue, planar(), Clock(frame_interval_ms=4.0, frames=5, largest_dt_ms=0.02))
+    assert (frames == frames[:, :1]).all()
+
+
+def test_a_focal_wave_has_the_symmetries_of_the_square():
+    tissue = Tissue(spacing_mm=0.2, diffusivity_mm2_per_ms=np.full((50, 50), 0.1))
+    clock = Clock(frame_interval_ms=2.0, frames=3, largest_dt_ms=0.02)
+    last = run(tissue, focal(5.0, 5.0), clock)[-1]
+    # The four neighbours are summed in another order: rounding, amplified on the upstroke.
+    for image in (last[::-1], last[:, ::-1], last.T):
+        np.testing.assert_allclose(image, last, rtol=0, atol=1e-4)
+    assert 0.2 < (last > 0.5).mean() < 0.9
+
+
+def test_the_first_frame_is_rest_and_frames_do_not_depend_on_how_many_follow():
+    tissue = strip(80, 0.2)
+    short = run(tissue, planar(), Clock(frame_interval_ms=5.0, frames=3, largest_dt_ms=0.02))
+    long = run(tissue, planar(), Clock(frame_interval_ms=5.0, frames=6, largest_dt_ms=0.02))
+    assert not short[0].any()
+    np.testing.assert_array_equal(short, long[:3])
+
+
+def test_a_stimulus_acts_when_and_where_it_should():
+    tissue = strip(10, 1.0, 1e-6)
+    pacing = (Stimulus(region=Rectangle(right_mm=2.0), start_ms=1.5, duration_ms=0.5,
+                       amplitude_per_ms=0.2),)
+    clock = Clock(frame_interval_ms=0.5, frames=6, largest_dt_ms=0.01)
+    frames = run(tissue, pacing, clock, PASSIVE)[:, 0]
+    np.testing.assert_allclose(frames[:, 0], [0, 0, 0, 0, 0.1, 0.1], atol=1e-5)
+    assert frames[-1, 5] == pytest.approx(0, abs=1e-12)
+
+
+def test_scars_stop_the_wave():
+    diffusivity = np.full((20, 60), 0.1)
+    diffusivity[:, 30:33] = 0
+    tissue = Tissue(spacing_mm=0.2, diffusivity_mm2_per_ms=diffusivity)
+    frames = run(tissue, planar(), Clock(frame_interval_ms=10.0, frames=4, largest_dt_ms=0.02))
+    assert (frames[..., :30].max(axis=0) > 0.5).all()
+    assert not frames[..., 33:].any()
+
+
+def test_the_step_divides_the_frame_interval():
+    clock = Clock(frame_interval_ms=5.0, frames=2, largest_dt_ms=0.03)
+    assert clock.steps_per_frame == 167
+    assert clock.dt_ms == pytest.approx(5 / 167)
+    assert Clock(frame_interval_ms=5.0, frames=2, largest_dt_ms=0.02).dt_ms == 0.02
+
+
+def test_an_unstable_step_is_refused():
+    clock = Clock(frame_interval_ms=1.0, frames=2, largest_dt_ms=0.05)
+    with pytest.raises(TissueError, match=r"dt_ms = 0.05: must be at most 0.025 for this tissue"):
+        next(voltage_frames(strip(10, 0.1), planar(), clock, FK_CAF))
+
+
+def test_a_blow_up_is_reported():
+    pacing = (Stimulus(region=Rectangle(), amplitude_per_ms=1e38, duration_ms=100.0),)
+    clock = Clock(frame_interval_ms=5.0, frames=4, largest_dt_ms=0.02)
+    with pytest.raises(CaseError, match="u is not finite at t = 5 ms"):
+        run(strip(10, 1.0), pacing, clock)

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.integrate import quad
+
+from fwdecg.errors import TissueError
+from fwdecg.physics.diffusion import divergence
+from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
+from fwdecg.physics.tissue import Tissue
+
+D = 0.1
+ELECTRODES = np.array([[3.0, 4.0, 5.0], [-2.0, 1.0, 0.0], [10.0, 10.0, 1.0]])
+
+
+def square(cells, size_mm=10.0):
+    diffusivity = np.full((cells, cells), D)
+    return Tissue(spacing_mm=size_mm / cells, diffusivity_mm2_per_ms=diffusivity)
+
+
+def direct_sum(u, tissue, electrode):
+    """Eq. 1 cell by cell, as it is printed."""
+    rows, cols = u.shape
+    y, x = (np.mgrid[0:rows, 0:cols] + 0.5) * tissue.spacing_mm
+    distance = np.sqrt((x - electrode[0]) ** 2 + (y - electrode[1]) ** 2 + electrode[2] ** 2)
+    return (divergence(u, tissue) * tissue.spacing_mm**2 / distance).sum()
+
+
+@given(seed=st.integers(0, 999), holes=st.floats(0, 0.5))
+def test_the_weights_of_a_lead_field_equal_the_direct_sum_to_rounding(seed, holes):
+    rng = np.random.default_rng(seed)
+    diffusivity = rng.uniform(0.01, 0.1, (16, 16)) * (rng.random((16, 16)) >= holes)
+    diffusivity[0, 0] = 0.1
+    tissue = Tissue(spacing_mm=0.625, diffusivity_mm2_per_ms=diffusivity)
+    u = rng.random((16, 16))
+    found = pseudo_ecg(u, lead_fields(tissue, ELECTRODES))
+    expected = [direct_sum(u, tissue, electrode) for electrode in ELECTRODES]
+    # 256 terms of at most 4 D du / r each, rounded to 1e-16.
+    np.testing.assert_allclose(found, expected, rtol=0, atol=256 * 4 * 0.1 * 1e-15)
+
+
+@pytest.mark.parametrize("electrode", ELECTRODES[:2].tolist())
+def test_a_ramp_converges_to_the_integral_by_quadrature(electrode):
+    # div(D grad x) is nothing but D at the left edge and -D at the right one, where the flux of the
+    # ramp ends: phi_e = D times the difference of the edges' integrals of 1/r.
+    def inverse_distance(y, x):
+        return 1 / np.sqrt((x - electrode[0]) ** 2 + (y - electrode[1]) ** 2 + electrode[2] ** 2)
+
+    exact = D * (quad(inverse_distance, 0, 10, args=(0.0,))[0] - quad(inverse_distance, 0, 10, args=(10.0,))[0])
+    errors = []
+    for cells in (50, 100, 200, 400):
+        tissue = square(cells)
+        ramp = np.broadcast_to((np.arange(cells) + 0.5) * tissue.spacing_mm, (cells, cells))
+        found = pseudo_ecg(ramp, lead_fields(tissue, np.array([electrode])))[0]
+        errors.append(abs(found - exact) / abs(exact))
+    # The ramp breaks the no-flux condition, and half a cell at each edge with it: first order.
+    np.testing.assert_allclose(-np.diff(np.log2(errors)), 1.0, atol=0.2)
+    assert errors[-1] < 0.01
+
+
+def test_second_order_for_a_field_without_flux_at_the_edges():
+    electrode = np.array([[3.0, 4.0, 5.0]])
+
+    def phi_e(cells):
+        centre = (np.arange(cells) + 0.5) / cells
+        u = np.cos(np.pi * centre)[:, None] * np.cos(2 * np.pi * centre)[None]
+        return pseudo_ecg(u, lead_fields(square(cells), electrode))[0]
+
+    values = [phi_e(cells) for cells in (20, 40, 80, 160)]
+    slopes = -np.diff(np.log2(np.abs(np.diff(values))))
+    np.testing.assert_allclose(slopes, 2.0, atol=0.2)
+
+
+def test_uniform_voltage_has_no_ecg():
+    leads = lead_fields(square(20), ELECTRODES)
+    np.testing.assert_allclose(pseudo_ecg(np.full((20, 20), 0.8), leads), 0.0, atol=1e-13)
+
+
+def test_a_front_that_approaches_deflects_upwards():
+    position = (np.arange(100) + 0.5) / 10
+    front = 1 / (1 + np.exp((position - 2.5) / 0.3))
+    u = np.broadcast_to(front, (100, 100))
+    ahead, behind = np.array([[8.0, 5.0, 3.0]]), np.array([[-5.0, 5.0, 3.0]])
+    tissue = square(100)
+    assert pseudo_ecg(u, lead_fields(tissue, ahead))[0] > 0
+    assert pseudo_ecg(u, lead_fields(tissue, behind))[0] < 0
+
+
+def test_mirrored_tissue_gives_mirrored_leads():
+    rng = np.random.default_rng(1)
+    u = rng.random((20, 20))
+    left, right = np.array([[2.0, 3.0, 4.0]]), np.array([[8.0, 3.0, 4.0]])
+    tissue = square(20)
+    found = pseudo_ecg(u[:, ::-1], lead_fields(tissue, right))
+    np.testing.assert_allclose(found, pseudo_ecg(u, lead_fields(tissue, left)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("electrode", [[5.0, 5.0, 0.0], [5.0, 5.0, -0.9], [10.5, 5.0, 0.0]])
+def test_electrodes_at_the_sheet_are_refused(electrode):
+    with pytest.raises(TissueError, match="must be at least 1 mm away"):
+        lead_fields(square(10), np.array([electrode]))

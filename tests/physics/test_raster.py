@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fwdecg.physics.raster import area_mean, cell_centres_mm, interpolate
+
+
+def test_cell_centres():
+    np.testing.assert_allclose(cell_centres_mm(3, 2.0), [1.0, 3.0, 5.0])
+
+
+def test_interpolation_is_exact_for_bilinear_fields():
+    y, x = np.mgrid[0:6, 0:6] * 2.0  # lattice of 2 mm over a sheet of 10 mm
+    found = interpolate(1 + 2 * x - y + 0.5 * x * y, lattice_spacing_mm=2.0, cells=7, size_mm=10.0)
+    centres = cell_centres_mm(7, 10 / 7)
+    expected = 1 + 2 * centres[None] - centres[:, None] + 0.5 * centres[None] * centres[:, None]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_area_mean_of_straddling_cells():
+    # Three cells over two pixels: the middle one belongs to each by half.
+    field = np.broadcast_to([[0.0, 3.0, 6.0]], (3, 3))
+    np.testing.assert_allclose(area_mean(field, 2), [[1.0, 5.0], [1.0, 5.0]])
+
+
+def test_area_mean_onto_the_same_raster_changes_nothing():
+    field = np.random.default_rng(0).random((5, 5))
+    np.testing.assert_allclose(area_mean(field, 5), field)
+
+
+@given(fine=st.integers(1, 40), coarse=st.integers(1, 40), seed=st.integers(0, 99))
+def test_area_mean_conserves_the_total(fine, coarse, seed):
+    field = np.random.default_rng(seed).random((fine, fine))
+    assert area_mean(field, coarse).mean() == pytest.approx(field.mean(), rel=1e-12)

@@ -1,0 +1,143 @@
+from dataclasses import dataclass
+
+import pytest
+
+from fwdecg.config import (
+    check_settings,
+    describe,
+    differing_keys,
+    from_tree,
+    identity_hash,
+    identity_tree,
+    load,
+    setting,
+    to_tree,
+)
+from fwdecg.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    diffusivity: float = setting(0.1, "D in mm^2/ms", above=0)
+    span: tuple[float, float] = setting((1.0, 2.0), "a range", at_least=0)
+    sites: tuple[tuple[float, float, float], ...] = setting((), "electrodes")
+
+    def __post_init__(self):
+        check_settings(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    inner: Inner = setting(Inner)
+    count: int = setting(3, "how many", at_least=1, at_most=9)
+    kind: str = setting("a", "which", choices=("a", "b"))
+    path: str = setting("x", "where", identity=False)
+    fixed: float | None = setting(None, "or chosen automatically", above=0)
+    fast: bool = setting(False, "whether")
+
+    def __post_init__(self):
+        check_settings(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demanding:
+    needed: int = setting(meaning="no default")
+
+
+def test_values_of_a_file_and_of_overrides(tmp_path):
+    preset = tmp_path / "preset.toml"
+    preset.write_text('count = 4\n[inner]\ndiffusivity = 1\nsites = [[1, 2, 3.5]]\nspan = [0, 3]\n')
+    config = load(Outer, preset, ["count=5", "kind=b", "inner.diffusivity=0.25", "fixed=2"])
+    assert config.count == 5
+    assert config.kind == "b"
+    assert config.inner.diffusivity == 0.25
+    assert config.inner.sites == ((1.0, 2.0, 3.5),)
+    assert config.inner.span == (0.0, 3.0)
+    assert config.fixed == 2.0
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({"cuont": 1}, "unknown key cuont; known here: inner, count"),
+        ({"inner": {"d": 1}}, "unknown key inner.d"),
+        ({"count": 2.5}, "count = 2.5: must be whole number, not float"),
+        ({"count": True}, "count = True: must be whole number, not bool"),
+        ({"count": "two"}, "count = 'two': must be whole number, not str"),
+        ({"count": 0}, "count = 0: must be at least 1"),
+        ({"count": 10}, "count = 10: must be at most 9"),
+        ({"fast": 1}, "fast = 1: must be true or false, not int"),
+        ({"kind": "c"}, "kind = 'c': must be one of a, b"),
+        ({"inner": {"diffusivity": -0.1}}, "inner.diffusivity = -0.1: must be above 0"),
+        ({"inner": {"diffusivity": float("nan")}}, "inner.diffusivity = nan: must be finite"),
+        ({"inner": {"span": [1.0]}}, "inner.span = [1.0]: must have 2 entries"),
+        ({"inner": {"span": 1.0}}, "inner.span = 1.0: must be [number, number], not float"),
+        ({"inner": {"span": [1.0, "b"]}}, "inner.span[1] = 'b': must be number, not str"),
+        ({"inner": {"sites": [[1.0, 2.0]]}}, "inner.sites[0] = [1.0, 2.0]: must have 3 entries"),
+        ({"inner": 3}, "inner = 3: must be a section with keys of its own, not int"),
+        ({"fixed": 0.0}, "fixed = 0.0: must be above 0"),
+    ],
+)
+def test_bad_values_name_key_value_and_rule(tree, message):
+    with pytest.raises(ConfigError) as caught:
+        from_tree(Outer, tree)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["count"], "--set count: must read section.key=value"),
+        (["nowhere.count=3"], "--set nowhere.count=3: there is no section nowhere"),
+        (["cuont=3"], "unknown key cuont"),
+        (["count=three"], "count = 'three': must be whole number"),
+    ],
+)
+def test_bad_overrides(tmp_path, overrides, message):
+    preset = tmp_path / "preset.toml"
+    preset.write_text("")
+    with pytest.raises(ConfigError, match=message):
+        load(Outer, preset, overrides)
+
+
+def test_unreadable_presets(tmp_path):
+    with pytest.raises(ConfigError, match="No such file or directory; give the path"):
+        load(Outer, tmp_path / "missing.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("count = = 3")
+    with pytest.raises(ConfigError, match="is not valid TOML"):
+        load(Outer, broken)
+
+
+def test_a_key_without_default_is_required():
+    with pytest.raises(ConfigError, match="needed is missing; add it"):
+        from_tree(Demanding, {})
+
+
+def test_trees_round_trip():
+    config = Outer(inner=Inner(sites=((1.0, 2.0, 3.0),)), count=7)
+    assert from_tree(Outer, to_tree(config)) == config
+
+
+def test_identity_ignores_paths_and_nothing_else():
+    config = Outer()
+    assert identity_hash(config) == identity_hash(Outer(path="elsewhere"))
+    assert identity_hash(config) != identity_hash(Outer(count=4))
+    assert identity_hash(config) != identity_hash(Outer(inner=Inner(diffusivity=0.2)))
+    assert identity_hash(config, "a") != identity_hash(config, "b")
+    assert "path" not in identity_tree(config)
+
+
+def test_differing_keys_are_named_in_full():
+    first, second = to_tree(Outer()), to_tree(Outer(count=4, inner=Inner(diffusivity=0.2)))
+    assert differing_keys(first, second) == ["count", "inner.diffusivity"]
+    assert differing_keys(first, first) == []
+
+
+def test_help_has_a_line_per_key():
+    lines = list(describe(Outer))
+    assert "inner.diffusivity (number, default 0.1): D in mm^2/ms" in lines
+    assert "inner.sites (list of [number, number, number], default []): electrodes" in lines
+    assert "fixed (number or left out, default none): or chosen automatically" in lines
+    assert len(lines) == 8
