@@ -1,1 +1,1 @@
-
+"""Predictions, baselines, report and pictures of a trained surrogate."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-import pyarrow.compute as pc
 import ray.data
+from ray.data.expressions import col
 
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import SPLIT
@@ -21,9 +21,6 @@ def split_dataset(library: Library, split: str, columns: Sequence[str]) -> ray.d
         LibraryError: the split has no case.
     """
     library.require(split)
-    return ray.data.read_parquet(
-        library.files,
-        columns=list(columns),
-        filter=pc.field(SPLIT) == split,
-        file_extensions=["parquet"],
-    )
+    read = list(dict.fromkeys((*columns, SPLIT)))
+    cases = ray.data.read_parquet(library.files, columns=read, file_extensions=["parquet"])
+    return cases.filter(expr=col(SPLIT) == split).select_columns(list(columns))

@@ -1,0 +1,215 @@
+"""What a network must be compared with: for known D, Eq. 1 is linear in the voltage of a frame.
+
+(a) the operator of Eq. 1 with the true D of each case, (b) the same with one nominal D, (c) a ridge
+regression from maps to ECG and (d) a linear regression from the mean voltage, both fitted on the
+training split. The last three are one map of weights per electrode, the same for every case. A
+network that does not beat (b) and (c), which see no more than it does, is not worth its cost.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Float64
+
+from fwdecg.evaluation.cases import BULK_DIFFUSIVITY, LabelledCases, stream_cases
+from fwdecg.evaluation.regression import NormalEquations, normal_equations, solve
+from fwdecg.evaluation.scores import Ecgs
+from fwdecg.library.config import RecordingConfig
+from fwdecg.library.reader import Library
+from fwdecg.library.splits import TRAIN, VALIDATION
+from fwdecg.physics.pseudo_ecg import lead_fields
+from fwdecg.physics.tissue import Sheet, Tissue
+from fwdecg.shapes import Electrodes, Frames, LeadFields
+from fwdecg.training.metrics import r2
+
+# Of the ridge regression, in units of the mean sum of squares of a pixel about its mean.
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)
+
+
+class Predictor(Protocol):
+    """Anything that predicts ECGs from the maps of cases."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in reports."""
+        ...
+
+    @property
+    def knows_tissue(self) -> bool:
+        """Whether it is told D and the patches of a case beside its maps."""
+        ...
+
+    @property
+    def detail(self) -> str:
+        """Its main figure, for the report."""
+        ...
+
+    def predict(self, cases: LabelledCases) -> Ecgs:
+        """ECG of some cases in mm/ms."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactOperator:
+    """Eq. 1 with the true D, on the grid of the maps.
+
+    The lead field of the area-mean D (harmonic faces) is applied to the voltage of the conducting
+    part of each pixel: a map's area mean counts patches as u = 0, so it is divided by the share of
+    the pixel that conducts, D / bulk D. Without that division pixels at the rims of patches count
+    too little, and R^2 in fibrosis falls from 0.996 to 0.93 on 1.6 mm pixels.
+
+    What limits it is the grid: at edges and rims the operator weighs u at the border, of which the
+    map knows only the mean over a pixel; worst where the wave is slow and its front a pixel wide.
+    That maps are rounded to float16 costs far less. At full resolution it is exact by definition.
+
+    Attributes:
+        electrodes_mm: positions of the electrodes.
+        map_spacing_mm: side of a pixel.
+    """
+
+    name: ClassVar[str] = "exact operator"
+    knows_tissue: ClassVar[bool] = True
+    detail: ClassVar[str] = "Eq. 1 on the maps, true D and patches"
+
+    electrodes_mm: Electrodes
+    map_spacing_mm: float
+
+    def predict(self, cases: LabelledCases) -> Ecgs:
+        """ECG of some cases in mm/ms."""
+        return np.stack([self._ecg(cases, row) for row in range(len(cases))])
+
+    def _ecg(self, cases: LabelledCases, row: int) -> Float32[np.ndarray, "electrode frame"]:
+        diffusivity = cases.diffusivity_mm2_per_ms[row].astype(np.float64)
+        tissue = Tissue(spacing_mm=self.map_spacing_mm, diffusivity_mm2_per_ms=diffusivity)
+        share = diffusivity / cases.bulk_diffusivity_mm2_per_ms[row]
+        leads = lead_fields(tissue, self.electrodes_mm)
+        # Where nothing conducts the lead field is 0, and so is its product with anything.
+        return _apply(leads / np.where(share > 0, share, 1.0), cases.u[row])
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightMaps:
+    """One map of weights and one intercept per electrode, whatever the case.
+
+    Attributes:
+        name: what the predictor is called.
+        detail: its main figure.
+        weights: of u, in mm/ms.
+        intercept: in mm/ms.
+    """
+
+    knows_tissue: ClassVar[bool] = False
+
+    name: str
+    detail: str
+    weights: LeadFields
+    intercept: Float64[np.ndarray, " electrode"]
+
+    def predict(self, cases: LabelledCases) -> Ecgs:
+        """ECG of some cases in mm/ms."""
+        offset = self.intercept[:, None].astype(np.float32)
+        return np.stack([_apply(self.weights, u) + offset for u in cases.u])
+
+
+def fit_baselines(library: Library) -> tuple[Predictor, ...]:
+    """The four baselines of a library, from its training and validation splits.
+
+    Raises:
+        LibraryError: a split has no case, or a part cannot be read.
+    """
+    recording, size_mm = library.config.recording, library.config.tissue.size_mm
+    training, validation = stream_cases(library, TRAIN), stream_cases(library, VALIDATION)
+    return (
+        ExactOperator(
+            electrodes_mm=recording.electrodes, map_spacing_mm=size_mm / recording.map_pixels
+        ),
+        nominal_operator(library),
+        fit_ridge(training, validation, recording=recording),
+        fit_mean_voltage(stream_cases(library, TRAIN), recording=recording),
+    )
+
+
+def nominal_operator(library: Library) -> WeightMaps:
+    """Eq. 1 on a sheet without patches whose D is the mean over the training split."""
+    column = library.table(TRAIN, [BULK_DIFFUSIVITY])[BULK_DIFFUSIVITY]
+    diffusivity = float(column.to_numpy().mean())
+    recording, size_mm = library.config.recording, library.config.tissue.size_mm
+    sheet = Sheet(size_mm=size_mm, diffusivity_mm2_per_ms=diffusivity)
+    electrodes = recording.electrodes
+    return WeightMaps(
+        name="nominal operator",
+        detail=f"D = {diffusivity:.3g} mm^2/ms, no patches",
+        weights=lead_fields(sheet.rasterise(size_mm / recording.map_pixels), electrodes),
+        intercept=np.zeros(len(electrodes)),
+    )
+
+
+def fit_ridge(
+    training: Iterable[LabelledCases],
+    validation: Iterable[LabelledCases],
+    *,
+    recording: RecordingConfig,
+) -> WeightMaps:
+    """Ridge regression from the map of a frame to its ECG.
+
+    Time and memory grow with the third and second power of the number of pixels: 64 x 64 take half
+    a minute and 0.5 GB.
+
+    Args:
+        training: what the weights are fitted to; passed through once.
+        validation: of `PENALTIES` that with the best mean R^2 on these cases is kept; likewise.
+        recording: of the library.
+    """
+    pixels = recording.map_pixels
+    equations = normal_equations(
+        _rows(training), features=pixels**2, outputs=len(recording.electrodes_mm)
+    )
+    candidates = [_ridge(equations, penalty, pixels) for penalty in PENALTIES]
+    scores = [[_r2_sum(ridge, cases) for ridge in candidates] for cases in validation]
+    return candidates[int(np.sum(scores, axis=0).argmax())]
+
+
+def fit_mean_voltage(
+    training: Iterable[LabelledCases], *, recording: RecordingConfig
+) -> WeightMaps:
+    """Linear regression from the mean of a map to its ECG."""
+    means = ((u.mean(axis=1, keepdims=True, dtype=np.float64), ecg) for u, ecg in _rows(training))
+    equations = normal_equations(means, features=1, outputs=len(recording.electrodes_mm))
+    (slope,), intercept = solve(equations, penalty=0.0)
+    pixels = recording.map_pixels
+    return WeightMaps(
+        name="mean voltage",
+        detail="linear in the mean of the map",
+        weights=np.tile(slope[:, None, None] / pixels**2, (1, pixels, pixels)),
+        intercept=intercept,
+    )
+
+
+def _ridge(equations: NormalEquations, penalty: float, pixels: int) -> WeightMaps:
+    weights, intercept = solve(equations, penalty)
+    return WeightMaps(
+        name="ridge regression",
+        detail=f"penalty {penalty:g}, by validation R2",
+        weights=weights.T.reshape(-1, pixels, pixels),
+        intercept=intercept,
+    )
+
+
+def _rows(batches: Iterable[LabelledCases]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Maps (frame, pixel) and ECG (frame, electrode), case by case."""
+    for cases in batches:
+        for u, phi_e in zip(cases.u, cases.phi_e, strict=True):
+            yield u.reshape(len(u), -1), phi_e.T
+
+
+def _r2_sum(predictor: Predictor, cases: LabelledCases) -> float:
+    prediction, truth = (torch.tensor(ecg).mT for ecg in (predictor.predict(cases), cases.phi_e))
+    return float(r2(prediction, truth).sum())
+
+
+def _apply(weights: LeadFields, u: Frames) -> Float32[np.ndarray, "electrode frame"]:
+    """Weights times maps, frame by frame, summed in float64."""
+    return np.einsum("erc,trc->et", weights, u.astype(np.float64)).astype(np.float32)

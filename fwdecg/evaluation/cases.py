@@ -1,0 +1,114 @@
+"""The cases of a library as an evaluation meets them: a few at a time, in constant memory."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from jaxtyping import Float16, Float32, Float64, Int64
+
+from fwdecg.errors import LibraryError
+from fwdecg.library.reader import Library
+from fwdecg.library.schema import CASE_ID, CONDITION, DIFFUSIVITY, PHI_E, SPLIT, U, tensor_column
+
+ALL = "all"  # every split
+CASES_AT_ONCE = 32  # about 40 MB of the paper's maps
+BULK_DIFFUSIVITY = "bulk_diffusivity_mm2_per_ms"
+
+_COLUMNS = [CASE_ID, CONDITION, SPLIT, U, PHI_E, DIFFUSIVITY, BULK_DIFFUSIVITY]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledCases:
+    """Some cases with all that a predictor may be told of them, in the library's units.
+
+    Attributes:
+        case_id: numbers of the cases.
+        condition: tissue condition of each.
+        split: split of each.
+        u: voltage maps, dimensionless.
+        phi_e: ECG in mm/ms.
+        diffusivity_mm2_per_ms: area mean of D, 0 where nothing conducts.
+        bulk_diffusivity_mm2_per_ms: D of the conducting tissue.
+    """
+
+    case_id: Int64[np.ndarray, " case"]
+    condition: tuple[str, ...]
+    split: tuple[str, ...]
+    u: Float16[np.ndarray, "case frame row col"]
+    phi_e: Float32[np.ndarray, "case electrode frame"]
+    diffusivity_mm2_per_ms: Float32[np.ndarray, "case row col"]
+    bulk_diffusivity_mm2_per_ms: Float64[np.ndarray, " case"]
+
+    def __len__(self) -> int:
+        """Number of cases."""
+        return len(self.case_id)
+
+
+def stream_cases(library: Library, split: str = ALL) -> Iterator[LabelledCases]:
+    """The cases of a split by case id, up to `CASES_AT_ONCE` at a time.
+
+    Args:
+        library: where they lie.
+        split: "train", "validation", "test", or "all" of them.
+
+    Raises:
+        LibraryError: the split has no case, or a part cannot be read.
+    """
+    if library.count(split) == 0:
+        raise LibraryError(
+            f"{library.root} has no {split} case; raise library.cases and build it again"
+        )
+    rows = None if split == ALL else pc.field(SPLIT) == split
+    for table in _regrouped(_read([file], rows) for file in library.files):
+        yield _labelled(table)
+
+
+def read_case(library: Library, case_id: int) -> LabelledCases:
+    """One case of a library.
+
+    Raises:
+        LibraryError: there is no such case, or its part cannot be read.
+    """
+    table = _read(library.files, pc.field(CASE_ID) == case_id)
+    if table.num_rows == 0:
+        raise LibraryError(f"{library.root} has no case {case_id}; see its manifest.json")
+    return _labelled(table)
+
+
+def _regrouped(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The rows of tables in tables of `CASES_AT_ONCE`, the last one perhaps shorter.
+
+    A part may hold a single case of a split: too few to keep a processor busy.
+    """
+    waiting: list[pa.Table] = []
+    for part in parts:
+        waiting.append(part)
+        while sum(table.num_rows for table in waiting) >= CASES_AT_ONCE:
+            joined = pa.concat_tables(waiting)
+            yield joined.slice(0, CASES_AT_ONCE)
+            waiting = [joined.slice(CASES_AT_ONCE)]
+    rest = pa.concat_tables(waiting)
+    if rest.num_rows:
+        yield rest
+
+
+def _read(files: Sequence[str], rows: pc.Expression | None) -> pa.Table:
+    try:
+        return pq.read_table(files, columns=_COLUMNS, filters=rows)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise LibraryError(f"{files[0]} cannot be read: {error}; build it again") from error
+
+
+def _labelled(table: pa.Table) -> LabelledCases:
+    return LabelledCases(
+        case_id=table[CASE_ID].to_numpy(),
+        condition=tuple(table[CONDITION].to_pylist()),
+        split=tuple(table[SPLIT].to_pylist()),
+        u=tensor_column(table, U),
+        phi_e=tensor_column(table, PHI_E),
+        diffusivity_mm2_per_ms=tensor_column(table, DIFFUSIVITY),
+        bulk_diffusivity_mm2_per_ms=table[BULK_DIFFUSIVITY].to_numpy(),
+    )

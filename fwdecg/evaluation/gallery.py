@@ -1,0 +1,59 @@
+"""Which cases are shown of an evaluation, and where their pictures lie."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from fwdecg.evaluation.case_picture import CasePicture, draw_case
+from fwdecg.evaluation.cases import read_case
+from fwdecg.evaluation.figures import Trace, draw_bars, draw_overlays
+from fwdecg.evaluation.report import PredictorReport
+from fwdecg.library.conditions import CONDITIONS
+from fwdecg.library.reader import Library
+from fwdecg.storage import publish
+
+FIGURES = "figures"
+RANKS = {"best": 1.0, "median": 0.5, "worst": 0.0}  # place in the order of R^2, 0 the smallest
+
+
+def draw_gallery(
+    library: Library, traces: Sequence[Trace], reports: Sequence[PredictorReport], folder: Path
+) -> None:
+    """Draw bars of R^2, overlays of the best, median and worst cases, and the median cases' tissue.
+
+    Args:
+        library: whose maps are drawn.
+        traces: of the test cases.
+        reports: of the predictors, the network first.
+        folder: of the evaluation; the pictures lie in its folder figures.
+    """
+    publish(folder, f"{FIGURES}/r2.png", partial(draw_bars, reports))
+    for rank in RANKS:
+        draw = partial(draw_overlays, ranked(traces, rank), rank=rank)
+        publish(folder, f"{FIGURES}/ecg_{rank}.png", draw)
+    for trace in ranked(traces, "median"):
+        name = f"{FIGURES}/case_{trace.condition}.png"
+        publish(folder, name, partial(draw_case, _picture(library, trace)))
+
+
+def ranked(traces: Sequence[Trace], rank: str) -> list[Trace]:
+    """The best, median (the lower of two) or worst case by R^2 of each condition that has any."""
+    chosen = []
+    for condition in CONDITIONS:
+        own = sorted(
+            (trace for trace in traces if trace.condition == condition.name),
+            key=lambda trace: trace.r2,
+        )
+        if own:
+            chosen.append(own[int(RANKS[rank] * (len(own) - 1))])
+    return chosen
+
+
+def _picture(library: Library, trace: Trace) -> CasePicture:
+    case, config = read_case(library, trace.case_id), library.config
+    return CasePicture(
+        trace=trace,
+        u=case.u[0],
+        diffusivity_mm2_per_ms=case.diffusivity_mm2_per_ms[0],
+        map_spacing_mm=config.tissue.size_mm / config.recording.map_pixels,
+    )

@@ -1,0 +1,72 @@
+"""Linear least squares with a penalty, from batches of rows that need not fit into memory.
+
+Axes: row (a frame of a case), feature, output.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Float64
+from scipy.linalg import blas, cho_factor, cho_solve
+
+Features = Float[np.ndarray, "row feature"]
+Outputs = Float[np.ndarray, "row output"]
+
+
+class NormalEquations(NamedTuple):
+    """Sums over rows about their means; of the symmetric `gram` the upper triangle only."""
+
+    gram: Float64[np.ndarray, "feature feature"]
+    cross: Float64[np.ndarray, "feature output"]
+    feature_mean: Float64[np.ndarray, " feature"]
+    output_mean: Float64[np.ndarray, " output"]
+
+
+class LinearFit(NamedTuple):
+    """outputs = features @ weights + intercept."""
+
+    weights: Float64[np.ndarray, "feature output"]
+    intercept: Float64[np.ndarray, " output"]
+
+
+def normal_equations(
+    batches: Iterable[tuple[Features, Outputs]], *, features: int, outputs: int
+) -> NormalEquations:
+    """The normal equations of all rows, in float64.
+
+    Args:
+        batches: of rows, at least one in all.
+        features: columns of the first array of each batch.
+        outputs: columns of the second.
+    """
+    gram = np.zeros((features, features), order="F")
+    cross = np.zeros((features, outputs))
+    feature_sum, output_sum, rows = np.zeros(features), np.zeros(outputs), 0
+    for x, y in batches:
+        wide = x.astype(np.float64)
+        # A symmetric rank-k update in place: half the work of x.T @ x, and no second gram.
+        gram = blas.dsyrk(1.0, wide.T, beta=1.0, c=gram, overwrite_c=1)
+        cross += wide.T @ y.astype(np.float64)
+        feature_sum += wide.sum(0)
+        output_sum += y.sum(0, dtype=np.float64)
+        rows += len(x)
+    feature_mean, output_mean = feature_sum / rows, output_sum / rows
+    gram = blas.dsyr(-float(rows), feature_mean, a=gram, overwrite_a=1)
+    cross -= rows * np.outer(feature_mean, output_mean)
+    return NormalEquations(gram, cross, feature_mean, output_mean)
+
+
+def solve(equations: NormalEquations, penalty: float) -> LinearFit:
+    """The weights that minimise the squared error plus a penalty on their squares.
+
+    Args:
+        equations: of the rows; the intercept is free of the penalty.
+        penalty: in units of the mean diagonal element of the Gram matrix.
+    """
+    gram, cross, feature_mean, output_mean = equations
+    ridge = penalty * np.trace(gram) / len(gram)
+    regular = gram.copy(order="F")
+    regular[np.diag_indices(len(gram))] += ridge
+    weights = cho_solve(cho_factor(regular, overwrite_a=True, check_finite=False), cross)
+    return LinearFit(weights, output_mean - feature_mean @ weights)

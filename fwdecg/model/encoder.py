@@ -1,0 +1,65 @@
+"""The convolutional encoder: one latent vector per voltage map.
+
+Axes: B batch, T frame, H row, W column, L latent; within, N = B x T frames, C channel.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
+
+from fwdecg.model.batch_norm import FrameBatchNorm
+
+SMALLEST_SIDE = 4  # rows or columns of a map: two poolings by 2 must leave one
+FRAMES_AT_ONCE = 32  # in evaluation on a CPU, so that activations of 64 x 64 maps stay in cache
+
+
+class FrameEncoder(nn.Module):
+    """Two convolution blocks, adaptive average pooling, flattening and a linear layer."""
+
+    def __init__(
+        self,
+        *,
+        channels: tuple[int, int],
+        pooled_size: int,
+        latent_size: int,
+        dropout: float,
+    ) -> None:
+        """Initialise from torch's global generator, which also draws the dropout masks.
+
+        Args:
+            channels: of the first and the second block.
+            pooled_size: side of the grid that every map is pooled to, whatever its size.
+            latent_size: L.
+            dropout: share of the activations dropped after each block in training, in [0, 1).
+        """
+        super().__init__()
+        first, second = channels
+        self.blocks = nn.Sequential(_block(1, first, dropout), _block(first, second, dropout))
+        self.summarise = nn.Sequential(
+            nn.AdaptiveAvgPool2d(pooled_size),
+            nn.Flatten(),
+            nn.Linear(second * pooled_size**2, latent_size),
+        )
+        # Activations follow the weights' order in memory; pooling is several times faster in this.
+        convert_conv2d_weight_memory_format(self.blocks, torch.channels_last)
+
+    def forward(self, maps: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T L"]:
+        """Latent vectors l_t of standardised maps with at least 4 rows and columns."""
+        frames = maps.flatten(0, 1).unsqueeze(1)
+        whole = self.training or frames.device.type != "cpu"
+        parts = frames.split(len(frames) if whole else FRAMES_AT_ONCE)
+        latents = torch.cat([self.summarise(self.blocks(part)) for part in parts])
+        return latents.unflatten(0, maps.shape[:2])
+
+
+def _block(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
+    # ReLU and max pooling commute exactly; pooled first, ReLU has a quarter of the work. The
+    # convolution needs no bias, for the normalisation subtracts it again.
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=False),
+        FrameBatchNorm(outputs),
+        nn.MaxPool2d(2),
+        nn.ReLU(inplace=True),
+        nn.Dropout(dropout),
+    )

@@ -1,0 +1,126 @@
+"""The surrogate of the forward problem: voltage maps in, ECG out.
+
+Axes: B batch, T frame, H row, W column, E electrode.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fwdecg.config import check_settings, setting
+from fwdecg.errors import ConfigError, MapsError
+from fwdecg.model.decoder import EcgDecoder
+from fwdecg.model.encoder import SMALLEST_SIDE, FrameEncoder
+from fwdecg.model.standardise import Standardisation, Standardise
+
+
+class Surrogate(nn.Module):
+    """Encoder and decoder between the z-score of the maps and that of the ECG.
+
+    Maps may have any number of frames, and of rows and columns from 4 on.
+    """
+
+    def __init__(
+        self,
+        encoder: FrameEncoder,
+        decoder: EcgDecoder,
+        *,
+        u_score: Standardise,
+        phi_e_score: Standardise,
+    ) -> None:
+        """Join the parts; `SurrogateConfig.build` makes them to fit."""
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.u_score = u_score
+        self.phi_e_score = phi_e_score
+
+    def forward(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T E"]:
+        """Standardised ECG of dimensionless voltage maps in float16 or wider.
+
+        Raises:
+            MapsError: there are no frames, or the maps are too small for the encoder.
+        """
+        frames, *sides = u.shape[1:]
+        if frames == 0 or min(sides) < SMALLEST_SIDE:
+            raise MapsError(
+                f"{frames} frames of {sides[0]} x {sides[1]}: must be at least one frame of "
+                f"{SMALLEST_SIDE} x {SMALLEST_SIDE}; give maps on a finer grid"
+            )
+        return self.decoder(self.encoder(self.u_score(u)))
+
+    def standardise_ecg(self, phi_e: Float[Tensor, "B T E"]) -> Float[Tensor, "B T E"]:
+        """z-score of an ECG in the library's unit: the target that `forward` is trained on."""
+        return self.phi_e_score(phi_e)
+
+    @torch.no_grad()
+    def predict(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T E"]:
+        """ECG in the library's unit, without gradients; call `eval()` before it.
+
+        Raises:
+            MapsError: as `forward`.
+        """
+        return self.phi_e_score.inverse(self(u))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurrogateConfig:
+    """Sizes of the surrogate; the paper leaves them open."""
+
+    hidden_size: int = setting(128, "size of latent, LSTM state and attention", at_least=1)
+    channels: tuple[int, int] = setting((16, 32), "channels of the two blocks", at_least=1)
+    pooled_size: int = setting(4, "side of the grid that maps are pooled to", at_least=1)
+    time_embedding_size: int = setting(16, "sines and cosines of the frame number", at_least=2)
+    readout_size: int = setting(64, "width between the two read-out layers", at_least=1)
+    dropout: float = setting(0.1, "share of activations dropped after a block", at_least=0, below=1)
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            ConfigError: a value breaks its rule.
+        """
+        check_settings(self)
+        if self.time_embedding_size % 2:
+            raise ConfigError(
+                f"time_embedding_size = {self.time_embedding_size}: must be even; each frequency "
+                "takes a sine and a cosine"
+            )
+
+    def build(self, *, electrodes: int, standardisation: Standardisation) -> Surrogate:
+        """An untrained surrogate, drawn from torch's global generator, which the caller seeds.
+
+        Args:
+            electrodes: number of ECG channels.
+            standardisation: statistics of the library's training split.
+
+        Raises:
+            ConfigError: the statistics are of another number of electrodes.
+        """
+        if electrodes != len(standardisation.phi_e_mean):
+            raise ConfigError(
+                f"electrodes = {electrodes}: must be {len(standardisation.phi_e_mean)}, as in the "
+                "library's statistics"
+            )
+        encoder = FrameEncoder(
+            channels=self.channels,
+            pooled_size=self.pooled_size,
+            latent_size=self.hidden_size,
+            dropout=self.dropout,
+        )
+        decoder = EcgDecoder(
+            latent_size=self.hidden_size,
+            hidden_size=self.hidden_size,
+            time_embedding_size=self.time_embedding_size,
+            readout_size=self.readout_size,
+            electrodes=electrodes,
+        )
+        u_score = _standardise(standardisation.u_mean, standardisation.u_spread)
+        phi_e_score = _standardise(standardisation.phi_e_mean, standardisation.phi_e_spread)
+        return Surrogate(encoder, decoder, u_score=u_score, phi_e_score=phi_e_score)
+
+
+def _standardise(mean: float | tuple[float, ...], spread: float | tuple[float, ...]) -> Standardise:
+    return Standardise(torch.tensor(mean), torch.tensor(spread))

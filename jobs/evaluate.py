@@ -1,0 +1,29 @@
+"""Evaluate a trained surrogate on the test split of its library, beside four baselines."""
+
+from fwdecg.command import job_parser, load_experiment, run_job
+from fwdecg.evaluation.evaluate import REPORT, evaluate
+from fwdecg.library.reader import open_library
+from fwdecg.training.checkpoint import load_surrogate
+from fwdecg.training.run import BEST
+
+
+def main() -> None:
+    """Evaluate, or show what an earlier evaluation found."""
+    parser = job_parser(f"{__doc__} Errors are of z-scored ECGs; times in ms.")
+    parser.add_argument(
+        "--checkpoint",
+        metavar="PATH",
+        help="surrogate to evaluate; default: best.pt in the folder of the training",
+    )
+    arguments = parser.parse_args()
+    experiment = load_experiment(arguments)
+    library = open_library(experiment.library_folder)
+    trained = load_surrogate(arguments.checkpoint or experiment.training_folder / BEST)
+    folder = experiment.evaluation_folder
+    evaluate(library, trained, experiment.evaluation, folder)
+    print((folder / REPORT).read_text(encoding="utf-8"))
+    print(f"  {folder}")
+
+
+if __name__ == "__main__":
+    run_job(main)

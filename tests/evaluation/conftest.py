@@ -1,0 +1,82 @@
+"""A tiny library, simulated by the real code, and surrogates that fit it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from fwdecg.evaluation.cases import LabelledCases, stream_cases
+from fwdecg.library.config import LibraryConfig, RecordingConfig, SolverConfig, TissueConfig
+from fwdecg.library.layout import Part
+from fwdecg.library.manifest import publish_descriptions
+from fwdecg.library.part import build_part
+from fwdecg.library.reader import Library, open_library
+from fwdecg.model import SurrogateConfig
+from fwdecg.model.standardise import Standardisation
+from fwdecg.training.checkpoint import Signature, TrainedSurrogate
+
+# The solver's cells are the pixels of the maps, so that Eq. 1 can be told from the maps exactly.
+CONFIG = LibraryConfig(
+    cases=10,
+    cases_per_part=4,
+    tissue=TissueConfig(
+        size_mm=8.0,
+        remodelled_diffusivity_mm2_per_ms=(0.06, 0.09),
+        large_patch_size_mm=(2.0, 3.0),
+    ),
+    solver=SolverConfig(spacing_mm=0.5, dt_ms=0.1),
+    recording=RecordingConfig(
+        duration_ms=60.0,
+        frame_interval_ms=3.0,
+        map_pixels=16,
+        electrodes_mm=((4.0, 4.0, 3.0), (-2.0, 6.0, 1.0)),
+    ),
+)
+TINY = SurrogateConfig(
+    hidden_size=8, channels=(2, 3), pooled_size=2, time_embedding_size=4, readout_size=4
+)
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    """Ten cases on 16 x 16 cells, 20 frames, two electrodes, in parts of four."""
+    root: Path = tmp_path_factory.mktemp("library")
+    parts = [Part(first, min(first + 4, 10)) for first in range(0, 10, 4)]
+    records = [build_part(CONFIG, root, part) for part in parts]
+    publish_descriptions(CONFIG, root, records, core_seconds=0.0)
+    return open_library(root)
+
+
+@pytest.fixture(scope="session")
+def cases(library: Library) -> LabelledCases:
+    """All cases of the library."""
+    (batch,) = stream_cases(library)
+    return batch
+
+
+@pytest.fixture(scope="session")
+def trained(library: Library) -> TrainedSurrogate:
+    """A surrogate of random weights that fits the library."""
+    torch.manual_seed(0)
+    statistics, recording = library.statistics, library.config.recording
+    standardisation = Standardisation(
+        u_mean=statistics.u_mean,
+        u_spread=statistics.u_spread,
+        phi_e_mean=statistics.phi_e_mean,
+        phi_e_spread=statistics.phi_e_spread,
+    )
+    surrogate = TINY.build(electrodes=2, standardisation=standardisation)
+    return TrainedSurrogate(
+        state=surrogate.state_dict(),
+        config=TINY,
+        standardisation=standardisation,
+        signature=Signature(
+            frames=recording.frames,
+            map_pixels=recording.map_pixels,
+            electrodes_mm=recording.electrodes_mm,
+            frame_interval_ms=recording.frame_interval_ms,
+            library_hash=library.config_hash,
+            training_hash="0123456789ab",
+        ),
+        epoch=3,
+    )

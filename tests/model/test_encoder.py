@@ -1,0 +1,54 @@
+"""The encoder: shapes, independence of frames, and agreement with the paper's plain order."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fwdecg.model.encoder import FRAMES_AT_ONCE, FrameEncoder
+
+
+def _encoder(dropout: float = 0.0) -> FrameEncoder:
+    torch.manual_seed(0)
+    return FrameEncoder(channels=(3, 5), pooled_size=2, latent_size=7, dropout=dropout)
+
+
+def _plain(encoder: FrameEncoder, maps: Tensor) -> Tensor:
+    """One case and frame batch after another in the paper's order: ReLU before pooling."""
+    activations = maps.reshape(-1, 1, *maps.shape[2:])
+    for convolution, normalisation, *_ in encoder.blocks:
+        activations = torch.relu(normalisation(convolution(activations)))
+        activations = nn.functional.max_pool2d(activations, 2)
+    pool, _, linear = encoder.summarise
+    return linear(pool(activations).reshape(len(activations), -1)).reshape(*maps.shape[:2], -1)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_equals_the_plain_order(training: bool) -> None:
+    encoder = _encoder().train(training)
+    maps = torch.randn(2, 3, 9, 12)
+    # The same sums in another order: some float32 roundings of values near 1.
+    torch.testing.assert_close(encoder(maps), _plain(encoder, maps), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("sides", [(4, 4), (5, 31), (32, 32)])
+def test_any_map_size(sides: tuple[int, int]) -> None:
+    assert _encoder()(torch.randn(2, 3, *sides)).shape == (2, 3, 7)
+
+
+def test_frames_do_not_mix_in_evaluation() -> None:
+    encoder = _encoder().eval()
+    maps = torch.randn(2, FRAMES_AT_ONCE + 3, 8, 8)  # more than one part
+    shuffled = torch.randperm(maps.shape[1])
+    torch.testing.assert_close(encoder(maps)[:, shuffled], encoder(maps[:, shuffled]))
+    torch.testing.assert_close(encoder(maps)[1:], encoder(maps[1:]))
+
+
+def test_dropout_acts_in_training_alone_and_repeats_with_the_seed() -> None:
+    encoder, maps = _encoder(dropout=0.5), torch.randn(1, 4, 8, 8)
+    torch.manual_seed(1)
+    first, second = encoder(maps), encoder(maps)
+    torch.manual_seed(1)
+    assert torch.equal(encoder(maps), first)
+    assert not torch.equal(first, second)
+    encoder.eval()
+    assert torch.equal(encoder(maps), encoder(maps))

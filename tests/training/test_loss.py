@@ -1,0 +1,122 @@
+"""The hybrid loss, Eq. 4-7: closed forms of the entropy, values by hand, safe gradients."""
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from fwdecg.errors import ConfigError
+from fwdecg.training.loss import HybridLoss, LossConfig, spectral_entropy, spectral_weight
+
+FRAMES = 64
+
+
+def _tone(cycles: int, phase: float = 0.3) -> Tensor:
+    frame = torch.arange(FRAMES, dtype=torch.float64)
+    return torch.cos(2 * math.pi * cycles * frame / FRAMES + phase)
+
+
+# Eq. 4's epsilon of 1e-8 shifts each of up to 33 terms by at most 1e-8 / ln 2.
+TOLERANCE = 1e-6
+
+
+@pytest.mark.parametrize(
+    ("signal", "bits"),
+    [
+        (_tone(5), 0.0),
+        (_tone(5) + _tone(9, phase=1.0), 1.0),
+        (_tone(3) + _tone(4) + _tone(10) + _tone(20), 2.0),
+        (torch.ones(FRAMES, dtype=torch.float64), 0.0),
+        (torch.eye(FRAMES, dtype=torch.float64)[7], math.log2(FRAMES // 2 + 1)),
+        (torch.zeros(FRAMES, dtype=torch.float64), 0.0),
+    ],
+    ids=["tone", "two tones", "four tones", "constant", "impulse", "nothing"],
+)
+def test_entropy_in_closed_form(signal: Tensor, bits: float) -> None:
+    torch.testing.assert_close(spectral_entropy(signal).item(), bits, rtol=0, atol=TOLERANCE)
+
+
+@given(
+    seed=st.integers(0, 2**16),
+    frames=st.integers(2, 80),
+    scale=st.floats(0.01, 100),
+    shift=st.integers(0, 80),
+)
+def test_entropy_is_bounded_and_blind_to_scale_and_shift(
+    seed: int, frames: int, scale: float, shift: int
+) -> None:
+    signal = torch.randn(frames, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    signal[0] += 1.0  # keeps the power away from 0
+    entropy = spectral_entropy(signal)
+    assert -TOLERANCE < entropy < math.log2(frames // 2 + 1) + TOLERANCE
+    torch.testing.assert_close(spectral_entropy(scale * signal.roll(shift)), entropy)
+
+
+def test_entropy_is_taken_along_the_last_axis() -> None:
+    signals = torch.stack((_tone(5), _tone(5) + _tone(9))).expand(3, 2, FRAMES)
+    expected = torch.tensor([0.0, 1.0], dtype=torch.float64).expand(3, 2)
+    torch.testing.assert_close(spectral_entropy(signals), expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-30, 1e-6, 1.0])
+def test_gradients_are_finite_down_to_silence(scale: float) -> None:
+    prediction = (scale * torch.randn(2, FRAMES, 1)).requires_grad_()
+    HybridLoss(1.0, 1.0)(prediction, torch.randn(2, FRAMES, 1), omega=1.0).sum().backward()
+    assert prediction.grad is not None
+    assert prediction.grad.isfinite().all()
+
+
+def test_gradient_agrees_with_finite_differences() -> None:
+    signal = torch.randn(2, 9, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(spectral_entropy, (signal,))
+
+
+def test_omega() -> None:
+    assert spectral_weight(0, 200) == 1.0
+    assert spectral_weight(100, 200) == pytest.approx(0.5)
+    assert spectral_weight(50, 200) == pytest.approx(0.5 * (1 + math.sqrt(0.5)))
+    assert spectral_weight(200, 200) == pytest.approx(0.0, abs=1e-15)
+
+
+@given(epochs=st.integers(1, 500))
+def test_omega_falls_all_the_way(epochs: int) -> None:
+    weights = [spectral_weight(epoch, epochs) for epoch in range(epochs + 1)]
+    assert all(a > b for a, b in pairwise(weights))
+
+
+def test_huber_by_hand() -> None:
+    target = torch.zeros(2, 4, 1)
+    prediction = torch.tensor([[0.5, -0.5, 0.0, 3.0], [0.0, 0.0, 0.0, 0.0]])[..., None]
+    # delta 1: 0.5 x^2 within, |x| - 0.5 beyond
+    expected = torch.tensor([(0.125 + 0.125 + 0.0 + 2.5) / 4, 0.0])
+    torch.testing.assert_close(HybridLoss(1.0, 0.0)(prediction, target, omega=1.0), expected)
+    wider = torch.tensor([(0.125 + 0.125 + 0.0 + 4.0) / 4, 0.0])  # delta 2: 2 |x| - 2 beyond
+    torch.testing.assert_close(HybridLoss(2.0, 0.0)(prediction, target, omega=1.0), wider)
+
+
+def test_total_by_hand() -> None:
+    one, two = _tone(5), _tone(5) + _tone(9)
+    target = torch.stack((torch.stack((one, one), 1), torch.stack((two, two), 1)))
+    prediction = torch.stack((torch.stack((one, two), 1), torch.stack((two, two), 1)))
+    # Case 0: entropies differ by one bit at one electrode of two. Case 1: equal.
+    loss = HybridLoss(1.0, 3.0)
+    spectral = loss(prediction, target, omega=0.5) - loss(prediction, target, omega=0.0)
+    expected = torch.tensor([3.0 * 0.5 * (0.0 + 1.0) / 2, 0.0], dtype=torch.float64)
+    torch.testing.assert_close(spectral, expected, rtol=0, atol=1e-5)
+
+
+def test_cases_do_not_mix() -> None:
+    prediction, target = torch.randn(3, 20, 2), torch.randn(3, 20, 2)
+    loss = LossConfig().build()
+    alone = torch.cat([loss(prediction[i : i + 1], target[i : i + 1], omega=1.0) for i in range(3)])
+    torch.testing.assert_close(loss(prediction, target, omega=1.0), alone)
+
+
+@pytest.mark.parametrize("change", [{"huber_delta": 0.0}, {"spectral_weight": -1.0}])
+def test_bad_weights_are_refused(change: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(change))):
+        LossConfig(**change)
