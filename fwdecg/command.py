@@ -11,6 +11,7 @@ import ray
 
 from fwdecg.config import describe, load
 from fwdecg.errors import FwdEcgError
+from fwdecg.progress import log_to_stdout
 from fwdecg.studies.experiment import Experiment
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -53,6 +54,8 @@ def load_experiment(arguments: argparse.Namespace) -> Experiment:
 
 def connect() -> None:
     """Join the Ray cluster of RAY_ADDRESS, or start a local one that listens on loopback alone."""
+    if not sys.stdout.isatty():
+        os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     if os.environ.get("RAY_ADDRESS"):
         ray.init(logging_level=logging.WARNING)
         return
@@ -63,7 +66,7 @@ def connect() -> None:
         address="local",
         # With a single processor, workers and the reading of their data would wait for each other.
         num_cpus=max(os.cpu_count() or 1, 2),
-        include_dashboard=False,
+        include_dashboard=True,  # without it Ray Train cannot tell whether its controller lives
         logging_level=logging.WARNING,
         _node_ip_address="127.0.0.1",
     )
@@ -71,7 +74,7 @@ def connect() -> None:
 
 def run_job(job: Callable[[], None]) -> NoReturn:
     """Run a job and exit: 0 if all is done, 2 with one line on stderr if the input is at fault."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    log_to_stdout()
     try:
         job()
     except FwdEcgError as error:

@@ -1,9 +1,20 @@
 """Progress of long work as log lines: done, rate, expected end; at most one every few seconds."""
 
 import logging
+import sys
 import time
 
 SECONDS_BETWEEN_LINES = 10.0
+
+
+def log_to_stdout() -> None:
+    """Let the lines of this package, and of it alone, appear on standard output."""
+    logger = logging.getLogger("fwdecg")
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # Ray has handlers of its own at the root
 
 
 class Progress:

@@ -15,7 +15,41 @@ os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.3"  # short epochs, short w
 import pytest
 import torch
 
+from fwdecg.library.build import plan_parts
+from fwdecg.library.config import LibraryConfig, RecordingConfig, SolverConfig, TissueConfig
+from fwdecg.library.manifest import publish_descriptions
+from fwdecg.library.part import build_part
+from fwdecg.library.reader import Library, open_library
+
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def small_config() -> LibraryConfig:
+    """A library whose cases take milliseconds: 8 mm of tissue, 40 ms, coarse cells."""
+    return LibraryConfig(
+        cases=10,
+        cases_per_part=4,
+        tissue=TissueConfig(
+            size_mm=8.0, large_patch_size_mm=(1.0, 2.0), small_patch_size_mm=(0.3, 0.6)
+        ),
+        solver=SolverConfig(spacing_mm=0.25, dt_ms=0.05),
+        recording=RecordingConfig(
+            duration_ms=40.0,
+            map_pixels=8,
+            electrodes_mm=((4.0, 4.0, 5.0), (0.0, 0.0, 3.0)),
+            least_activated_fraction=0.1,
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def small_library(small_config, tmp_path_factory) -> Library:
+    """That library, built without Ray; not to be changed."""
+    root = tmp_path_factory.mktemp("small") / "library"
+    records = [build_part(small_config, root, part) for part in plan_parts(small_config, [])]
+    publish_descriptions(small_config, root, records, core_seconds=1.0)
+    return open_library(root)
 
 
 @pytest.fixture(scope="session")

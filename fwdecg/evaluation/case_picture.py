@@ -17,6 +17,7 @@ from fwdecg.shapes import Field, Frames
 
 MAPS = 5  # voltage maps in a picture
 LEAST_EXCITED = 0.1  # a frame of less than this share of the largest mean voltage counts as rest
+LEAST_SHARE = 1e-3  # of a pixel's area; where less conducts, float16 cannot tell its voltage
 NOT_CONDUCTING = "0.65"  # grey level
 USUAL_DIFFUSIVITY = 0.1  # mm^2/ms, end of the colour scale unless a case exceeds it
 
@@ -36,6 +37,11 @@ class CasePicture:
     u: Frames
     diffusivity_mm2_per_ms: Field
     map_spacing_mm: float
+
+    @property
+    def conducting_share(self) -> Field:
+        """Share of each pixel's area that conducts; D is uniform there."""
+        return self.diffusivity_mm2_per_ms / self.diffusivity_mm2_per_ms.max()
 
 
 def draw_case(picture: CasePicture, path: Path) -> None:
@@ -80,8 +86,7 @@ def _draw_tissue(panel: Axes, picture: CasePicture) -> None:
 
 def _draw_activation(panel: Axes, picture: CasePicture) -> None:
     # At the rim of a patch the map is a mean over tissue that conducts and some that stays at rest.
-    share = picture.diffusivity_mm2_per_ms / picture.diffusivity_mm2_per_ms.max()
-    voltage = picture.u / np.where(share > 0, share, 1.0)
+    voltage = picture.u / np.maximum(picture.conducting_share, LEAST_SHARE)
     interval_ms = float(picture.trace.time_ms[1] - picture.trace.time_ms[0])
     times = activation_times_ms(voltage, interval_ms)
     latest = float(np.nanmax(times)) if np.isfinite(times).any() else interval_ms
@@ -114,7 +119,7 @@ def _draw_field(
     colours: tuple[str, float, float],
 ) -> AxesImage:
     name, lowest, highest = colours
-    blank = (picture.diffusivity_mm2_per_ms == 0) | ~np.isfinite(field)
+    blank = (picture.conducting_share < LEAST_SHARE) | ~np.isfinite(field)
     height_mm, width_mm = np.array(field.shape) * picture.map_spacing_mm
     return panel.imshow(
         np.ma.masked_array(field.astype(np.float64), blank),

@@ -57,10 +57,7 @@ def stream_cases(library: Library, split: str = ALL) -> Iterator[LabelledCases]:
     Raises:
         LibraryError: the split has no case, or a part cannot be read.
     """
-    if library.count(split) == 0:
-        raise LibraryError(
-            f"{library.root} has no {split} case; raise library.cases and build it again"
-        )
+    library.require(split)
     rows = None if split == ALL else pc.field(SPLIT) == split
     for table in _regrouped(_read([file], rows) for file in library.files):
         yield _labelled(table)

@@ -44,16 +44,18 @@ def read_maps(path: str | Path, signature: Signature) -> Float[np.ndarray, "N T 
             f"{pixels}, {pixels}), with any number of cases before, as the checkpoint was trained "
             "on; resample the maps"
         )
-    _require_dimensionless(cases, path)
-    return cases if cases.dtype == np.float16 else cases.astype(np.float32)
+    with np.errstate(over="ignore"):  # what is beyond float32 becomes infinity, and is refused
+        u = cases if cases.dtype == np.float16 else cases.astype(np.float32)
+    _require_dimensionless(u, path)
+    return u
 
 
 def _load(path: Path) -> np.ndarray:
     try:
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return content
-        with content:
+        with path.open("rb") as file:
+            content = np.load(file, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return content
             return np.asarray(content[_key(content.files, path)])
     except OSError as error:
         reason = error.strerror or "not a NumPy file"

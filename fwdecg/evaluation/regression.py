@@ -1,6 +1,6 @@
 """Linear least squares with a penalty, from batches of rows that need not fit into memory.
 
-Axes: row (a frame of a case), feature, output.
+Axes: feature, output; the number of rows (frames of a case) may differ from batch to batch.
 """
 
 from collections.abc import Iterable
@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float, Float64
 from scipy.linalg import blas, cho_factor, cho_solve
 
-Features = Float[np.ndarray, "row feature"]
-Outputs = Float[np.ndarray, "row output"]
+Features = Float[np.ndarray, "_ feature"]
+Outputs = Float[np.ndarray, "_ output"]
 
 
 class NormalEquations(NamedTuple):

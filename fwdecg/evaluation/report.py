@@ -107,7 +107,7 @@ def report_text(network: PredictorReport, baselines: Sequence[PredictorReport]) 
     marked = f"{MARK.strip()} is told D and the patches of each case; the others see only its maps."
     return "\n".join(
         [
-            "Mean +- spread over the test cases, of z-scored ECGs.",
+            "Mean ± spread over the test cases, of z-scored ECGs.",
             f"Cases: {', '.join(counts)}.",
             "",
             *_table("R2", [(report, _row(report, "r2")) for report in reports]),
@@ -163,4 +163,10 @@ def _row(report: PredictorReport, metric: str) -> list[str]:
 
 
 def _cell(value: Spread) -> str:
-    return f"{value.mean:.3f}" + ("" if value.spread is None else f" +- {value.spread:.3f}")
+    return _number(value.mean) + ("" if value.spread is None else f" ± {_number(value.spread)}")
+
+
+def _number(value: float) -> str:
+    """At most six characters up to 10^5."""
+    decimals = 3 if abs(value) < 9.9995 else 1 if abs(value) < 999.95 else 0
+    return f"{value:.{decimals}f}"

@@ -14,7 +14,7 @@ from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
 from fwdecg.physics.raster import area_mean
 from fwdecg.physics.resolution import Resolution, cv_error, resolution_for
 from fwdecg.physics.tissue import Tissue
-from fwdecg.shapes import Field
+from fwdecg.shapes import Mask
 
 REPOLARISED_LEVEL = 0.1  # a cell above this at the end of a record is counted as still active
 
@@ -88,7 +88,7 @@ def _record(case: Case, tissue: Tissue, clock: Clock, config: LibraryConfig) -> 
     )
 
 
-def _share(cells: Field, tissue: Tissue) -> float:
+def _share(cells: Mask, tissue: Tissue) -> float:
     return float(cells.sum() / tissue.conducts.sum())
 
 

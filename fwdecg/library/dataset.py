@@ -21,6 +21,5 @@ def split_dataset(library: Library, split: str, columns: Sequence[str]) -> ray.d
         LibraryError: the split has no case.
     """
     library.require(split)
-    read = list(dict.fromkeys((*columns, SPLIT)))
-    cases = ray.data.read_parquet(library.files, columns=read, file_extensions=["parquet"])
+    cases = ray.data.read_parquet(library.files, file_extensions=["parquet"])
     return cases.filter(expr=col(SPLIT) == split).select_columns(list(columns))

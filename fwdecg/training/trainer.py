@@ -22,6 +22,7 @@ from fwdecg.library.dataset import split_dataset
 from fwdecg.library.reader import Library
 from fwdecg.library.splits import TRAIN, VALIDATION
 from fwdecg.model import SurrogateConfig
+from fwdecg.progress import log_to_stdout
 from fwdecg.storage import claim, read_json
 from fwdecg.training.batches import Cases
 from fwdecg.training.config import TrainingConfig
@@ -34,6 +35,14 @@ logger = logging.getLogger(__name__)
 
 RAY_RUNS = "ray"  # folder of Ray Train's own files
 CASES_READ_AT_ONCE = 16
+
+# Activations of a batch are hundreds of MB, freed and asked for again in every step. By default
+# glibc returns them to the kernel each time, and a third of the step goes into page faults.
+WORKER_ENVIRONMENT = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(2**33),
+    "MALLOC_TOP_PAD_": str(2**28),
+}
 
 
 def train(
@@ -88,10 +97,15 @@ class _WorkerJob:
 
 
 def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> Path:
+    _quieten_ray()
+    # Read once here, not once by each worker.
+    datasets = {
+        split: split_dataset(library, split, COLUMNS).materialize() for split in (TRAIN, VALIDATION)
+    }
     trainer = ray.train.torch.TorchTrainer(
         _work,
         train_loop_config={"job": _WorkerJob(plan=plan, threads=_threads(plan.training))},
-        datasets={split: split_dataset(library, split, COLUMNS) for split in (TRAIN, VALIDATION)},
+        datasets=datasets,
         # Each worker reads both splits whole and picks its own cases, see `batches`.
         dataset_config=ray.train.DataConfig(datasets_to_split=[]),
         scaling_config=_scaling(plan.training),
@@ -100,6 +114,8 @@ def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> Path:
             storage_path=str(folder / RAY_RUNS),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
             failure_config=ray.train.FailureConfig(max_failures=plan.training.retries),
+            logging_config=ray.train.LoggingConfig(log_level="WARNING"),
+            worker_runtime_env={"env_vars": WORKER_ENVIRONMENT},
         ),
     )
     try:
@@ -159,7 +175,8 @@ def _threads(training: TrainingConfig) -> int:
 def _work(config: dict[str, Any]) -> None:
     """The loop that Ray Train runs in each worker process."""
     job: _WorkerJob = config["job"]
-    logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
+    log_to_stdout()
+    _quieten_ray()
     torch.set_num_threads(job.threads)
     splits = Splits(train=_collect(TRAIN), validation=_collect(VALIDATION))
     device = ray.train.torch.get_device()
@@ -169,6 +186,13 @@ def _work(config: dict[str, Any]) -> None:
         return
     with checkpoint.as_directory() as folder:
         run_training(job.plan, splits, device=device, report=_report, resume_from=Path(folder))
+
+
+def _quieten_ray() -> None:
+    """Keep what Ray says of its every execution and report out of the log."""
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    for name in ("ray.data", "ray.train"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _report(record: EpochRecord, folder: Path | None) -> None:

@@ -33,5 +33,4 @@ def parallel(model: torch.nn.Module) -> torch.nn.Module:
     """The model with gradients averaged over the workers; itself if there is only one."""
     if own_seat().workers == 1:
         return model
-    # The buffers need no broadcast: batch statistics are synchronised already.
-    return torch.nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
+    return torch.nn.parallel.DistributedDataParallel(model)

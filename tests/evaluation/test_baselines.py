@@ -1,0 +1,120 @@
+"""Baselines: exact where the world is as they suppose, and blind where they should be."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from fwdecg.evaluation.baselines import (
+    PENALTIES,
+    ExactOperator,
+    WeightMaps,
+    fit_baselines,
+    fit_mean_voltage,
+    fit_ridge,
+    nominal_operator,
+)
+from fwdecg.evaluation.cases import LabelledCases, stream_cases
+from fwdecg.evaluation.scores import score_cases
+from fwdecg.library.reader import Library
+
+# Maps are rounded to float16: 2^-11 of u <= 1 in each of 256 pixels.
+HALF = 2.0**-11
+
+
+def _exact(library: Library) -> ExactOperator:
+    return ExactOperator(electrodes_mm=library.config.recording.electrodes, map_spacing_mm=0.5)
+
+
+def _with_ecg(cases: LabelledCases, phi_e: np.ndarray) -> LabelledCases:
+    return dataclasses.replace(cases, phi_e=phi_e.astype(np.float32))
+
+
+def test_exact_operator_on_the_solvers_own_grid(library: Library, cases: LabelledCases) -> None:
+    error = _exact(library).predict(cases) - cases.phi_e
+    # A rounding of u by HALF at most, times the lead field, whose absolute sum is below 0.4 mm/ms.
+    assert np.abs(error).max() < HALF * 0.4
+    assert np.abs(cases.phi_e).max() > 100 * np.abs(error).max()
+
+
+def test_exact_operator_undoes_the_mean_over_patches(
+    library: Library, cases: LabelledCases
+) -> None:
+    """Pixels that conduct in half of their area, evenly: u and D are halved, the wave is not."""
+    halved = dataclasses.replace(
+        cases,
+        u=(cases.u * 0.5).astype(np.float16),
+        diffusivity_mm2_per_ms=cases.diffusivity_mm2_per_ms / 2,
+    )
+    expected = _exact(library).predict(cases) / 2
+    np.testing.assert_allclose(_exact(library).predict(halved), expected, rtol=0, atol=HALF * 0.4)
+
+
+def test_nominal_operator_is_exact_for_its_own_tissue(
+    library: Library, cases: LabelledCases
+) -> None:
+    nominal = nominal_operator(library)
+    training = np.array(cases.split) == "train"
+    diffusivity = cases.bulk_diffusivity_mm2_per_ms[training].mean()
+    homogeneous = dataclasses.replace(
+        cases,
+        diffusivity_mm2_per_ms=np.full_like(cases.diffusivity_mm2_per_ms, diffusivity),
+        bulk_diffusivity_mm2_per_ms=np.full(len(cases), diffusivity),
+    )
+    expected = _exact(library).predict(homogeneous)
+    scale = float(np.abs(expected).max())
+    np.testing.assert_allclose(nominal.predict(cases), expected, rtol=0, atol=1e-5 * scale)
+
+
+def test_ridge_recovers_a_linear_world(library: Library, cases: LabelledCases) -> None:
+    rng = np.random.default_rng(0)
+    # Smooth weights, which the few waves of a tiny library can tell.
+    x = np.linspace(-1, 1, 16)
+    weights = np.stack((np.add.outer(x, x), np.multiply.outer(x, x) + rng.random()))
+    world = WeightMaps(name="world", detail="", weights=weights, intercept=np.array([100.0, -50.0]))
+    linear = _with_ecg(cases, world.predict(cases))
+    ridge = fit_ridge([linear], [linear], recording=library.config.recording)
+    scores = score_cases("ridge", ridge.predict(linear), linear, library.statistics)
+    assert min(score.r2 for score in scores) > 0.999
+    np.testing.assert_allclose(ridge.intercept, [100.0, -50.0], rtol=1e-3)
+
+
+def test_ridge_takes_the_penalty_that_validates_best(
+    library: Library, cases: LabelledCases
+) -> None:
+    noise = np.random.default_rng(0).standard_normal(cases.phi_e.shape)
+    ridge = fit_ridge(
+        [_with_ecg(cases, noise)],
+        [_with_ecg(cases, np.random.default_rng(1).standard_normal(noise.shape))],
+        recording=library.config.recording,
+    )
+    assert ridge.detail == f"penalty {max(PENALTIES):g}, by validation R2"
+
+
+def test_mean_voltage_is_exact_where_the_ecg_is_affine_in_it(
+    library: Library, cases: LabelledCases
+) -> None:
+    mean = cases.u.mean(axis=(2, 3), dtype=np.float64)
+    affine = _with_ecg(cases, np.stack((3 * mean - 1, 0.5 - 2 * mean), axis=1))
+    fitted = fit_mean_voltage([affine], recording=library.config.recording)
+    np.testing.assert_allclose(fitted.predict(affine), affine.phi_e, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(fitted.weights.sum((1, 2)), [3, -2], rtol=1e-6)
+
+
+def test_the_four_of_a_library(library: Library) -> None:
+    baselines = fit_baselines(library)
+    assert [(baseline.name, baseline.knows_tissue) for baseline in baselines] == [
+        ("exact operator", True),
+        ("nominal operator", False),
+        ("ridge regression", False),
+        ("mean voltage", False),
+    ]
+    (test,) = stream_cases(library, "test")
+    r2 = {
+        baseline.name: score_cases(baseline.name, baseline.predict(test), test, library.statistics)[
+            0
+        ].r2
+        for baseline in baselines
+    }
+    assert r2["exact operator"] == pytest.approx(1, abs=1e-4)
+    assert max(r2, key=r2.__getitem__) == "exact operator"

@@ -1,0 +1,72 @@
+"""A whole evaluation, its files, and that it is neither repeated nor mixed with another."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from fwdecg.errors import CheckpointError, ResultError
+from fwdecg.evaluation.config import EvaluationConfig
+from fwdecg.evaluation.evaluate import evaluate
+from fwdecg.library.reader import Library
+from fwdecg.training.checkpoint import TrainedSurrogate
+
+PREDICTORS = ["network", "exact operator", "nominal operator", "ridge regression", "mean voltage"]
+
+
+@pytest.fixture(scope="module")
+def folder(
+    library: Library, trained: TrainedSurrogate, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    root = tmp_path_factory.mktemp("results") / "evaluation"
+    evaluate(library, trained, EvaluationConfig(), root)
+    return root
+
+
+def test_its_files(folder: Path, library: Library, trained: TrainedSurrogate) -> None:
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert list(metrics["predictors"]) == PREDICTORS
+    assert metrics["library_hash"] == library.config_hash
+    assert (metrics["epoch"], metrics["training_hash"]) == (3, trained.signature.training_hash)
+    table = pq.read_table(folder / "cases.parquet")
+    assert table.num_rows == library.count("test") * len(PREDICTORS)
+    overall = metrics["predictors"]["mean voltage"]["summaries"]["all"]
+    rows = table.to_pandas().query("predictor == 'mean voltage'")
+    assert overall["r2"]["mean"] == pytest.approx(rows["r2"].mean())
+    assert overall["cases"] == len(rows)
+    names = {path.name for path in (folder / "figures").iterdir()}
+    assert names >= {"r2.png", "ecg_best.png", "ecg_median.png", "ecg_worst.png"}
+    assert any(name.startswith("case_") for name in names)
+    assert "R2" in (folder / "report.txt").read_text()
+    assert not (folder / ".staging").exists()
+
+
+def test_it_is_not_repeated(folder: Path, library: Library, trained: TrainedSurrogate) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    again = evaluate(library, trained, EvaluationConfig(batch_size=1), folder)
+    assert again == json.loads((folder / "metrics.json").read_text())
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_another_checkpoint_needs_another_folder(
+    folder: Path, library: Library, trained: TrainedSurrogate
+) -> None:
+    other = dataclasses.replace(trained, epoch=4)
+    with pytest.raises(ResultError, match=r"another evaluation\.epoch"):
+        evaluate(library, other, EvaluationConfig(), folder)
+
+
+def test_a_checkpoint_that_does_not_fit(
+    library: Library, trained: TrainedSurrogate, tmp_path: Path
+) -> None:
+    signature = dataclasses.replace(trained.signature, frames=21)
+    with pytest.raises(CheckpointError, match="frames = 21, the library has 20"):
+        evaluate(
+            library,
+            dataclasses.replace(trained, signature=signature),
+            EvaluationConfig(),
+            tmp_path / "new",
+        )
+    assert not (tmp_path / "new").exists()

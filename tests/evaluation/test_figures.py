@@ -1,0 +1,100 @@
+"""Pictures: written, of the size asked for, and not blank."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from fwdecg.evaluation.case_picture import CasePicture, draw_case, frames_shown
+from fwdecg.evaluation.figures import Trace, draw_bars, draw_overlays
+from fwdecg.evaluation.gallery import ranked
+from fwdecg.evaluation.report import PredictorReport, Spread, Summary
+
+TIME_MS = np.arange(12) * 5.0
+
+
+def _trace(r2: float = 0.9, condition: str = "healthy", electrodes: int = 1) -> Trace:
+    wave = np.sin(TIME_MS / 10)[None].repeat(electrodes, 0)
+    return Trace(
+        case_id=round(100 * r2),
+        condition=condition,
+        r2=r2,
+        time_ms=TIME_MS,
+        true=wave,
+        predicted=0.8 * wave,
+    )
+
+
+def _report(name: str, mean: float, spread: float | None) -> PredictorReport:
+    value = Spread(mean=mean, spread=spread, worst=mean)
+    summary = Summary(cases=2, r2=value, mae=value, rmse=value, spectral_entropy_error=value)
+    return PredictorReport(
+        name=name,
+        knows_tissue=name == "exact",
+        detail="",
+        summaries={"healthy": summary, "all": summary},
+    )
+
+
+def _is_drawn(path: Path) -> bool:
+    """Dark and coloured ink on between 1 and 90 % of the picture."""
+    pixels = imread(path)[..., :3]
+    ink = (pixels < 0.9).any(axis=-1).mean()
+    coloured = (np.ptp(pixels, axis=-1) > 0.2).any()
+    return bool(0.01 < ink < 0.9 and coloured)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_overlays(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "ecg.png"
+    conditions = ("healthy", "gap_junction", "fibrosis", "combined")
+    draw_overlays([_trace(0.9, name, 3) for name in conditions[:count]], path, rank="worst")
+    assert _is_drawn(path)
+
+
+def test_bars_that_leave_the_picture(tmp_path: Path) -> None:
+    path = tmp_path / "r2.png"
+    reports = [
+        _report("network", 0.9, 0.2),
+        _report("exact", 0.99, None),
+        _report("nominal", -3.0, 5.0),
+    ]
+    draw_bars(reports, path)
+    assert _is_drawn(path)
+
+
+@pytest.mark.parametrize("excited", [True, False])
+def test_a_case(tmp_path: Path, excited: bool) -> None:
+    path = tmp_path / "case.png"
+    front = (np.arange(8) < np.arange(12)[:, None]).astype(np.float16)
+    u = front[:, None, :].repeat(8, 1) * excited
+    diffusivity = np.full((8, 8), 0.1)
+    diffusivity[2:4, 3:5] = 0.0
+    picture = CasePicture(
+        trace=_trace(), u=u, diffusivity_mm2_per_ms=diffusivity, map_spacing_mm=1.0
+    )
+    draw_case(picture, path)
+    assert _is_drawn(path)
+
+
+def test_drawing_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:
+    before = dict(mpl.rcParams)
+    draw_overlays([_trace()], tmp_path / "ecg.png", rank="best")
+    assert dict(mpl.rcParams) == before
+
+
+def test_frames_are_those_of_the_excitation() -> None:
+    u = np.zeros((40, 4, 4))
+    u[10:31] = np.sin(np.pi * np.linspace(0.1, 0.9, 21))[:, None, None]
+    assert frames_shown(u) == [10, 15, 20, 25, 30]
+    assert frames_shown(u[12:15]) == [0, 1, 2]
+
+
+def test_ranks() -> None:
+    traces = [_trace(r2) for r2 in (0.5, 0.9, 0.1, 0.7)] + [_trace(0.3, "combined")]
+    chosen = {
+        rank: [trace.r2 for trace in ranked(traces, rank)] for rank in ("best", "median", "worst")
+    }
+    assert chosen == {"best": [0.9, 0.3], "median": [0.5, 0.3], "worst": [0.1, 0.3]}

@@ -1,0 +1,86 @@
+"""The surrogate's ECGs: units, batches, mode, and checkpoints that do not fit."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from fwdecg.errors import CheckpointError
+from fwdecg.evaluation.cases import LabelledCases
+from fwdecg.evaluation.predict import Network, predict_maps, require_fit, weights_hash
+from fwdecg.library.config import RecordingConfig
+from fwdecg.library.reader import Library
+from fwdecg.training.checkpoint import TrainedSurrogate
+
+
+def test_predictions_in_the_librarys_unit(trained: TrainedSurrogate, cases: LabelledCases) -> None:
+    surrogate = trained.build().train()
+    phi_e = predict_maps(surrogate, cases.u, 4)
+    assert phi_e.dtype == np.float32
+    assert phi_e.shape == (10, 2, 20)
+    assert not surrogate.training
+    with torch.no_grad():
+        score = trained.build()(torch.tensor(cases.u)).mT
+    mean, spread = (
+        torch.tensor(values)[:, None]
+        for values in (trained.standardisation.phi_e_mean, trained.standardisation.phi_e_spread)
+    )
+    expected = (score * spread + mean).numpy()
+    np.testing.assert_allclose(phi_e, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_batches_do_not_matter(
+    trained: TrainedSurrogate, cases: LabelledCases, dtype: type
+) -> None:
+    surrogate, u = trained.build(), cases.u.astype(dtype)
+    alone, together = (predict_maps(surrogate, u, size) for size in (1, 10))
+    # Sums of float32 in another order.
+    np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-6)
+
+
+def test_weights_that_are_not_finite(trained: TrainedSurrogate, cases: LabelledCases) -> None:
+    surrogate = trained.build()
+    with torch.no_grad():
+        next(surrogate.decoder.parameters()).fill_(torch.nan)
+    with pytest.raises(CheckpointError, match="not finite"):
+        predict_maps(surrogate, cases.u, 8)
+
+
+def test_a_fitting_library(trained: TrainedSurrogate, library: Library) -> None:
+    require_fit(trained.signature, library.config.recording)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"duration_ms": 90.0}, "frames = 20, the library has 30"),
+        ({"map_pixels": 32}, "map_pixels = 16, the library has 32"),
+        ({"electrodes_mm": ((4.0, 4.0, 3.0),)}, "electrodes_mm = "),
+        ({"electrodes_mm": ((4.0, 4.0, 3.0), (-2.0, 6.0, 2.0))}, "electrodes_mm = "),
+        ({"frame_interval_ms": 6.0, "duration_ms": 120.0}, "frame_interval_ms = 3.0, the library"),
+    ],
+)
+def test_a_library_of_another_kind(
+    trained: TrainedSurrogate, library: Library, change: dict, message: str
+) -> None:
+    recording: RecordingConfig = dataclasses.replace(library.config.recording, **change)
+    with pytest.raises(CheckpointError) as caught:
+        require_fit(trained.signature, recording)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_hash_of_weights(trained: TrainedSurrogate) -> None:
+    changed = {name: value.clone() for name, value in trained.state.items()}
+    assert weights_hash(dataclasses.replace(trained, state=changed)) == weights_hash(trained)
+    next(value for value in changed.values() if value.is_floating_point()).view(-1)[0] += 1e-3
+    assert weights_hash(dataclasses.replace(trained, state=changed)) != weights_hash(trained)
+
+
+def test_network_counts_its_weights(trained: TrainedSurrogate, cases: LabelledCases) -> None:
+    network = Network.of(trained, 4)
+    weights = sum(parameter.numel() for parameter in trained.build().parameters())
+    assert network.detail == f"{weights} weights, epoch 3"
+    np.testing.assert_array_equal(network.predict(cases), predict_maps(trained.build(), cases.u, 4))

@@ -1,0 +1,91 @@
+"""The file of predictions, read back by plain pyarrow and pandas."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import fwdecg.evaluation.cases as cases_module
+from fwdecg.errors import CheckpointError, ResultError
+from fwdecg.evaluation.cases import LabelledCases
+from fwdecg.evaluation.predict import predict_maps
+from fwdecg.evaluation.predictions import (
+    predict_library,
+    predict_own_maps,
+    predictions_table,
+    write_predictions,
+)
+from fwdecg.library.reader import Library
+from fwdecg.training.checkpoint import TrainedSurrogate
+
+
+@pytest.fixture(params=[3, 32])
+def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(cases_module, "CASES_AT_ONCE", request.param)
+    return request.param
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_library_round_trip(
+    library: Library,
+    trained: TrainedSurrogate,
+    cases: LabelledCases,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "new" / "ecg.parquet"
+    assert predict_library(library, trained, path, batch_size=4) == 10
+    table = pq.read_table(path)
+    assert table.column_names == ["case_id", "condition", "split", "phi_e"]
+    assert table["case_id"].to_pylist() == list(range(10))
+    assert tuple(table["condition"].to_pylist()) == cases.condition
+    assert tuple(table["split"].to_pylist()) == cases.split
+    phi_e = table["phi_e"].combine_chunks().to_numpy_ndarray()
+    expected = predict_maps(trained.build(), cases.u, 10)
+    np.testing.assert_allclose(phi_e, expected, rtol=1e-4, atol=1e-6)
+    assert table.schema.field("phi_e").metadata[b"unit"] == b"mm/ms"
+    assert table.schema.metadata[b"fwdecg.training_hash"] == b"0123456789ab"
+    assert [entry.name for entry in path.parent.iterdir()] == ["ecg.parquet"]
+
+
+def test_own_maps_are_numbered(
+    trained: TrainedSurrogate, cases: LabelledCases, tmp_path: Path
+) -> None:
+    path = tmp_path / "ecg.parquet"
+    u = cases.u[4:7].astype(np.float32)
+    assert predict_own_maps(u, trained, path, batch_size=2) == 3
+    frame = pq.read_table(path).to_pandas()
+    assert frame["case_id"].tolist() == [0, 1, 2]
+    expected = predict_maps(trained.build(), u, 2).reshape(3, -1)
+    np.testing.assert_array_equal(np.stack(frame["phi_e"]), expected)
+
+
+def test_an_existing_file_is_kept(
+    library: Library, trained: TrainedSurrogate, tmp_path: Path
+) -> None:
+    path = tmp_path / "ecg.parquet"
+    path.write_text("precious")
+    with pytest.raises(ResultError, match="exists: it is not overwritten"):
+        predict_library(library, trained, path, batch_size=4)
+    assert path.read_text() == "precious"
+
+
+def test_an_interrupted_run_leaves_no_file(trained: TrainedSurrogate, tmp_path: Path) -> None:
+    table = predictions_table(np.arange(1), np.zeros((1, 2, 20), np.float32), trained=trained)
+
+    def tables() -> Iterator[pa.Table]:
+        yield table
+        raise CheckpointError("in the middle")
+
+    with pytest.raises(CheckpointError):
+        write_predictions(tmp_path / "ecg.parquet", tables())
+    assert not (tmp_path / "ecg.parquet").exists()
+
+
+def test_a_folder_that_cannot_be_written(trained: TrainedSurrogate, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    table = predictions_table(np.arange(1), np.zeros((1, 2, 20), np.float32), trained=trained)
+    with pytest.raises(ResultError, match="cannot be written"):
+        write_predictions(tmp_path / "file" / "ecg.parquet", [table])

@@ -1,0 +1,154 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fwdecg.errors import LibraryError, ResultError
+from fwdecg.library.build import build_library, plan_parts
+from fwdecg.library.dataset import split_dataset
+from fwdecg.library.layout import Part, published_parts
+from fwdecg.library.part import build_part
+from fwdecg.library.reader import open_library
+
+JOBS = Path(__file__).parents[2] / "jobs"
+
+
+def part_bytes(root):
+    return {path.name: path.read_bytes() for path in sorted((root / "cases").iterdir())}
+
+
+def test_parts_follow_a_grid_and_extend_what_is_there(small_config):
+    config = replace(small_config, cases=10)  # four cases a part
+    assert plan_parts(config, []) == [Part(0, 4), Part(4, 8), Part(8, 10)]
+    extended = replace(config, cases=15)
+    published = [Part(0, 4), Part(8, 10)]
+    assert plan_parts(extended, published) == [
+        Part(0, 4),
+        Part(4, 8),
+        Part(8, 10),
+        Part(10, 12),
+        Part(12, 15),
+    ]
+
+
+def test_a_library_does_not_shrink(small_config):
+    with pytest.raises(LibraryError, match="already holds 12; ask for at least as many"):
+        plan_parts(small_config, [Part(8, 12)])
+
+
+@pytest.fixture(scope="module")
+def root(ray_cluster, small_config, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("built") / "library"
+    build_library(small_config, folder)
+    return folder
+
+
+@pytest.mark.ray
+class TestWithRay:
+    def test_two_workers_leave_the_bytes_of_one(self, root, small_config, tmp_path):
+        for part in plan_parts(small_config, []):
+            build_part(small_config, tmp_path, part)
+        assert part_bytes(root) == part_bytes(tmp_path)
+
+    def test_the_manifest_tells_what_is_there(self, root, small_config):
+        manifest = json.loads((root / "manifest.json").read_text())
+        assert manifest["counts"]["all"] == {
+            "healthy": 2,
+            "gap_junction": 2,
+            "fibrosis": 4,
+            "combined": 2,
+            "ok": 10,
+            "quarantined": 0,
+        }
+        assert [part["cases"] for part in manifest["parts"]] == [4, 4, 2]
+        assert manifest["seed"] == small_config.seed
+        assert manifest["config"]["recording"]["frame_interval_ms"] == 5.0
+        assert "fixed_shape_tensor" in (root / "README.md").read_text()
+        assert not (root / ".staging").exists()
+
+    def test_building_again_changes_nothing(self, root, small_config):
+        before = part_bytes(root)
+        build_library(small_config, root)
+        assert part_bytes(root) == before
+
+    def test_a_larger_number_extends(self, root, small_config):
+        before = part_bytes(root)
+        manifest = build_library(replace(small_config, cases=12), root)
+        after = part_bytes(root)
+        assert manifest["counts"]["all"]["ok"] == 12
+        assert {name: after[name] for name in before} == before
+        assert [part.first for part in published_parts(root)] == [0, 4, 8, 10]
+
+    def test_another_configuration_is_refused_by_name(self, root, small_config):
+        with pytest.raises(ResultError, match=r"another library.seed; choose another path"):
+            build_library(replace(small_config, seed=1), root)
+
+    def test_a_foreign_folder_is_refused(self, ray_cluster, small_config, tmp_path):
+        (tmp_path / "thesis.tex").write_text("do not touch")
+        with pytest.raises(ResultError, match="is not empty"):
+            build_library(small_config, tmp_path)
+
+    def test_a_split_as_a_ray_dataset(self, root):
+        library = open_library(root)
+        rows = split_dataset(library, "train", ["case_id", "u"]).take_all()
+        expected = library.table("train", ["case_id"])["case_id"].to_pylist()
+        assert sorted(row["case_id"] for row in rows) == expected
+        assert rows[0]["u"].shape == (8, 8, 8)
+        assert set(rows[0]) == {"case_id", "u"}
+
+
+PRESET = """
+[library]
+cases = 60
+cases_per_part = 3
+[library.tissue]
+size_mm = 25.0
+[library.recording]
+duration_ms = 60.0
+map_pixels = 8
+electrodes_mm = [[12.5, 12.5, 10.0]]
+least_activated_fraction = 0.0
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_killed_build_resumes_and_ends_with_the_same_bytes(tmp_path):
+    preset = tmp_path / "preset.toml"
+    preset.write_text(PRESET)
+
+    def command(folder):
+        job = [sys.executable, str(JOBS / "build_library.py"), str(preset)]
+        return [*job, "--set", f"results.path={tmp_path / folder}"]
+
+    killed, cases = tmp_path / "killed/library", tmp_path / "killed/library/cases"
+    process = subprocess.Popen(command("killed"), start_new_session=True)
+    deadline = time.monotonic() + 90
+    while len(list(cases.glob("*.parquet"))) < 5 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    survived = part_bytes(killed)
+    assert 5 <= len(survived) < 20
+    assert not (killed / "manifest.json").exists()
+    for folder in ("killed", "whole"):
+        subprocess.run(command(folder), check=True, timeout=120)
+    assert part_bytes(killed) == part_bytes(tmp_path / "whole/library")
+    assert survived.items() <= part_bytes(killed).items()
+    manifests = [
+        json.loads((tmp_path / folder / "library/manifest.json").read_text())
+        for folder in ("killed", "whole")
+    ]
+    for manifest in manifests:
+        manifest.pop("cost")
+    assert manifests[0] == manifests[1]
+    statistics = [
+        (tmp_path / folder / "library/statistics.json").read_bytes() for folder in ("killed", "whole")
+    ]
+    assert statistics[0] == statistics[1]

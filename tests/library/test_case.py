@@ -1,0 +1,69 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fwdecg.errors import CaseError
+from fwdecg.library.case import simulate_case, solver_resolution
+from fwdecg.library.config import LibraryConfig, SolverConfig
+from fwdecg.library.sampling import draw_case
+from fwdecg.physics.fenton_karma import PUBLISHED
+from fwdecg.physics.monodomain import Clock, voltage_frames
+from fwdecg.physics.pseudo_ecg import lead_fields
+from fwdecg.physics.raster import area_mean
+
+
+def test_maps_and_ecg_are_those_of_the_solver(small_config):
+    case = draw_case(small_config, 3)
+    record = simulate_case(case, small_config)
+    tissue = case.sheet.rasterise(0.25)
+    clock = Clock(frame_interval_ms=5.0, frames=8, largest_dt_ms=0.05)
+    fields = [
+        u.astype(float) for u in voltage_frames(tissue, case.pacing, clock, PUBLISHED["FK-CAF"])
+    ]
+    leads = lead_fields(tissue, small_config.recording.electrodes)
+    expected = np.stack([[(lead * u).sum() for u in fields] for lead in leads])
+    np.testing.assert_allclose(record.phi_e, expected, rtol=1e-5, atol=1e-9)
+    maps = np.stack([area_mean(u, 8) for u in fields])
+    np.testing.assert_allclose(record.u, maps, atol=5e-4)  # half precision: 2^-11
+    assert record.u.shape == (8, 8, 8)
+    assert record.phi_e.shape == (2, 8)
+    assert record.node_updates == 32 * 32 * 100 * 7
+    assert record.diffusivity_mm2_per_ms.max() == pytest.approx(
+        case.spec.bulk_diffusivity_mm2_per_ms
+    )
+
+
+def test_every_case_meets_the_target_of_its_own_diffusivity():
+    solver = SolverConfig(cv_error=0.08)
+    for diffusivity in (0.01, 0.05, 0.1):
+        chosen = solver_resolution(solver, diffusivity)
+        assert chosen.spacing_mm / np.sqrt(diffusivity) == pytest.approx(
+            solver_resolution(solver, 1.0).spacing_mm
+        )
+    fixed = solver_resolution(SolverConfig(spacing_mm=0.25, dt_ms=0.02), 0.05)
+    assert fixed == (0.25, 0.02)
+
+
+def test_the_recorded_error_is_within_the_target(small_config):
+    config = replace(small_config, solver=SolverConfig(cv_error=0.1))
+    record = simulate_case(draw_case(config, 1), config)
+    assert 0.08 < record.cv_error_estimate <= 0.1
+
+
+def test_an_ecg_that_is_not_finite_is_refused(small_config, monkeypatch):
+    monkeypatch.setattr("fwdecg.library.case.pseudo_ecg", lambda u, leads: np.full(2, np.nan))
+    with pytest.raises(CaseError, match="a map or the ECG holds a value that is not finite"):
+        simulate_case(draw_case(small_config, 1), small_config)
+
+
+def test_a_case_that_does_not_activate_is_refused(small_config):
+    recording = replace(small_config.recording, duration_ms=10.0, least_activated_fraction=0.9)
+    config = replace(small_config, recording=recording)
+    with pytest.raises(CaseError, match="of the conducting tissue activates, less than"):
+        simulate_case(draw_case(config, 0), config)
+
+
+def test_the_paper_configuration_has_160_frames_of_64_pixels():
+    recording = LibraryConfig().recording
+    assert (recording.frames, recording.map_pixels) == (160, 64)

@@ -1,0 +1,127 @@
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fwdecg.errors import CaseError, LibraryError
+from fwdecg.library.layout import Part
+from fwdecg.library.part import build_part, is_done
+from fwdecg.library.sampling import draw_case
+
+CONTRACT = {
+    "case_id": pa.int64(),
+    "condition": pa.string(),
+    "split": pa.string(),
+    "seed": pa.int64(),
+    "u": pa.fixed_shape_tensor(pa.float16(), (8, 8, 8)),
+    "phi_e": pa.fixed_shape_tensor(pa.float32(), (2, 8)),
+    "diffusivity_mm2_per_ms": pa.fixed_shape_tensor(pa.float32(), (8, 8)),
+    "electrodes_mm": pa.fixed_shape_tensor(pa.float64(), (2, 3)),
+    "frame_interval_ms": pa.float64(),
+    "solver_spacing_mm": pa.float64(),
+    "solver_dt_ms": pa.float64(),
+    "map_spacing_mm": pa.float64(),
+    "cv_error_estimate": pa.float64(),
+    "activated_fraction": pa.float64(),
+    "bulk_diffusivity_mm2_per_ms": pa.float64(),
+    "patch_size_mm": pa.float64(),
+    "patch_fraction": pa.float64(),
+}
+
+
+@pytest.fixture(scope="module")
+def built(small_config, tmp_path_factory):
+    root = tmp_path_factory.mktemp("library")
+    return root, build_part(small_config, root, Part(0, 4))
+
+
+def test_plain_pyarrow_finds_the_columns_of_the_contract(built):
+    root, _ = built
+    table = pq.read_table(root / "cases")
+    for name, kind in CONTRACT.items():
+        assert table.schema.field(name).type == kind, name
+        assert b"unit" in table.schema.field(name).metadata
+    assert table["case_id"].to_pylist() == [0, 1, 2, 3]
+    assert table["map_spacing_mm"].to_pylist() == [1.0] * 4
+    electrodes = table["electrodes_mm"].combine_chunks().to_numpy_ndarray()
+    np.testing.assert_array_equal(electrodes[0], [[4, 4, 5], [0, 0, 3]])
+
+
+def test_plain_pandas_reads_it_too(built):
+    root, _ = built
+    frame = pd.read_parquet(root / "cases")
+    assert list(frame["condition"]) == ["healthy", "gap_junction", "fibrosis", "combined"]
+    assert np.stack(frame["u"]).reshape(4, 8, 8, 8).max() > 0.5
+
+
+def test_the_record_describes_the_file(built):
+    root, record = built
+    content = (root / record.part.file).read_bytes()
+    assert record.sha256 == hashlib.sha256(content).hexdigest()
+    assert record.size_bytes == len(content)
+    assert record.case_ids == (0, 1, 2, 3)
+    assert record.quarantined == ()
+    assert record.moments.u.count == 4 * 8 * 8 * 8  # all four are training cases
+
+
+def test_the_same_part_has_the_same_bytes_and_is_not_built_twice(built, small_config, tmp_path):
+    root, record = built
+    before = (root / record.part.file).stat().st_mtime_ns
+    assert build_part(small_config, root, record.part) == record
+    assert (root / record.part.file).stat().st_mtime_ns == before
+    assert build_part(small_config, tmp_path, record.part).sha256 == record.sha256
+
+
+def test_failing_cases_are_quarantined_with_spec_and_reason(small_config, tmp_path, monkeypatch):
+    def fail(case, config):
+        if case.spec.case_id == 5:
+            raise CaseError("u is not finite at t = 5 ms")
+        if case.spec.case_id == 6:
+            raise ZeroDivisionError("by chance")
+        return real(case, config)
+
+    from fwdecg.library import part as module
+
+    real = module.simulate_case
+    monkeypatch.setattr(module, "simulate_case", fail)
+    record = build_part(small_config, tmp_path, Part(4, 8))
+    assert record.case_ids == (4, 7)
+    assert record.quarantined == (5, 6)
+    content = json.loads((tmp_path / "quarantine/case-000005.json").read_text())
+    assert content["error"] == "CaseError: u is not finite at t = 5 ms"
+    assert content["spec"]["seed"] == draw_case(small_config, 5).spec.seed
+    assert pq.read_table(tmp_path / "cases")["case_id"].to_pylist() == [4, 7]
+
+
+def test_a_part_of_failures_alone_is_done_without_a_file(small_config, tmp_path):
+    recording = replace(small_config.recording, duration_ms=10.0, least_activated_fraction=1.0)
+    config = replace(small_config, recording=recording)
+    record = build_part(config, tmp_path, Part(0, 2))
+    assert record.case_ids == ()
+    assert record.moments.u.count == 0
+    assert is_done(tmp_path, Part(0, 2))
+    assert not (tmp_path / "cases").exists()
+
+
+def test_a_damaged_part_is_named(small_config, tmp_path):
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases/cases-000000-000004.parquet").write_bytes(b"PAR1 cut short")
+    with pytest.raises(LibraryError, match="cases-000000-000004.parquet is damaged"):
+        build_part(small_config, tmp_path, Part(0, 4))
+
+
+def test_nothing_but_whole_files_is_ever_seen(small_config, tmp_path, monkeypatch):
+    def die(table, path, **_):
+        path.write_bytes(b"half a pa")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fwdecg.library.part.pq.write_table", die)
+    with pytest.raises(KeyboardInterrupt):
+        build_part(small_config, tmp_path, Part(0, 4))
+    assert not is_done(tmp_path, Part(0, 4))
+    assert list((tmp_path / "cases").iterdir()) == []

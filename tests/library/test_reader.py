@@ -1,0 +1,106 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from fwdecg.errors import FwdEcgError, LibraryError, ResultError
+from fwdecg.library.reader import open_library
+from fwdecg.library.schema import tensor_column
+
+
+@pytest.fixture
+def root(small_library, tmp_path):
+    shutil.copytree(small_library.root, tmp_path / "library")
+    return tmp_path / "library"
+
+
+def test_splits_are_disjoint_and_complete(root):
+    library = open_library(root)
+    ids = [set(library.table(s, ["case_id"])["case_id"].to_pylist()) for s in ("train", "validation", "test")]
+    assert sum(len(i) for i in ids) == len(set.union(*ids)) == 10
+    assert [library.count(s) for s in ("train", "validation", "test")] == [len(i) for i in ids]
+
+
+def test_statistics_are_those_of_the_training_split(root):
+    library = open_library(root)
+    table = library.table("train")
+    u = tensor_column(table, "u").astype(float)
+    phi_e = tensor_column(table, "phi_e").astype(float)
+    found = library.statistics
+    assert (found.u_mean, found.u_spread) == pytest.approx((u.mean(), u.std()))
+    np.testing.assert_allclose(found.phi_e_mean, phi_e.mean(axis=(0, 2)))
+    np.testing.assert_allclose(found.phi_e_spread, phi_e.std(axis=(0, 2)))
+    assert found.cases == 8
+
+
+def test_the_configuration_comes_back(root, small_config):
+    config = open_library(root).config
+    assert config.recording == small_config.recording
+    assert config.tissue == small_config.tissue
+
+
+def no_folder(root):
+    shutil.rmtree(root)
+
+
+def no_manifest(root):
+    (root / "manifest.json").unlink()
+
+
+def half_a_manifest(root):
+    text = (root / "manifest.json").read_text()
+    (root / "manifest.json").write_text(text[: len(text) // 2])
+
+
+def other_schema(root):
+    manifest = json.loads((root / "manifest.json").read_text())
+    (root / "manifest.json").write_text(json.dumps(manifest | {"schema_version": 99}))
+
+
+def no_part(root):
+    next((root / "cases").iterdir()).unlink()
+
+
+def half_a_part(root):
+    path = next((root / "cases").iterdir())
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def no_statistics(root):
+    (root / "statistics.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind", "message"),
+    [
+        (no_folder, LibraryError, "no such library; build it with jobs/build_library.py"),
+        (no_manifest, ResultError, "manifest.json is missing"),
+        (half_a_manifest, ResultError, "manifest.json is not valid JSON"),
+        (other_schema, LibraryError, "schema version 99, this fwdecg reads 1"),
+        (no_part, LibraryError, "has 0 bytes, its manifest says"),
+        (half_a_part, LibraryError, "delete the file and build the library again"),
+        (no_statistics, ResultError, "statistics.json is missing"),
+    ],
+)
+def test_damage_is_named_when_the_library_is_opened(root, damage, kind, message):
+    damage(root)
+    with pytest.raises(kind, match=message):
+        open_library(root)
+
+
+def test_damage_inside_a_part_is_named_when_it_is_read(root):
+    path = next((root / "cases").iterdir())
+    content = bytearray(path.read_bytes())
+    content[100:2000] = bytes(1900)
+    path.write_bytes(content)
+    with pytest.raises(FwdEcgError, match="a part cannot be read"):
+        open_library(root).table("train")
+
+
+def test_an_empty_split_is_refused(root):
+    manifest = json.loads((root / "manifest.json").read_text())
+    manifest["counts"]["test"]["ok"] = 0
+    (root / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(LibraryError, match="has no test case; raise library.cases"):
+        open_library(root).require("test")

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+import torch
+from synthetic import waves
+
+from fwdecg.training.batches import own_batches, training_batches
+from fwdecg.training.workers import Seat
+
+
+def ids(batches):
+    return [batch.cases.case_id.tolist() for batch in batches]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_workers_share_the_batches_of_one(workers):
+    cases = waves(14, seed=0)
+    alone = ids(training_batches(cases, 4, seed=1, epoch=3, seat=Seat()))
+    shares = [
+        ids(training_batches(cases, 4, seed=1, epoch=3, seat=Seat(rank, workers)))
+        for rank in range(workers)
+    ]
+    together = [sorted(sum(parts, [])) for parts in zip(*shares, strict=True)]
+    assert together == [sorted(batch) for batch in alone]
+    assert sorted(sum(alone, [])) == list(range(14))
+
+
+def test_batches_are_even_and_know_their_global_size():
+    cases = waves(14, seed=0)
+    batches = list(training_batches(cases, 4, seed=1, epoch=0, seat=Seat(0, 2)))
+    assert [batch.global_size for batch in batches] == [4, 4, 3, 3]
+    assert [len(batch.cases) for batch in batches] == [2, 2, 2, 2]
+
+
+def test_every_epoch_has_its_own_order():
+    cases = waves(14, seed=0)
+    orders = [sum(ids(training_batches(cases, 14, seed=1, epoch=e, seat=Seat())), []) for e in (0, 0, 1)]
+    assert orders[0] == orders[1] != orders[2]
+
+
+def test_held_out_cases_are_dealt_to_the_workers_once_each():
+    cases = waves(5, seed=0)
+    dealt = [
+        [batch.case_id.tolist() for batch in own_batches(cases, 2, seat=Seat(rank, 2))]
+        for rank in range(2)
+    ]
+    assert dealt == [[[0, 2], [4]], [[1, 3]]]
+
+
+def test_cases_sort_by_id():
+    cases = waves(6, seed=0)
+    shuffled = cases.select(torch.from_numpy(np.random.default_rng(0).permutation(6)))
+    assert torch.equal(shuffled.sorted().u, cases.u)

@@ -1,0 +1,136 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fwdecg.errors import FwdEcgError, LibraryError, ResultError
+from fwdecg.model import SurrogateConfig
+from fwdecg.training import trainer
+from fwdecg.training.checkpoint import load_surrogate
+from fwdecg.training.config import TrainingConfig
+from fwdecg.training.trainer import train
+
+JOBS = Path(__file__).parents[2] / "jobs"
+MODEL = SurrogateConfig(
+    hidden_size=8, channels=(2, 4), pooled_size=2, time_embedding_size=4, readout_size=8, dropout=0.0
+)
+TRAINING = TrainingConfig(epochs=3, batch_size=4, workers=0)
+
+
+def history(folder):
+    lines = (folder / "history.jsonl").read_text().splitlines()
+    return [json.loads(line) | {"seconds": 0.0} for line in lines]
+
+
+def test_what_a_training_leaves(small_library, tmp_path):
+    metrics = train(small_library, MODEL, TRAINING, tmp_path)
+    assert metrics == json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["epochs"] == 3
+    assert metrics["best_validation_r2"] == max(r["validation_r2"] for r in history(tmp_path))
+    best = load_surrogate(tmp_path / "best.pt")
+    assert best.epoch == metrics["best_epoch"]
+    assert best.signature.electrodes_mm == ((4.0, 4.0, 5.0), (0.0, 0.0, 3.0))
+    assert load_surrogate(tmp_path / "last.pt").epoch == 3
+
+
+def test_a_finished_training_is_not_run_again(small_library, tmp_path, monkeypatch):
+    first = train(small_library, MODEL, TRAINING, tmp_path)
+    monkeypatch.setattr(trainer, "_train_in_process", None)
+    assert train(small_library, MODEL, TRAINING, tmp_path) == first
+
+
+def test_a_folder_of_another_training_is_refused(small_library, tmp_path):
+    train(small_library, MODEL, TRAINING, tmp_path)
+    with pytest.raises(ResultError, match=r"another .*training.learning_rate; choose another path"):
+        train(small_library, MODEL, replace(TRAINING, learning_rate=1e-4), tmp_path)
+
+
+def test_more_workers_than_cases_are_refused(small_library, tmp_path):
+    with pytest.raises(LibraryError, match="has 1 validation cases for 2 workers; lower"):
+        train(small_library, MODEL, replace(TRAINING, workers=2), tmp_path)
+
+
+def test_an_interrupted_training_goes_on(small_library, tmp_path, monkeypatch):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    train(small_library, MODEL, TRAINING, whole)
+    keep = trainer.keep_checkpoint
+
+    def keep_and_fall(checkpoint, folder, epoch):
+        keep(checkpoint, folder, epoch)
+        if epoch == 2:
+            raise InterruptedError
+
+    monkeypatch.setattr(trainer, "keep_checkpoint", keep_and_fall)
+    with pytest.raises(InterruptedError):
+        train(small_library, MODEL, TRAINING, cut)
+    assert not (cut / "metrics.json").exists()
+    monkeypatch.setattr(trainer, "keep_checkpoint", keep)
+    train(small_library, MODEL, TRAINING, cut)
+    assert history(cut) == history(whole)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_ray_worker_trains_to_the_losses_of_this_process(ray_cluster, small_library, tmp_path):
+    train(small_library, MODEL, TRAINING, tmp_path / "alone")
+    train(small_library, MODEL, replace(TRAINING, workers=1), tmp_path / "ray")
+    for ours, theirs in zip(history(tmp_path / "alone"), history(tmp_path / "ray"), strict=True):
+        assert theirs == pytest.approx(ours, rel=1e-5)
+
+
+@pytest.mark.ray
+def test_workers_may_not_reserve_every_processor(ray_cluster, small_library, tmp_path):
+    greedy = replace(TRAINING, workers=1, cpus_per_worker=2.0)
+    with pytest.raises(FwdEcgError, match="must leave one of the cluster's 2 processors"):
+        train(small_library, MODEL, greedy, tmp_path)
+
+
+PRESET = """
+[library]
+cases = 20
+cases_per_part = 10
+[library.tissue]
+size_mm = 8.0
+large_patch_size_mm = [1.0, 2.0]
+[library.solver]
+spacing_mm = 0.25
+dt_ms = 0.05
+[library.recording]
+duration_ms = 40.0
+map_pixels = 8
+electrodes_mm = [[4.0, 4.0, 5.0]]
+least_activated_fraction = 0.1
+[model]
+hidden_size = 8
+channels = [2, 4]
+[training]
+epochs = 40
+workers = 2
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_killed_job_resumes_with_two_workers(tmp_path):
+    preset = tmp_path / "preset.toml"
+    preset.write_text(PRESET)
+    arguments = [str(preset), "--set", f"results.path={tmp_path / 'results'}"]
+    folder = tmp_path / "results/training"
+    subprocess.run([sys.executable, str(JOBS / "build_library.py"), *arguments], check=True)
+    command = [sys.executable, str(JOBS / "train.py"), *arguments]
+    process = subprocess.Popen(command, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob("ray/*/checkpoint_*"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (folder / "metrics.json").exists()
+    resumed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=170)
+    assert "resuming after epoch" in resumed.stdout
+    assert [record["epoch"] for record in history(folder)] == list(range(1, 41))
