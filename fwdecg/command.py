@@ -17,10 +17,11 @@ from fwdecg.studies.experiment import Experiment
 BAD_INPUT, INTERRUPTED = 2, 130
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """A parser whose complaint is one line on stderr."""
 
     def error(self, message: str) -> NoReturn:
+        """End the process with the complaint."""
         self.exit(BAD_INPUT, f"error: {message}; see --help\n")
 
 
@@ -30,7 +31,7 @@ def job_parser(purpose: str) -> argparse.ArgumentParser:
     Args:
         purpose: one sentence for `--help`.
     """
-    parser = _Parser(
+    parser = Parser(
         description=purpose,
         epilog="keys of a preset:\n  " + "\n  ".join(describe(Experiment)),
         formatter_class=argparse.RawDescriptionHelpFormatter,

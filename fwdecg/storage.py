@@ -24,10 +24,13 @@ def publish(root: Path, file: str, write: Callable[[Path], object]) -> None:
     target, aside = root / file, root / STAGING / f"{uuid.uuid4().hex}-{Path(file).name}"
     target.parent.mkdir(parents=True, exist_ok=True)
     aside.parent.mkdir(parents=True, exist_ok=True)
-    write(aside)
-    with aside.open("rb") as handle:
-        os.fsync(handle.fileno())
-    aside.replace(target)
+    try:
+        write(aside)
+        with aside.open("rb") as handle:
+            os.fsync(handle.fileno())
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def publish_json(root: Path, file: str, content: dict[str, Any]) -> None:

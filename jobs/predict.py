@@ -7,8 +7,7 @@ in mm/ms, as in the library that the surrogate was trained on; times are in ms.
 import argparse
 from pathlib import Path
 
-from fwdecg.command import _Parser as Parser
-from fwdecg.command import run_job
+from fwdecg.command import Parser, run_job
 from fwdecg.evaluation.config import EvaluationConfig
 from fwdecg.evaluation.maps import read_maps
 from fwdecg.evaluation.predictions import predict_library, predict_own_maps, require_new

@@ -46,7 +46,7 @@ class Demanding:
 
 def test_values_of_a_file_and_of_overrides(tmp_path):
     preset = tmp_path / "preset.toml"
-    preset.write_text('count = 4\n[inner]\ndiffusivity = 1\nsites = [[1, 2, 3.5]]\nspan = [0, 3]\n')
+    preset.write_text("count = 4\n[inner]\ndiffusivity = 1\nsites = [[1, 2, 3.5]]\nspan = [0, 3]\n")
     config = load(Outer, preset, ["count=5", "kind=b", "inner.diffusivity=0.25", "fixed=2"])
     assert config.count == 5
     assert config.kind == "b"

@@ -135,7 +135,8 @@ D is uniform in a case, drawn from {tissue.healthy_diffusivity_mm2_per_ms} mm^2/
 fibrosis) or {tissue.remodelled_diffusivity_mm2_per_ms} mm^2/ms (gap_junction, combined).
 Patches that do not conduct: thresholded Gaussian random fields, mean size
 {tissue.small_patch_size_mm} mm over {tissue.small_patch_fraction} of the area (healthy) or
-{tissue.large_patch_size_mm} mm over {tissue.large_patch_fraction} (fibrosis, combined); none in gap_junction.
+{tissue.large_patch_size_mm} mm over {tissue.large_patch_fraction} (fibrosis, combined); none in
+gap_junction.
 
 | split | {" | ".join(content["counts"]["all"])} |
 |---|{"---|" * len(content["counts"]["all"])}

@@ -210,8 +210,8 @@ ZERO, ONE = np.float32(0), np.float32(1)
 # on which a processor is many times slower.
 SMALLEST_U = np.float32(1e-30)
 
-# tanh(x) = x P(x^2) / Q(x^2), fitted on [-8, 8] for the least maximal error, 1.3e-7, and P raised by
-# 4e-7: so it reaches 1 at the bound and is cut off there. A cell at rest then has a slow inward
+# tanh(x) = x P(x^2) / Q(x^2), fitted on [-8, 8] for the least maximal error, 1.3e-7, and P raised
+# by 4e-7: so it reaches 1 at the bound and is cut off there. A cell at rest then has a slow inward
 # current of exactly 0, and u = 0 is an exact fixed point. A division and seven multiply-adds, so
 # that it vectorises.
 TANH_BOUND = np.float32(7.75)

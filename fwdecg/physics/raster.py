@@ -47,8 +47,8 @@ def area_mean(field: Float[np.ndarray, "fine_row fine_col"], cells: int) -> Fiel
 @lru_cache(maxsize=8)
 def _shares(fine: int, coarse: int) -> Float[np.ndarray, "coarse fine"]:
     """Share of each coarse interval's length that lies in each fine one; rows sum to 1."""
-    edges = np.linspace(0, coarse, fine + 1)
-    index = np.arange(coarse)[:, None]
-    right = np.minimum(edges[1:], index + 1)
-    left = np.maximum(edges[:-1], index)
-    return np.maximum(right - left, 0.0)
+    # Whole numbers, so that intervals that only touch have a share of exactly 0.
+    edges = np.arange(fine + 1) * coarse
+    starts = np.arange(coarse)[:, None] * fine
+    overlap = np.minimum(edges[1:], starts + fine) - np.maximum(edges[:-1], starts)
+    return np.maximum(overlap, 0) / fine

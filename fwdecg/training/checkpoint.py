@@ -105,8 +105,9 @@ def load_tensors(path: str | Path) -> dict[str, Any]:
             f"{path}: no such checkpoint; train one with jobs/train.py"
         ) from error
     except Exception as error:  # torch raises many kinds for many sorts of damage
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path} cannot be read as a checkpoint: {reason}") from error
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint: it is damaged, or holds more than tensors"
+        ) from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} is not a checkpoint of this software")
     return content

@@ -8,7 +8,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,11 @@ SECONDS_BETWEEN_LINES = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class EpochRecord:
-    """What one epoch came to; losses and errors on z-scored signals, means over cases."""
+    """What one epoch came to; losses and errors on z-scored signals, means over cases.
+
+    The training loss has the spectral term with the epoch's weight, the validation loss has not:
+    so it can be compared between epochs.
+    """
 
     epoch: int
     train_loss: float
@@ -135,7 +139,8 @@ class _Run:
             self.surrogate, self.model, batches, optimizer=self.optimizer, objective=objective
         )
         held_out = own_batches(splits.validation, config.batch_size, seat=self.seat)
-        validation = validate(self.surrogate, held_out, objective)
+        # The falling weight of the spectral term would pass for an improvement of its own.
+        validation = validate(self.surrogate, held_out, replace(objective, omega=0.0))
         self.schedule.step(validation.loss)
         if validation.r2 > self.best_r2:
             self.best, self.best_epoch = _copy(self.surrogate), epoch + 1

@@ -109,7 +109,7 @@ def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> Path:
         # Each worker reads both splits whole and picks its own cases, see `batches`.
         dataset_config=ray.train.DataConfig(datasets_to_split=[]),
         scaling_config=_scaling(plan.training),
-        run_config=ray.train.RunConfig(
+        run_config=ray.train.RunConfig(  # type: ignore[call-arg]  # typed as its predecessor
             name=plan.signature.training_hash,
             storage_path=str(folder / RAY_RUNS),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),

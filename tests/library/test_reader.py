@@ -7,6 +7,7 @@ import pytest
 from fwdecg.errors import FwdEcgError, LibraryError, ResultError
 from fwdecg.library.reader import open_library
 from fwdecg.library.schema import tensor_column
+from fwdecg.library.splits import SPLITS
 
 
 @pytest.fixture
@@ -17,9 +18,10 @@ def root(small_library, tmp_path):
 
 def test_splits_are_disjoint_and_complete(root):
     library = open_library(root)
-    ids = [set(library.table(s, ["case_id"])["case_id"].to_pylist()) for s in ("train", "validation", "test")]
+    tables = [library.table(split, ["case_id"]) for split in SPLITS]
+    ids = [set(table["case_id"].to_pylist()) for table in tables]
     assert sum(len(i) for i in ids) == len(set.union(*ids)) == 10
-    assert [library.count(s) for s in ("train", "validation", "test")] == [len(i) for i in ids]
+    assert [library.count(split) for split in SPLITS] == [len(i) for i in ids]
 
 
 def test_statistics_are_those_of_the_training_split(root):

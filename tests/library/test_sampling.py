@@ -48,9 +48,8 @@ def test_scars_cover_the_drawn_share():
 
 def test_focal_sites_are_spread_over_the_sheet():
     config = replace(PAPER, pacing=PacingConfig(protocol="focal"))
-    sites = np.array(
-        [(s.stimulus_x_mm, s.stimulus_y_mm) for s in (draw_case(config, i).spec for i in range(1, 200, 5))]
-    )
+    specs = [draw_case(config, case_id).spec for case_id in range(1, 200, 5)]
+    sites = np.array([(spec.stimulus_x_mm, spec.stimulus_y_mm) for spec in specs])
     assert (sites >= 0).all()
     assert (sites <= 100).all()
     np.testing.assert_allclose(sites.mean(axis=0), 50, atol=15)

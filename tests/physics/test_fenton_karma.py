@@ -44,8 +44,12 @@ def random_sheet(rows, cols, seed=0):
     right = 0.1 * (conducts[:, :-1] & conducts[:, 1:])
     down = 0.1 * (conducts[:-1] & conducts[1:])
     fields = [np.pad(f, 1).astype(np.float32) for f in (u, v, w)]
-    state = State(u=fields[0].ravel(), u_next=np.zeros(fields[0].size, np.float32),
-                  v=fields[1].ravel(), w=fields[2].ravel())
+    state = State(
+        u=fields[0].ravel(),
+        u_next=np.zeros(fields[0].size, np.float32),
+        v=fields[1].ravel(),
+        w=fields[2].ravel(),
+    )
     coupling = Coupling(
         right=np.pad(right, ((1, 1), (1, 2))).astype(np.float32).ravel(),
         down=np.pad(down, ((1, 2), (1, 1))).astype(np.float32).ravel(),

@@ -84,7 +84,9 @@ def test_charge_is_conserved_when_the_membrane_is_passive():
     diffusivity = 0.1 * (rng.random((40, 40)) > 0.25)
     tissue = Tissue(spacing_mm=0.25, diffusivity_mm2_per_ms=diffusivity)
     pacing = (Stimulus(region=Disc(x_mm=5.0, y_mm=5.0, radius_mm=3.0), duration_ms=1.0),)
-    frames = run(tissue, pacing, Clock(frame_interval_ms=2.0, frames=20, largest_dt_ms=0.05), PASSIVE)
+    frames = run(
+        tissue, pacing, Clock(frame_interval_ms=2.0, frames=20, largest_dt_ms=0.05), PASSIVE
+    )
     totals = frames[1:].sum(axis=(1, 2), dtype=np.float64)
     np.testing.assert_allclose(totals, totals[0], rtol=2e-6)  # float32 rounding of 760 steps
     assert not frames[:, diffusivity == 0].any()
@@ -116,8 +118,11 @@ def test_the_first_frame_is_rest_and_frames_do_not_depend_on_how_many_follow():
 
 def test_a_stimulus_acts_when_and_where_it_should():
     tissue = strip(10, 1.0, 1e-6)
-    pacing = (Stimulus(region=Rectangle(right_mm=2.0), start_ms=1.5, duration_ms=0.5,
-                       amplitude_per_ms=0.2),)
+    pacing = (
+        Stimulus(
+            region=Rectangle(right_mm=2.0), start_ms=1.5, duration_ms=0.5, amplitude_per_ms=0.2
+        ),
+    )
     clock = Clock(frame_interval_ms=0.5, frames=6, largest_dt_ms=0.01)
     frames = run(tissue, pacing, clock, PASSIVE)[:, 0]
     np.testing.assert_allclose(frames[:, 0], [0, 0, 0, 0, 0.1, 0.1], atol=1e-5)

@@ -46,7 +46,8 @@ def test_a_ramp_converges_to_the_integral_by_quadrature(electrode):
     def inverse_distance(y, x):
         return 1 / np.sqrt((x - electrode[0]) ** 2 + (y - electrode[1]) ** 2 + electrode[2] ** 2)
 
-    exact = D * (quad(inverse_distance, 0, 10, args=(0.0,))[0] - quad(inverse_distance, 0, 10, args=(10.0,))[0])
+    left, right = (quad(inverse_distance, 0, 10, args=(edge,))[0] for edge in (0.0, 10.0))
+    exact = D * (left - right)
     errors = []
     for cells in (50, 100, 200, 400):
         tissue = square(cells)

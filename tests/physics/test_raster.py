@@ -24,6 +24,12 @@ def test_area_mean_of_straddling_cells():
     np.testing.assert_allclose(area_mean(field, 2), [[1.0, 5.0], [1.0, 5.0]])
 
 
+def test_pixels_without_tissue_are_exactly_zero():
+    field = np.ones((90, 90))
+    field[:, 30:60] = 0
+    assert not area_mean(field, 9)[:, 3:6].any()
+
+
 def test_area_mean_onto_the_same_raster_changes_nothing():
     field = np.random.default_rng(0).random((5, 5))
     np.testing.assert_allclose(area_mean(field, 5), field)

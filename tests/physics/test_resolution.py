@@ -15,9 +15,7 @@ FK_CAF = PUBLISHED["FK-CAF"]
 
 def measured_velocity(resolution, parameters):
     cells = round(LENGTH_MM / resolution.spacing_mm)
-    tissue = Tissue(
-        spacing_mm=LENGTH_MM / cells, diffusivity_mm2_per_ms=np.full((1, cells), D)
-    )
+    tissue = Tissue(spacing_mm=LENGTH_MM / cells, diffusivity_mm2_per_ms=np.full((1, cells), D))
     clock = Clock(frame_interval_ms=0.5, frames=200, largest_dt_ms=resolution.dt_ms)
     frames = np.stack([u.copy() for u in voltage_frames(tissue, planar(), clock, parameters)])
     activation = activation_times_ms(frames, 0.5)

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from fwdecg.errors import TissueError
-from fwdecg.physics.stimulus import Rectangle, Stimulus, cross_field, focal, planar, stimulated_cells
+from fwdecg.physics.stimulus import (
+    Rectangle,
+    Stimulus,
+    cross_field,
+    focal,
+    planar,
+    stimulated_cells,
+)
 from fwdecg.physics.tissue import Tissue
 
 

@@ -11,7 +11,7 @@ from synthetic import plan, splits, train, waves
 from fwdecg.errors import FwdEcgError
 from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.metrics import r2
-from fwdecg.training.run import BEST, LAST
+from fwdecg.training.run import BEST, LAST, run_training
 
 UNTIMED = {"seconds": 0.0}
 
@@ -47,7 +47,6 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
 
 def stop_after(epochs, folder):
     """Train until the checkpoint of an epoch is written, then fall over."""
-    from fwdecg.training.run import run_training
 
     def report(record, checkpoint):
         if record.epoch == epochs:
@@ -84,9 +83,9 @@ def test_two_workers_train_to_the_losses_of_one(tmp_path):
 
 
 def test_a_training_that_diverges_says_so():
+    cases = waves(4, seed=0)
+    cases.phi_e[0, 0] = float("inf")
     with pytest.raises(FwdEcgError, match="the training loss is not finite; lower"):
-        cases = waves(4, seed=0)
-        cases.phi_e[0, 0] = float("inf")
         train(plan(), replace(splits(), train=cases))
 
 
