@@ -1,9 +1,12 @@
 """Build the library of a preset, train its surrogate, evaluate it; finished stages are skipped."""
 
+from pathlib import Path
+
 from fwdecg.command import connect, job_parser, load_experiment, run_job
-from fwdecg.evaluation.evaluate import evaluate
+from fwdecg.evaluation.evaluate import REPORT, evaluate
 from fwdecg.library.build import build_library
 from fwdecg.library.reader import open_library
+from fwdecg.storage import publish_json
 from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.run import BEST
 from fwdecg.training.trainer import train
@@ -13,11 +16,22 @@ def main() -> None:
     """Run the three stages."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
     connect()
-    build_library(experiment.library, experiment.library_folder)
+    built = build_library(experiment.library, experiment.library_folder)
     library = open_library(experiment.library_folder)
-    train(library, experiment.model, experiment.training, experiment.training_folder)
-    best = load_surrogate(experiment.training_folder / BEST)
-    evaluate(library, best, experiment.evaluation, experiment.evaluation_folder)
+    folder = experiment.training_folder
+    trained = train(library, experiment.model, experiment.training, folder)
+    surrogate = load_surrogate(folder / BEST)
+    evaluated = evaluate(library, surrogate, experiment.evaluation, experiment.evaluation_folder)
+    metrics = {
+        "library": {key: built[key] for key in ("config_hash", "counts", "cost")},
+        "training": trained,
+        "evaluation": evaluated,
+    }
+    publish_json(Path(experiment.results.path).absolute(), "metrics.json", metrics)
+    print((experiment.evaluation_folder / REPORT).read_text(encoding="utf-8"))
+    print(f"library     {experiment.library_folder}")
+    print(f"training    {experiment.training_folder}")
+    print(f"evaluation  {experiment.evaluation_folder}, pictures in its folder figures")
 
 
 if __name__ == "__main__":

@@ -15,11 +15,11 @@ import ray
 from fwdecg.config import identity_tree
 from fwdecg.errors import LibraryError
 from fwdecg.library.config import LibraryConfig
-from fwdecg.library.layout import Part, published_parts
+from fwdecg.library.layout import MANIFEST, QUARANTINE, Part, published_parts
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import PartRecord, build_part
 from fwdecg.progress import Progress, clock_text
-from fwdecg.storage import claim, clear_staging
+from fwdecg.storage import claim, clear_staging, read_json
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +44,14 @@ def build_library(config: LibraryConfig, root: Path) -> dict[str, Any]:
 
     Raises:
         ResultError: the folder holds another library.
-        LibraryError: a part is damaged, or parts lost their workers over and over again.
+        LibraryError: a part is damaged, every case failed, or parts lost their workers over and
+            over again.
     """
     claim(root, identity_tree(config), "library")
+    if _is_complete(config, root):
+        logger.info("%s is built already", root)
+        return read_json(root, MANIFEST)
+    _warn_of_fixed_resolution(config)
     parts = plan_parts(config, published_parts(root))
     progress = Progress(logger, "cases simulated", config.cases)
     finished: dict[Part, _Finished] = {}
@@ -65,6 +70,10 @@ def build_library(config: LibraryConfig, root: Path) -> dict[str, Any]:
     records = [finished[part].record for part in parts]
     content = publish_descriptions(config, root, records, core_seconds=core_seconds)
     clear_staging(root)
+    if content["counts"]["all"]["ok"] == 0:
+        raise LibraryError(
+            f"{root}: every case is quarantined; the reasons stand in {root / QUARANTINE}"
+        )
     return content
 
 
@@ -89,6 +98,25 @@ def plan_parts(config: LibraryConfig, published: list[Part]) -> list[Part]:
             parts.append(Part(missing[0], missing[-1] + 1))
         first = stop
     return sorted(parts)
+
+
+def _is_complete(config: LibraryConfig, root: Path) -> bool:
+    if not (root / MANIFEST).exists():
+        return False
+    manifest = read_json(root, MANIFEST)
+    files = [root / part["file"] for part in manifest["parts"]]
+    return manifest["cases"] == config.cases and all(file.exists() for file in files)
+
+
+def _warn_of_fixed_resolution(config: LibraryConfig) -> None:
+    if config.solver.fixed:
+        slowest, _ = config.tissue.diffusivity_bounds_mm2_per_ms
+        logger.warning(
+            "library.solver.spacing_mm or dt_ms is fixed: expect conduction up to %.0f %% too slow "
+            "(at D = %g mm^2/ms); leave them out to meet library.solver.cv_error",
+            100 * config.solver.expected_cv_error(slowest),
+            slowest,
+        )
 
 
 def _run_all(

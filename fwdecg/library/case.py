@@ -6,13 +6,13 @@ import numpy as np
 from jaxtyping import Float16, Float32
 
 from fwdecg.errors import CaseError
-from fwdecg.library.config import LibraryConfig, SolverConfig
+from fwdecg.library.config import LibraryConfig
 from fwdecg.library.sampling import Case, CaseSpec
 from fwdecg.physics.markers import ACTIVATION_LEVEL
 from fwdecg.physics.monodomain import Clock, voltage_frames
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
 from fwdecg.physics.raster import area_mean
-from fwdecg.physics.resolution import Resolution, cv_error, resolution_for
+from fwdecg.physics.resolution import Resolution, cv_error
 from fwdecg.physics.tissue import Tissue
 from fwdecg.shapes import Mask
 
@@ -42,7 +42,7 @@ def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
         CaseError: the voltage stops being finite, or too little of the tissue activates.
     """
     recording = config.recording
-    chosen = solver_resolution(config.solver, case.spec.bulk_diffusivity_mm2_per_ms)
+    chosen = config.solver.resolution(case.spec.bulk_diffusivity_mm2_per_ms)
     tissue = case.sheet.rasterise(chosen.spacing_mm)
     clock = Clock(
         frame_interval_ms=recording.frame_interval_ms,
@@ -52,14 +52,6 @@ def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
     record = _record(case, tissue, clock, config)
     _require_usable(record, recording.least_activated_fraction)
     return record
-
-
-def solver_resolution(solver: SolverConfig, diffusivity_mm2_per_ms: float) -> Resolution:
-    """Spacing and step for a diffusivity: the configuration's own, else those of its target."""
-    aimed = resolution_for(solver.cv_error, diffusivity_mm2_per_ms, solver.parameters)
-    return Resolution(
-        spacing_mm=solver.spacing_mm or aimed.spacing_mm, dt_ms=solver.dt_ms or aimed.dt_ms
-    )
 
 
 def _record(case: Case, tissue: Tissue, clock: Clock, config: LibraryConfig) -> CaseRecord:

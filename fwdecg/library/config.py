@@ -8,6 +8,7 @@ from fwdecg.config import check_settings, setting
 from fwdecg.errors import ConfigError, TissueError
 from fwdecg.physics.fenton_karma import PUBLISHED, Parameters
 from fwdecg.physics.pseudo_ecg import require_clear_of_sheet
+from fwdecg.physics.resolution import Resolution, cv_error, resolution_for
 from fwdecg.shapes import Electrodes
 
 Range = tuple[float, float]
@@ -44,6 +45,12 @@ class TissueConfig:
         for name, value in vars(self).items():
             if isinstance(value, tuple) and value[0] > value[1]:
                 raise ConfigError(f"{name} = {value}: a range must run from low to high")
+
+    @property
+    def diffusivity_bounds_mm2_per_ms(self) -> Range:
+        """Smallest and largest D that any case can have."""
+        values = (*self.healthy_diffusivity_mm2_per_ms, *self.remodelled_diffusivity_mm2_per_ms)
+        return min(values), max(values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +94,23 @@ class SolverConfig:
     def parameters(self) -> Parameters:
         """The published parameter set."""
         return PUBLISHED[self.cell_model]
+
+    @property
+    def fixed(self) -> bool:
+        """Whether spacing or step are the user's instead of the target's."""
+        return self.spacing_mm is not None or self.dt_ms is not None
+
+    def resolution(self, diffusivity_mm2_per_ms: float) -> Resolution:
+        """Spacing and step for a tissue of this diffusivity."""
+        aimed = resolution_for(self.cv_error, diffusivity_mm2_per_ms, self.parameters)
+        return Resolution(
+            spacing_mm=self.spacing_mm or aimed.spacing_mm, dt_ms=self.dt_ms or aimed.dt_ms
+        )
+
+    def expected_cv_error(self, diffusivity_mm2_per_ms: float) -> float:
+        """Expected relative error of the conduction velocity at that resolution."""
+        resolution = self.resolution(diffusivity_mm2_per_ms)
+        return cv_error(resolution, diffusivity_mm2_per_ms, self.parameters)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,11 +168,26 @@ class LibraryConfig:
     recording: RecordingConfig = setting(RecordingConfig)
 
     def __post_init__(self) -> None:
-        """Check each value, and that no electrode touches the sheet."""
+        """Check each value, that no electrode touches the sheet, and that the step is stable."""
         check_settings(self)
+        self._require_clear_electrodes()
+        self._require_stable_step()
+
+    def _require_clear_electrodes(self) -> None:
         size_mm = np.full(2, self.tissue.size_mm)
         for electrode in self.recording.electrodes:
             try:
                 require_clear_of_sheet(electrode, size_mm)
             except TissueError as error:
                 raise ConfigError(f"recording.electrodes_mm: {error}") from error
+
+    def _require_stable_step(self) -> None:
+        for diffusivity in self.tissue.diffusivity_bounds_mm2_per_ms:
+            spacing_mm, dt_ms = self.solver.resolution(diffusivity)
+            largest_dt_ms = spacing_mm**2 / (4 * diffusivity)
+            if dt_ms > largest_dt_ms:
+                raise ConfigError(
+                    f"solver.dt_ms = {dt_ms:g}: must be at most {largest_dt_ms:.3g} for cells of "
+                    f"{spacing_mm:.3g} mm at D = {diffusivity:g} mm^2/ms; lower it, or raise "
+                    "solver.spacing_mm"
+                )

@@ -8,11 +8,11 @@ Axes: N case, B batch, T frame, H row, W column, E electrode.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float16, Int64
+from jaxtyping import Bool, Float, Float16, Int64
 from torch import Tensor
 
 from fwdecg.training.workers import Seat
@@ -38,6 +38,11 @@ class Cases:
         """The cases of some rows."""
         return Cases(case_id=self.case_id[rows], u=self.u[rows], phi_e=self.phi_e[rows])
 
+    def mirror(self, chosen: Bool[Tensor, " N"]) -> "Cases":
+        """The cases with the maps of the chosen ones turned upside down."""
+        u = torch.where(chosen[:, None, None, None], self.u.flip(2), self.u)
+        return replace(self, u=u)
+
     def to(self, device: torch.device) -> "Cases":
         """The cases on a device."""
         return Cases(
@@ -53,22 +58,38 @@ class Batch:
     global_size: int
 
 
-def training_batches(
-    cases: Cases, batch_size: int, *, seed: int, epoch: int, seat: Seat
-) -> Iterator[Batch]:
+@dataclass(frozen=True, kw_only=True)
+class Shuffle:
+    """How an epoch deals the training cases.
+
+    Attributes:
+        batch_size: cases of a global batch; where they do not divide the split, a little fewer.
+        mirror: whether every second case, at random, is turned upside down.
+        seed: of the random draws, with the epoch.
+        epoch: number of the epoch.
+    """
+
+    batch_size: int
+    mirror: bool
+    seed: int
+    epoch: int
+
+
+def training_batches(cases: Cases, shuffle: Shuffle, seat: Seat) -> Iterator[Batch]:
     """This worker's shares of the shuffled global batches of an epoch.
 
     Args:
         cases: the whole training split; at least as many cases as workers.
-        batch_size: cases of a global batch; where they do not divide the split, a little fewer.
-        seed: of the shuffling.
-        epoch: likewise.
+        shuffle: how they are dealt.
         seat: this worker's place.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(len(cases))
-    for rows in _even_chunks(order, max(batch_size, seat.workers)):
+    rng = np.random.default_rng([shuffle.seed, shuffle.epoch])
+    order = rng.permutation(len(cases))
+    mirrored = torch.from_numpy((rng.random(len(cases)) < 0.5) & shuffle.mirror)
+    for rows in _even_chunks(order, max(shuffle.batch_size, seat.workers)):
         share = torch.from_numpy(rows[seat.rank :: seat.workers])
-        yield Batch(cases=cases.select(share), global_size=len(rows))
+        own = cases.select(share).mirror(mirrored[share])
+        yield Batch(cases=own, global_size=len(rows))
 
 
 def own_batches(cases: Cases, batch_size: int, *, seat: Seat) -> Iterator[Cases]:

@@ -20,6 +20,11 @@ class TrainingConfig:
         5, "epochs without a better validation loss before the rate is halved", at_least=1
     )
     gradient_norm: float = setting(1.0, "upper bound of the gradient's norm", above=0)
+    mirror: bool = setting(
+        False,
+        "turn each training case upside down with probability 1/2; needs electrodes on the "
+        "horizontal midline, whose ECG does not change by it",
+    )
     precision: str = setting(
         "float32",
         "of the forward pass: float32, or bfloat16 where torch thinks it safe",

@@ -1,10 +1,11 @@
 """What a training is: the configurations, and what it takes from the library."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fwdecg.config import identity_hash, identity_tree
-from fwdecg.errors import LibraryError
+from fwdecg.errors import ConfigError, LibraryError
 from fwdecg.library.reader import Library
 from fwdecg.library.splits import TRAIN, VALIDATION
 from fwdecg.model import SurrogateConfig
@@ -44,6 +45,7 @@ def plan_training(library: Library, model: SurrogateConfig, training: TrainingCo
 
     Raises:
         LibraryError: there are fewer training or validation cases than workers.
+        ConfigError: cases are to be mirrored whose ECG would change by it.
     """
     workers = max(training.workers, 1)
     for split in (TRAIN, VALIDATION):
@@ -53,6 +55,8 @@ def plan_training(library: Library, model: SurrogateConfig, training: TrainingCo
                 "lower training.workers or raise library.cases and build it again"
             )
     statistics, recording = library.statistics, library.config.recording
+    if training.mirror:
+        _require_midline(library.config.tissue.size_mm, recording.electrodes_mm)
     signature = Signature(
         frames=recording.frames,
         map_pixels=recording.map_pixels,
@@ -70,3 +74,12 @@ def plan_training(library: Library, model: SurrogateConfig, training: TrainingCo
     return Plan(
         model=model, training=training, standardisation=standardisation, signature=signature
     )
+
+
+def _require_midline(size_mm: float, electrodes_mm: Sequence[Sequence[float]]) -> None:
+    for electrode in electrodes_mm:
+        if electrode[1] != size_mm / 2:
+            raise ConfigError(
+                f"training.mirror = true: the ECG at {list(electrode)} mm changes if the sheet is "
+                f"turned upside down; set it to false, or y to {size_mm / 2:g} mm"
+            )

@@ -16,7 +16,7 @@ import torch
 
 from fwdecg.model import Surrogate
 from fwdecg.progress import clock_text
-from fwdecg.training.batches import Cases, own_batches, training_batches
+from fwdecg.training.batches import Cases, Shuffle, own_batches, training_batches
 from fwdecg.training.checkpoint import TrainedSurrogate, load_surrogate, load_tensors
 from fwdecg.training.epoch import Objective, train_epoch, validate
 from fwdecg.training.loss import spectral_weight
@@ -131,9 +131,10 @@ class _Run:
             gradient_norm=config.gradient_norm,
             autocast=config.precision == "bfloat16",
         )
-        batches = training_batches(
-            splits.train, config.batch_size, seed=config.seed, epoch=epoch, seat=self.seat
+        shuffle = Shuffle(
+            batch_size=config.batch_size, mirror=config.mirror, seed=config.seed, epoch=epoch
         )
+        batches = training_batches(splits.train, shuffle, self.seat)
         learning_rate = self.optimizer.param_groups[0]["lr"]
         train_loss = train_epoch(
             self.surrogate, self.model, batches, optimizer=self.optimizer, objective=objective

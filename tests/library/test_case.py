@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fwdecg.errors import CaseError
-from fwdecg.library.case import simulate_case, solver_resolution
+from fwdecg.library.case import simulate_case
 from fwdecg.library.config import LibraryConfig, SolverConfig
 from fwdecg.library.sampling import draw_case
 from fwdecg.physics.fenton_karma import PUBLISHED
@@ -37,12 +37,11 @@ def test_maps_and_ecg_are_those_of_the_solver(small_config):
 def test_every_case_meets_the_target_of_its_own_diffusivity():
     solver = SolverConfig(cv_error=0.08)
     for diffusivity in (0.01, 0.05, 0.1):
-        chosen = solver_resolution(solver, diffusivity)
-        assert chosen.spacing_mm / np.sqrt(diffusivity) == pytest.approx(
-            solver_resolution(solver, 1.0).spacing_mm
+        assert solver.expected_cv_error(diffusivity) == pytest.approx(0.08)
+        assert solver.resolution(diffusivity).spacing_mm / np.sqrt(diffusivity) == pytest.approx(
+            solver.resolution(1.0).spacing_mm
         )
-    fixed = solver_resolution(SolverConfig(spacing_mm=0.25, dt_ms=0.02), 0.05)
-    assert fixed == (0.25, 0.02)
+    assert SolverConfig(spacing_mm=0.25, dt_ms=0.02).resolution(0.05) == (0.25, 0.02)
 
 
 def test_the_recorded_error_is_within_the_target(small_config):

@@ -3,8 +3,12 @@ import pytest
 import torch
 from synthetic import waves
 
-from fwdecg.training.batches import own_batches, training_batches
+from fwdecg.training.batches import Shuffle, own_batches, training_batches
 from fwdecg.training.workers import Seat
+
+
+def shuffle(**changes):
+    return Shuffle(**({"batch_size": 4, "mirror": False, "seed": 1, "epoch": 3} | changes))
 
 
 def ids(batches):
@@ -14,10 +18,9 @@ def ids(batches):
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_workers_share_the_batches_of_one(workers):
     cases = waves(14, seed=0)
-    alone = ids(training_batches(cases, 4, seed=1, epoch=3, seat=Seat()))
+    alone = ids(training_batches(cases, shuffle(), Seat()))
     shares = [
-        ids(training_batches(cases, 4, seed=1, epoch=3, seat=Seat(rank, workers)))
-        for rank in range(workers)
+        ids(training_batches(cases, shuffle(), Seat(rank, workers))) for rank in range(workers)
     ]
     together = [sorted(sum(parts, [])) for parts in zip(*shares, strict=True)]
     assert together == [sorted(batch) for batch in alone]
@@ -26,16 +29,14 @@ def test_workers_share_the_batches_of_one(workers):
 
 def test_batches_are_even_and_know_their_global_size():
     cases = waves(14, seed=0)
-    batches = list(training_batches(cases, 4, seed=1, epoch=0, seat=Seat(0, 2)))
+    batches = list(training_batches(cases, shuffle(), Seat(0, 2)))
     assert [batch.global_size for batch in batches] == [4, 4, 3, 3]
     assert [len(batch.cases) for batch in batches] == [2, 2, 2, 2]
 
 
 def test_every_epoch_has_its_own_order():
     cases = waves(14, seed=0)
-    orders = [
-        ids(training_batches(cases, 14, seed=1, epoch=epoch, seat=Seat())) for epoch in (0, 0, 1)
-    ]
+    orders = [ids(training_batches(cases, shuffle(epoch=epoch), Seat())) for epoch in (0, 0, 1)]
     assert orders[0] == orders[1] != orders[2]
 
 
@@ -52,3 +53,26 @@ def test_cases_sort_by_id():
     cases = waves(6, seed=0)
     shuffled = cases.select(torch.from_numpy(np.random.default_rng(0).permutation(6)))
     assert torch.equal(shuffled.sorted().u, cases.u)
+
+
+def test_mirrored_maps_are_upside_down_about_every_second_time():
+    cases = waves(200, seed=0)
+    cases.u[:, :, 0] = 7.0  # mark the upper row
+    (batch,) = training_batches(cases, shuffle(batch_size=200, mirror=True), Seat())
+    turned = batch.cases.u[:, 0, -1, 0] == 7.0
+    assert torch.equal(turned, batch.cases.u[:, 0, 0, 0] != 7.0)
+    assert 70 < turned.sum() < 130
+    assert torch.equal(batch.cases.phi_e, cases.phi_e[batch.cases.case_id])
+
+
+def test_mirrored_cases_do_not_depend_on_the_workers():
+    cases = waves(14, seed=0)
+    alone = {
+        case.item(): u
+        for batch in training_batches(cases, shuffle(mirror=True), Seat())
+        for case, u in zip(batch.cases.case_id, batch.cases.u, strict=True)
+    }
+    for rank in range(2):
+        for batch in training_batches(cases, shuffle(mirror=True), Seat(rank, 2)):
+            for case, u in zip(batch.cases.case_id, batch.cases.u, strict=True):
+                assert torch.equal(alone[case.item()], u)

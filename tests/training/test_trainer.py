@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fwdecg.errors import FwdEcgError, LibraryError, ResultError
+from fwdecg.errors import ConfigError, FwdEcgError, LibraryError, ResultError
 from fwdecg.model import SurrogateConfig
 from fwdecg.training import trainer
 from fwdecg.training.checkpoint import load_surrogate
@@ -59,6 +59,11 @@ def test_a_folder_of_another_training_is_refused(small_library, tmp_path):
 def test_more_workers_than_cases_are_refused(small_library, tmp_path):
     with pytest.raises(LibraryError, match="has 1 validation cases for 2 workers; lower"):
         train(small_library, MODEL, replace(TRAINING, workers=2), tmp_path)
+
+
+def test_mirroring_is_refused_where_it_changes_the_ecg(small_library, tmp_path):
+    with pytest.raises(ConfigError, match=r"the ECG at \[0.0, 0.0, 3.0\] mm changes"):
+        train(small_library, MODEL, replace(TRAINING, mirror=True), tmp_path)
 
 
 def test_an_interrupted_training_goes_on(small_library, tmp_path, monkeypatch):

@@ -1,0 +1,109 @@
+"""Imports run one way: each room knows the rooms left of it, and its own third-party packages."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "fwdecg"
+
+# A module's room is its folder; those at the top are rooms of their own.
+ORDER = (
+    "errors",
+    "shapes",
+    "progress",
+    "config",
+    "storage",
+    "physics",
+    "library",
+    "model",
+    "training",
+    "evaluation",
+    "studies",
+    "command",
+    "jobs",
+)
+# Rooms right of others that they must not know all the same.
+FORBIDDEN = {"model": {"physics", "library", "storage"}, "training": {"physics"}}
+# Of the library, training knows only how to read it.
+LIBRARY_FOR_TRAINING = {"reader", "dataset", "schema", "splits"}
+
+THIRD_PARTY = {
+    "errors": set(),
+    "shapes": {"numpy", "jaxtyping"},
+    "progress": set(),
+    "config": set(),
+    "storage": set(),
+    "physics": {"numpy", "numba", "jaxtyping"},
+    "library": {"numpy", "pyarrow", "scipy", "jaxtyping", "ray"},
+    "model": {"torch", "jaxtyping"},
+    "training": {"numpy", "torch", "jaxtyping", "ray"},
+    "evaluation": {"numpy", "torch", "scipy", "pyarrow", "matplotlib", "jaxtyping"},
+    "studies": set(),
+    "command": {"ray"},
+    "jobs": set(),
+}
+RAY_MODULES = {"library/build.py", "library/dataset.py", "training/trainer.py", "command.py"}
+
+MODULES = sorted(PACKAGE.rglob("*.py")) + sorted((ROOT / "jobs").glob("*.py"))
+NAMES = [str(path.relative_to(ROOT)) for path in MODULES]
+
+
+def room_of(path):
+    if path.parent.name == "jobs":
+        return "jobs"
+    inside = path.relative_to(PACKAGE).parts
+    return inside[0].removesuffix(".py")
+
+
+def imports_of(path):
+    """Dotted names of all modules a file imports, at its top or inside its functions."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_imports_run_leftward(path):
+    room = room_of(path)
+    if room == "__init__":
+        assert not list(imports_of(path))
+        return
+    for name in imports_of(path):
+        parts = name.split(".")
+        if parts[0] != "fwdecg":
+            continue
+        other = parts[1]
+        assert ORDER.index(other) <= ORDER.index(room), f"{room} imports {name}"
+        assert other not in FORBIDDEN.get(room, ()), f"{room} imports {name}"
+        if room == "training" and other == "library":
+            assert parts[2] in LIBRARY_FOR_TRAINING, f"training imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_third_party_packages_stay_in_their_rooms(path):
+    room = room_of(path)
+    packages = {name.split(".")[0] for name in imports_of(path)}
+    foreign = packages - {"fwdecg"} - set(sys.stdlib_module_names)
+    assert foreign <= THIRD_PARTY.get(room, set())
+    if "ray" in foreign:
+        assert str(path.relative_to(PACKAGE)) in RAY_MODULES
+
+
+def test_every_room_is_in_the_table():
+    rooms = {room_of(path) for path in MODULES} - {"__init__"}
+    assert rooms == set(ORDER) == set(THIRD_PARTY)
+
+
+def test_tests_mirror_the_rooms():
+    for folder in ("physics", "library", "model", "training", "evaluation"):
+        tested = {
+            path.name.removeprefix("test_") for path in (ROOT / "tests" / folder).glob("test_*")
+        }
+        modules = {path.name for path in (PACKAGE / folder).glob("*.py")} - {"__init__.py"}
+        assert tested <= modules, f"{folder}: {tested - modules} test no module"
