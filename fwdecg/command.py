@@ -10,11 +10,11 @@ from typing import NoReturn
 import ray
 
 from fwdecg.config import describe, load
-from fwdecg.errors import FwdEcgError
+from fwdecg.errors import ConfigError, FwdEcgError, TrainingError
 from fwdecg.progress import log_to_stdout
 from fwdecg.studies.experiment import Experiment
 
-BAD_INPUT, INTERRUPTED = 2, 130
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 class Parser(argparse.ArgumentParser):
@@ -57,8 +57,15 @@ def connect() -> None:
     """Join the Ray cluster of RAY_ADDRESS, or start a local one that listens on loopback alone."""
     if not sys.stdout.isatty():
         os.environ.setdefault("RAY_COLOR_PREFIX", "0")
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(logging_level=logging.WARNING)
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        try:
+            ray.init(logging_level=logging.WARNING)
+        except ConnectionError as error:
+            raise ConfigError(
+                f"RAY_ADDRESS = {address}: no Ray cluster answers there; correct it, or unset it "
+                "to start a local one"
+            ) from error
         return
     # A local cluster needs no password against other users of the network, whom it does not serve.
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
@@ -74,13 +81,17 @@ def connect() -> None:
 
 
 def run_job(job: Callable[[], None]) -> NoReturn:
-    """Run a job and exit: 0 if all is done, 2 with one line on stderr if the input is at fault."""
+    """Run a job and exit with 0 if all is done.
+
+    Otherwise one line on stderr says why, and the code is 2 if the input is at fault, 1 if a
+    training failed, 130 after an interrupt from the keyboard.
+    """
     log_to_stdout()
     try:
         job()
     except FwdEcgError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(BAD_INPUT)
+        sys.exit(FAILED if isinstance(error, TrainingError) else BAD_INPUT)
     except KeyboardInterrupt:
         print("interrupted; the same command resumes", file=sys.stderr)  # noqa: T201
         sys.exit(INTERRUPTED)

@@ -29,5 +29,9 @@ class CheckpointError(FwdEcgError):
     """A checkpoint is missing, unreadable, or belongs to another model or library."""
 
 
+class TrainingError(FwdEcgError):
+    """A training failed through no fault of its input."""
+
+
 class ResultError(FwdEcgError):
     """A folder of results is missing, unfinished, damaged, or made with another configuration."""

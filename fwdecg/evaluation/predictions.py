@@ -17,7 +17,7 @@ from fwdecg.evaluation.predict import predict_maps, require_fit, weights_hash
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION, PHI_E, SPLIT
 from fwdecg.progress import Progress
-from fwdecg.storage import STAGING, publish
+from fwdecg.storage import STAGING, publish, publish_json
 from fwdecg.training.checkpoint import TrainedSurrogate
 
 logger = logging.getLogger(__name__)
@@ -99,16 +99,18 @@ def predictions_table(
 def write_predictions(path: Path, tables: Iterable[pa.Table]) -> int:
     """Write tables of predictions, at least one, as one Parquet file; the number of rows.
 
+    Their number and origin stand beside it in a JSON file, the name ending in .metrics.json.
+
     Raises:
         ResultError: the file exists already, or cannot be written.
     """
     require_new(path)
     written = 0
+    rest = iter(tables)
+    first = next(rest)
 
     def write(aside: Path) -> None:
         nonlocal written
-        rest = iter(tables)
-        first = next(rest)
         with pq.ParquetWriter(aside, first.schema, compression="zstd") as writer:
             for table in chain([first], rest):
                 writer.write_table(table)
@@ -116,6 +118,8 @@ def write_predictions(path: Path, tables: Iterable[pa.Table]) -> int:
 
     try:
         publish(path.parent, path.name, write)
+        origin = {key.decode(): text.decode() for key, text in first.schema.metadata.items()}
+        publish_json(path.parent, f"{path.stem}.metrics.json", {"cases": written} | origin)
     except OSError as error:
         raise ResultError(f"{path} cannot be written: {error.strerror}; choose another") from error
     with contextlib.suppress(OSError):  # the folder is the user's: leave no empty one behind

@@ -9,7 +9,7 @@ from typing import Any
 from fwdecg.config import identity_hash, identity_tree
 from fwdecg.library.conditions import CONDITIONS, condition_of
 from fwdecg.library.config import LibraryConfig
-from fwdecg.library.layout import CARD, MANIFEST, STATISTICS
+from fwdecg.library.layout import CARD, MANIFEST, METRICS, STATISTICS
 from fwdecg.library.part import PartRecord
 from fwdecg.library.schema import SCHEMA_VERSION, case_schema
 from fwdecg.library.splits import SPLITS, split_of
@@ -70,8 +70,15 @@ def publish_descriptions(
         publish_json(root, STATISTICS, statistics.as_dict())
     card = data_card(config, content, statistics)
     publish(root, CARD, lambda path: path.write_text(card, encoding="utf-8"))
+    publish_json(root, METRICS, _main_figures(content))
     publish_json(root, MANIFEST, content)
     return content
+
+
+def _main_figures(content: dict[str, Any]) -> dict[str, Any]:
+    names = ("config_hash", "cases", "largest_cv_error_estimate", "cases_active_at_end", "redraws")
+    figures = {name: content[name] for name in names}
+    return figures | {"quarantined": len(content["quarantined"])} | content["cost"]
 
 
 def _counts(case_ids: Sequence[int], quarantined: Sequence[int]) -> dict[str, dict[str, int]]:

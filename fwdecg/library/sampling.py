@@ -34,7 +34,7 @@ class CaseSpec:
         patch_size_mm: mean size of the patches, 0 if there are none.
         patch_fraction: share of the area they cover.
         stimulus: pacing protocol.
-        stimulus_x_mm: focal site, NaN for a plane wave.
+        stimulus_x_mm: focal site, None for a plane wave.
         stimulus_y_mm: likewise.
     """
 
@@ -47,8 +47,8 @@ class CaseSpec:
     patch_size_mm: float
     patch_fraction: float
     stimulus: str
-    stimulus_x_mm: float
-    stimulus_y_mm: float
+    stimulus_x_mm: float | None
+    stimulus_y_mm: float | None
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name."""
@@ -96,7 +96,7 @@ def _draw(config: LibraryConfig, case_id: int, redraws: int) -> Case:
     scar = None
     if fraction > 0:
         scar = draw_scar(rng, tissue.size_mm, patch_size_mm=size_mm, fraction=fraction)
-    site_mm, pacing = _draw_pacing(rng, config)
+    site_mm = _draw_site(rng, config)
     spec = CaseSpec(
         case_id=case_id,
         condition=condition.name,
@@ -107,11 +107,11 @@ def _draw(config: LibraryConfig, case_id: int, redraws: int) -> Case:
         patch_size_mm=size_mm,
         patch_fraction=fraction,
         stimulus=config.pacing.protocol,
-        stimulus_x_mm=site_mm[0],
-        stimulus_y_mm=site_mm[1],
+        stimulus_x_mm=site_mm[0] if site_mm else None,
+        stimulus_y_mm=site_mm[1] if site_mm else None,
     )
     sheet = Sheet(size_mm=tissue.size_mm, diffusivity_mm2_per_ms=diffusivity, scar=scar)
-    return Case(spec=spec, sheet=sheet, pacing=pacing)
+    return Case(spec=spec, sheet=sheet, pacing=focal(*site_mm) if site_mm else planar())
 
 
 def _draw_patches(
@@ -125,13 +125,12 @@ def _draw_patches(
     return rng.uniform(*tissue.large_patch_size_mm), rng.uniform(*tissue.large_patch_fraction)
 
 
-def _draw_pacing(
-    rng: np.random.Generator, config: LibraryConfig
-) -> tuple[tuple[float, float], Pacing]:
+def _draw_site(rng: np.random.Generator, config: LibraryConfig) -> tuple[float, float] | None:
+    """Where a focal stimulus is, in mm; None for a plane wave."""
     if config.pacing.protocol == "planar":
-        return (float("nan"), float("nan")), planar()
+        return None
     x_mm, y_mm = rng.uniform(0, config.tissue.size_mm, 2).tolist()
-    return (x_mm, y_mm), focal(x_mm, y_mm)
+    return x_mm, y_mm
 
 
 def _reachable_fraction(case: Case) -> float:

@@ -29,9 +29,10 @@ _SPEC_COLUMNS = (
     ("patch_size_mm", pa.float64(), "mm", "mean size of the non-conductive patches"),
     ("patch_fraction", pa.float64(), "1", "share of the area that they cover"),
     ("stimulus", pa.string(), "1", "pacing protocol"),
-    ("stimulus_x_mm", pa.float64(), "mm", "focal site from the left edge; NaN for a plane wave"),
-    ("stimulus_y_mm", pa.float64(), "mm", "focal site from the top edge; NaN for a plane wave"),
+    ("stimulus_x_mm", pa.float64(), "mm", "focal site from the left edge; null for a plane wave"),
+    ("stimulus_y_mm", pa.float64(), "mm", "focal site from the top edge; null for a plane wave"),
 )
+_NULLABLE = ("stimulus_x_mm", "stimulus_y_mm")
 _SCALAR_COLUMNS = (
     ("solver_spacing_mm", pa.float64(), "mm", "side of a cell of the solver"),
     ("solver_dt_ms", pa.float64(), "ms", "step of the solver"),
@@ -99,7 +100,8 @@ def tensor_column(table: pa.Table, name: str) -> np.ndarray:
 
 
 def _field(name: str, kind: pa.DataType, unit: str, meaning: str) -> pa.Field:
-    return pa.field(name, kind, nullable=False, metadata={"unit": unit, "meaning": meaning})
+    metadata = {"unit": unit, "meaning": meaning}
+    return pa.field(name, kind, nullable=name in _NULLABLE, metadata=metadata)
 
 
 def _tensors(arrays: Sequence[np.ndarray]) -> pa.FixedShapeTensorArray:

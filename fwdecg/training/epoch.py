@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from fwdecg.errors import FwdEcgError
+from fwdecg.errors import TrainingError
 from fwdecg.model import Surrogate
 from fwdecg.training.batches import Batch, Cases
 from fwdecg.training.loss import HybridLoss
@@ -61,7 +61,7 @@ def train_epoch(
         objective: of this epoch.
 
     Raises:
-        FwdEcgError: the loss stops being finite.
+        TrainingError: the loss stops being finite.
     """
     surrogate.train()
     workers = own_seat().workers
@@ -76,7 +76,7 @@ def train_epoch(
         sums += torch.tensor([loss.item(), len(batch.cases)])
     total, count = sum_over_workers(sums).tolist()
     if not torch.isfinite(torch.tensor(total)):
-        raise FwdEcgError(
+        raise TrainingError(
             "the training loss is not finite; lower training.learning_rate or "
             "training.gradient_norm and start again"
         )

@@ -17,7 +17,7 @@ import ray.train.torch
 import torch
 from ray.train.v2.api.exceptions import TrainingFailedError
 
-from fwdecg.errors import FwdEcgError
+from fwdecg.errors import ConfigError, FwdEcgError, TrainingError
 from fwdecg.library.dataset import split_dataset
 from fwdecg.library.reader import Library
 from fwdecg.library.splits import TRAIN, VALIDATION
@@ -62,7 +62,8 @@ def train(
     Raises:
         ResultError: the folder holds another training.
         LibraryError: there are fewer training or validation cases than workers.
-        FwdEcgError: the training failed.
+        ConfigError: the workers would leave no processor to read the data.
+        TrainingError: the training failed.
     """
     plan = plan_training(library, model, training)
     claim(folder, plan.identity, "the training's")
@@ -123,7 +124,7 @@ def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> Path:
     except TrainingFailedError as error:
         raise _reason(error) from error
     if result.checkpoint is None:
-        raise FwdEcgError(f"{folder}: the training ended without a checkpoint; see its log")
+        raise TrainingError(f"{folder}: the training ended without a checkpoint; see its log")
     return Path(result.checkpoint.path)
 
 
@@ -132,7 +133,7 @@ def _reason(error: TrainingFailedError) -> FwdEcgError:
     for failure in getattr(error, "worker_failures", {}).values():
         if isinstance(failure, FwdEcgError):
             return failure
-    return FwdEcgError(f"the training failed: {str(error).splitlines()[0]}")
+    return TrainingError(f"the training failed: {str(error).splitlines()[0]}")
 
 
 def _scaling(training: TrainingConfig) -> ray.train.ScalingConfig:
@@ -153,7 +154,7 @@ def _reserved_cpus(training: TrainingConfig) -> float:
     total = ray.cluster_resources().get("CPU", 1.0)
     if training.cpus_per_worker:
         if training.cpus_per_worker * training.workers > total - 1:
-            raise FwdEcgError(
+            raise ConfigError(
                 f"training.cpus_per_worker = {training.cpus_per_worker:g} times "
                 f"{training.workers} workers: must leave one of the cluster's {total:g} "
                 "processors to read the data; lower one of the two"

@@ -47,7 +47,8 @@ def test_a_library_round_trip(
     np.testing.assert_allclose(phi_e, expected, rtol=1e-4, atol=1e-6)
     assert table.schema.field("phi_e").metadata[b"unit"] == b"mm/ms"
     assert table.schema.metadata[b"fwdecg.training_hash"] == b"0123456789ab"
-    assert [entry.name for entry in path.parent.iterdir()] == ["ecg.parquet"]
+    found = sorted(entry.name for entry in path.parent.iterdir())
+    assert found == ["ecg.metrics.json", "ecg.parquet"]
 
 
 def test_own_maps_are_numbered(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fwdecg.errors import ConfigError, FwdEcgError, LibraryError, ResultError
+from fwdecg.errors import ConfigError, LibraryError, ResultError
 from fwdecg.model import SurrogateConfig
 from fwdecg.training import trainer
 from fwdecg.training.checkpoint import load_surrogate
@@ -97,7 +97,7 @@ def test_a_ray_worker_trains_to_the_losses_of_this_process(ray_cluster, small_li
 @pytest.mark.ray
 def test_workers_may_not_reserve_every_processor(ray_cluster, small_library, tmp_path):
     greedy = replace(TRAINING, workers=1, cpus_per_worker=2.0)
-    with pytest.raises(FwdEcgError, match="must leave one of the cluster's 2 processors"):
+    with pytest.raises(ConfigError, match="must leave one of the cluster's 2 processors"):
         train(small_library, MODEL, greedy, tmp_path)
 
 

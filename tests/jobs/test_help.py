@@ -1,0 +1,49 @@
+import dataclasses
+import runpy
+import typing
+from pathlib import Path
+
+import pytest
+
+from fwdecg.config import load
+from fwdecg.studies.experiment import Experiment
+
+JOBS = Path(__file__).parents[2] / "jobs"
+
+
+def keys(kind, prefix=""):
+    hints = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from keys(hints[field.name], f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name
+
+
+@pytest.mark.parametrize("job", ["build_library", "train", "evaluate", "reproduce"])
+def test_help_names_every_key_with_default_and_meaning(job, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", [f"{job}.py", "--help"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(JOBS / f"{job}.py"), run_name="__main__")
+    assert end.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    for key in keys(Experiment):
+        (line,) = [line for line in lines if line.strip().startswith(f"{key} (")]
+        assert "default" in line
+        assert line.split("): ", 1)[1]
+
+
+@pytest.mark.parametrize("preset", sorted(JOBS.glob("*.toml")), ids=lambda path: path.name)
+def test_presets_are_valid(preset):
+    experiment = load(Experiment, preset)
+    assert experiment.library_folder.is_absolute()
+    assert experiment.library.recording.frames > 1
+
+
+def test_the_paper_preset_is_the_paper():
+    paper = load(Experiment, JOBS / "paper.toml")
+    assert paper.library.cases == 300
+    assert paper.library.tissue.size_mm == 100.0
+    assert paper.library.recording.electrodes_mm == ((50.0, 50.0, 40.0),)
+    assert (paper.training.epochs, paper.training.learning_rate) == (200, 1e-3)
+    assert not paper.training.mirror
