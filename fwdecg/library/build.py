@@ -123,12 +123,14 @@ def _run_all(
     config: LibraryConfig, root: Path, parts: list[Part]
 ) -> Iterator[tuple[Part, _Finished]]:
     """Parts as they finish; a part whose worker died beyond all retries is logged and left out."""
+    # A case's own errors never leave it; what does is the storage's, which may pass.
+    task = ray.remote(num_cpus=1, max_retries=3, retry_exceptions=[OSError])(_build_part_timed)  # type: ignore[call-overload]
     waiting = list(reversed(parts))
     running: dict[ray.ObjectRef, Part] = {}
     while waiting or running:
         while waiting and len(running) < _window():
             part = waiting.pop()
-            running[_build_part_task.remote(config, root, part)] = part
+            running[task.remote(config, root, part)] = part
         done, _ = ray.wait(list(running), num_returns=1, timeout=SECONDS_BETWEEN_CHECKS)
         for reference in done:
             part = running.pop(reference)
@@ -145,9 +147,7 @@ def _window() -> int:
     return max(TASKS_PER_CPU * int(ray.cluster_resources().get("CPU", 1)), 1)
 
 
-# A case's own errors never leave it; what does is the storage's, which may pass.
-@ray.remote(num_cpus=1, max_retries=3, retry_exceptions=[OSError])  # type: ignore[call-overload]
-def _build_part_task(config: LibraryConfig, root: Path, part: Part) -> _Finished:
+def _build_part_timed(config: LibraryConfig, root: Path, part: Part) -> _Finished:
     started = time.process_time()
     record = build_part(config, root, part)
     return _Finished(record, time.process_time() - started)
