@@ -10,9 +10,12 @@ from typing import NoReturn
 import ray
 
 from fwdecg.config import describe, load
-from fwdecg.errors import ConfigError, FwdEcgError, TrainingError
+from fwdecg.errors import ConfigError, FwdEcgError, RunError
 from fwdecg.progress import log_to_stdout
 from fwdecg.studies.experiment import Experiment
+
+# With a single processor, workers and the reading of their data would wait for each other.
+LEAST_CPUS = 2
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -61,21 +64,27 @@ def connect() -> None:
     if address:
         try:
             ray.init(logging_level=logging.WARNING)
-        except ConnectionError as error:
+        except (ConnectionError, ValueError, RuntimeError) as error:
             raise ConfigError(
-                f"RAY_ADDRESS = {address}: no Ray cluster answers there; correct it, or unset it "
-                "to start a local one"
+                f"RAY_ADDRESS = {address}: no Ray cluster answers there; give host:port of its "
+                "head, or unset it to start a local one"
             ) from error
         return
     # A local cluster needs no password against other users of the network, whom it does not serve.
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    _start_local_cluster()
+    if ray.cluster_resources().get("CPU", 0) < LEAST_CPUS:
+        ray.shutdown()
+        _start_local_cluster(num_cpus=LEAST_CPUS)
+
+
+def _start_local_cluster(num_cpus: int | None = None) -> None:
     ray.init(
         address="local",
-        # With a single processor, workers and the reading of their data would wait for each other.
-        num_cpus=max(os.cpu_count() or 1, 2),
         include_dashboard=True,  # without it Ray Train cannot tell whether its controller lives
         logging_level=logging.WARNING,
+        num_cpus=num_cpus,
         _node_ip_address="127.0.0.1",
     )
 
@@ -83,15 +92,18 @@ def connect() -> None:
 def run_job(job: Callable[[], None]) -> NoReturn:
     """Run a job and exit with 0 if all is done.
 
-    Otherwise one line on stderr says why, and the code is 2 if the input is at fault, 1 if a
-    training failed, 130 after an interrupt from the keyboard.
+    Otherwise one line on stderr says why, and the code is 2 if the input is at fault, 1 if the
+    work or the storage failed, 130 after an interrupt from the keyboard.
     """
     log_to_stdout()
     try:
         job()
     except FwdEcgError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(FAILED if isinstance(error, TrainingError) else BAD_INPUT)
+        sys.exit(FAILED if isinstance(error, RunError) else BAD_INPUT)
+    except OSError as error:
+        print(f"error: {error.filename or 'storage'}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        sys.exit(FAILED)
     except KeyboardInterrupt:
         print("interrupted; the same command resumes", file=sys.stderr)  # noqa: T201
         sys.exit(INTERRUPTED)

@@ -191,12 +191,16 @@ def _apply_override(kind: type, tree: dict[str, Any], override: str) -> None:
             raise ConfigError(f"--set {override}: there is no section {section}")
         kind = typing.cast(type, hint)
         tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"--set {override}: the preset has {section} = {tree!r}, no section")
     tree[key] = _parse_value(text, typing.get_type_hints(kind).get(key))
 
 
 def _parse_value(text: str, hint: Any) -> Any:
     if hint is str:
         return text.strip().strip("\"'")
+    if text.strip() == "none" and type(None) in typing.get_args(hint):
+        return None
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

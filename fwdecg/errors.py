@@ -29,8 +29,8 @@ class CheckpointError(FwdEcgError):
     """A checkpoint is missing, unreadable, or belongs to another model or library."""
 
 
-class TrainingError(FwdEcgError):
-    """A training failed through no fault of its input."""
+class RunError(FwdEcgError):
+    """Work failed through no fault of its input: a training diverged, workers were lost."""
 
 
 class ResultError(FwdEcgError):

@@ -46,16 +46,19 @@ def read_json(root: Path, file: str) -> dict[str, Any]:
         ResultError: it is missing or damaged.
     """
     try:
-        return json.loads((root / file).read_text(encoding="utf-8"))
-    except OSError as error:
+        content = json.loads((root / file).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
         raise ResultError(
             f"{root / file} is missing: the folder is not a finished result; run the job that "
             "makes it again"
         ) from error
     except ValueError as error:
         raise ResultError(
-            f"{root / file} is not valid JSON ({error}); run the job that makes it again"
+            f"{root / file} is damaged ({error}); delete it and run the job that makes it again"
         ) from error
+    if not isinstance(content, dict):
+        raise ResultError(f"{root / file} is damaged; delete it and run the job that makes it")
+    return content
 
 
 def claim(root: Path, asked: dict[str, Any], section: str) -> None:
@@ -64,7 +67,7 @@ def claim(root: Path, asked: dict[str, Any], section: str) -> None:
     Args:
         root: the folder, made if it is not there.
         asked: the configuration as plain values.
-        section: what its keys are called in a preset, for the message.
+        section: of a preset that holds the keys, for the message; empty if they name it.
 
     Raises:
         ResultError: the folder has another configuration, or files but none.
@@ -72,14 +75,14 @@ def claim(root: Path, asked: dict[str, Any], section: str) -> None:
     if (root / CONFIG).exists():
         differing = differing_keys(read_json(root, CONFIG), asked)
         if differing:
-            names = ", ".join(f"{section}.{name}" for name in differing)
+            names = ", ".join(f"{section}.{name}".lstrip(".") for name in differing)
             raise ResultError(
                 f"{root} was made with another {names}; choose another path or delete the folder"
             )
         return
-    if root.is_dir() and any(entry.name != STAGING for entry in root.iterdir()):
-        raise ResultError(f"{root} is not empty and has no {CONFIG}; choose another path")
     try:
+        if root.is_dir() and any(entry.name != STAGING for entry in root.iterdir()):
+            raise ResultError(f"{root} is not empty and has no {CONFIG}; choose another path")
         publish_json(root, CONFIG, asked)
     except OSError as error:
         raise ResultError(f"{root} cannot be written: {error.strerror}; choose another") from error

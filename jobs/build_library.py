@@ -9,8 +9,9 @@ def main() -> None:
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
     connect()
     manifest = build_library(experiment.library, experiment.library_folder)
-    counts, error = manifest["counts"]["all"], manifest["largest_cv_error_estimate"]
-    print(f"{counts['ok']} cases, {counts['quarantined']} quarantined, CV error up to {error:.1%}")
+    usable, failed = (manifest["counts"][status]["all"]["all"] for status in ("ok", "quarantined"))
+    error = manifest["largest_cv_error_estimate"]
+    print(f"{usable} cases, {failed} quarantined, CV error up to {error:.1%}")
     print(f"  {experiment.library_folder}")
 
 

@@ -6,7 +6,7 @@ from fwdecg.command import connect, job_parser, load_experiment, run_job
 from fwdecg.evaluation.evaluate import REPORT, evaluate
 from fwdecg.library.build import build_library
 from fwdecg.library.reader import open_library
-from fwdecg.storage import publish_json
+from fwdecg.storage import clear_staging, publish_json
 from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.run import BEST
 from fwdecg.training.trainer import train
@@ -27,7 +27,9 @@ def main() -> None:
         "training": trained,
         "evaluation": evaluated,
     }
-    publish_json(Path(experiment.results.path).absolute(), "metrics.json", metrics)
+    folder = Path(experiment.results.path).expanduser().absolute()
+    publish_json(folder, "metrics.json", metrics)
+    clear_staging(folder)
     print((experiment.evaluation_folder / REPORT).read_text(encoding="utf-8"))
     print(f"library     {experiment.library_folder}")
     print(f"training    {experiment.training_folder}")

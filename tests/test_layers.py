@@ -27,8 +27,8 @@ ORDER = (
 )
 # Rooms right of others that they must not know all the same.
 FORBIDDEN = {"model": {"physics", "library", "storage"}, "training": {"physics"}}
-# Of the library, training knows only how to read it.
-LIBRARY_FOR_TRAINING = {"reader", "dataset", "schema", "splits"}
+# Of the library, training knows only how to read it, and what it was asked to be.
+LIBRARY_FOR_TRAINING = {"config", "reader", "dataset", "schema", "splits"}
 
 THIRD_PARTY = {
     "errors": set(),

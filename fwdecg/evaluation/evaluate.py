@@ -54,7 +54,7 @@ def evaluate(
     """
     require_fit(trained.signature, library.config.recording)
     identity = _identity(library, trained, config)
-    claim(folder, identity, "evaluation")
+    claim(folder, identity, "")
     if (folder / METRICS).exists():
         logger.info("%s is evaluated already", folder)
         return read_json(folder, METRICS)

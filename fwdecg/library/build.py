@@ -7,19 +7,21 @@ published stays, so that the same command resumes after any interruption.
 import logging
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
 
 from fwdecg.config import identity_tree
-from fwdecg.errors import LibraryError
+from fwdecg.errors import FwdEcgError, LibraryError, RunError
 from fwdecg.library.config import LibraryConfig
-from fwdecg.library.layout import MANIFEST, QUARANTINE, Part, published_parts
+from fwdecg.library.layout import QUARANTINE, Part, published_parts
 from fwdecg.library.manifest import publish_descriptions
-from fwdecg.library.part import PartRecord, build_part
+from fwdecg.library.part import PartRecord, build_part, is_done
+from fwdecg.library.reader import open_library
 from fwdecg.progress import Progress, clock_text
-from fwdecg.storage import claim, clear_staging, read_json
+from fwdecg.storage import claim, clear_staging
 
 logger = logging.getLogger(__name__)
 
@@ -44,33 +46,36 @@ def build_library(config: LibraryConfig, root: Path) -> dict[str, Any]:
 
     Raises:
         ResultError: the folder holds another library.
-        LibraryError: a part is damaged, every case failed, or parts lost their workers over and
-            over again.
+        LibraryError: a part is damaged, or every case failed.
+        RunError: parts lost their workers over and over again.
     """
     claim(root, identity_tree(config), "library")
-    if _is_complete(config, root):
+    finished = _finished(config, root)
+    if finished is not None:
         logger.info("%s is built already", root)
-        return read_json(root, MANIFEST)
+        return finished
     _warn_of_fixed_resolution(config)
     parts = plan_parts(config, published_parts(root))
-    progress = Progress(logger, "cases simulated", config.cases)
-    finished: dict[Part, _Finished] = {}
+    to_do = {part for part in parts if not is_done(root, part)}
+    progress = Progress(logger, "cases simulated", sum(len(part.case_ids) for part in to_do))
+    outcomes: dict[Part, _Finished] = {}
     for part, outcome in _run_all(config, root, parts):
-        finished[part] = outcome
-        failures = sum(len(done.record.quarantined) for done in finished.values())
-        progress.advance(len(part.case_ids), f", {failures} quarantined" if failures else "")
-    missing = [part for part in parts if part not in finished]
+        outcomes[part] = outcome
+        if part in to_do:
+            failures = sum(len(done.record.quarantined) for done in outcomes.values())
+            progress.advance(len(part.case_ids), f", {failures} quarantined" if failures else "")
+    missing = [part for part in parts if part not in outcomes]
     if missing:
-        raise LibraryError(
+        raise RunError(
             f"{len(missing)} parts lost their workers again and again, the first is cases "
             f"{missing[0].first} to {missing[0].stop - 1}; see the log, then run the same command"
         )
-    core_seconds = sum(done.core_seconds for done in finished.values())
+    core_seconds = sum(done.core_seconds for done in outcomes.values())
     logger.info("library complete, %s of processor time", clock_text(core_seconds))
-    records = [finished[part].record for part in parts]
+    records = [outcomes[part].record for part in parts]
     content = publish_descriptions(config, root, records, core_seconds=core_seconds)
     clear_staging(root)
-    if content["counts"]["all"]["ok"] == 0:
+    if content["counts"]["ok"]["all"]["all"] == 0:
         raise LibraryError(
             f"{root}: every case is quarantined; the reasons stand in {root / QUARANTINE}"
         )
@@ -81,31 +86,37 @@ def plan_parts(config: LibraryConfig, published: list[Part]) -> list[Part]:
     """The parts that make up a library, by first case: those that exist, then the rest.
 
     Raises:
-        LibraryError: the folder holds more cases than are asked for.
+        LibraryError: the folder holds more cases than are asked for, or some of them twice.
     """
     if published and published[-1].stop > config.cases:
         raise LibraryError(
             f"library.cases = {config.cases}: the library already holds {published[-1].stop}; "
             "ask for at least as many, or choose another library.path"
         )
-    parts, size = list(published), config.cases_per_part
-    held = {case_id for part in published for case_id in part.case_ids}
-    first = 0
-    while first < config.cases:
-        stop = min((first // size + 1) * size, config.cases)
-        missing = [case_id for case_id in range(first, stop) if case_id not in held]
-        if missing:
-            parts.append(Part(missing[0], missing[-1] + 1))
-        first = stop
-    return sorted(parts)
+    parts, first = [], 0
+    for part in published:
+        if part.first < first:
+            raise LibraryError(
+                f"{part.file} holds cases that the part before it holds too; delete one of them"
+            )
+        parts += [*_grid(first, part.first, config.cases_per_part), part]
+        first = part.stop
+    return parts + _grid(first, config.cases, config.cases_per_part)
 
 
-def _is_complete(config: LibraryConfig, root: Path) -> bool:
-    if not (root / MANIFEST).exists():
-        return False
-    manifest = read_json(root, MANIFEST)
-    files = [root / part["file"] for part in manifest["parts"]]
-    return manifest["cases"] == config.cases and all(file.exists() for file in files)
+def _grid(first: int, stop: int, size: int) -> list[Part]:
+    """The parts from case `first` to before `stop`, cut at the multiples of `size`."""
+    edges = [first, *range((first // size + 1) * size, stop, size), stop]
+    return [Part(a, b) for a, b in pairwise(edges) if a < b]
+
+
+def _finished(config: LibraryConfig, root: Path) -> dict[str, Any] | None:
+    """The manifest if it describes this very library, with every part whole; else None."""
+    try:
+        library = open_library(root)
+    except FwdEcgError:  # whatever it lacks is made, or named, by building
+        return None
+    return library.manifest if library.manifest["cases"] == config.cases else None
 
 
 def _warn_of_fixed_resolution(config: LibraryConfig) -> None:
@@ -123,8 +134,9 @@ def _run_all(
     config: LibraryConfig, root: Path, parts: list[Part]
 ) -> Iterator[tuple[Part, _Finished]]:
     """Parts as they finish; a part whose worker died beyond all retries is logged and left out."""
-    # A case's own errors never leave it; what does is the storage's, which may pass.
-    task = ray.remote(num_cpus=1, max_retries=3, retry_exceptions=[OSError])(_build_part_timed)  # type: ignore[call-overload]
+    # A case's own errors never leave it; what does is the machine's, and may pass.
+    options = {"num_cpus": 1, "max_retries": 3, "retry_exceptions": [OSError, MemoryError]}
+    task = ray.remote(**options)(_build_part_timed)  # type: ignore[call-overload]
     waiting = list(reversed(parts))
     running: dict[ray.ObjectRef, Part] = {}
     while waiting or running:
@@ -136,10 +148,10 @@ def _run_all(
             part = running.pop(reference)
             try:
                 yield part, ray.get(reference)
-            except ray.exceptions.WorkerCrashedError as error:
-                logger.warning("cases %d to %d: %s", part.first, part.stop - 1, error)
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from error
+            except ray.exceptions.RayError as error:  # its worker or node was lost
+                logger.warning("cases %d to %d: %s", part.first, part.stop - 1, error)
 
 
 def _window() -> int:

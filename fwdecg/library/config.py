@@ -1,5 +1,6 @@
 """The configuration of a library: what is simulated, how finely, and what is recorded."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,11 +8,14 @@ import numpy as np
 from fwdecg.config import check_settings, setting
 from fwdecg.errors import ConfigError, TissueError
 from fwdecg.physics.fenton_karma import PUBLISHED, Parameters
+from fwdecg.physics.monodomain import SMALLEST_DT_MS
 from fwdecg.physics.pseudo_ecg import require_clear_of_sheet
-from fwdecg.physics.resolution import Resolution, cv_error, resolution_for
+from fwdecg.physics.resolution import Resolution, cv_error, resolution_for, stable_dt_ms
 from fwdecg.shapes import Electrodes
 
 Range = tuple[float, float]
+
+STABILITY_MARGIN = 0.9  # of the largest stable step, where the spacing is the user's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +107,10 @@ class SolverConfig:
     def resolution(self, diffusivity_mm2_per_ms: float) -> Resolution:
         """Spacing and step for a tissue of this diffusivity."""
         aimed = resolution_for(self.cv_error, diffusivity_mm2_per_ms, self.parameters)
-        return Resolution(
-            spacing_mm=self.spacing_mm or aimed.spacing_mm, dt_ms=self.dt_ms or aimed.dt_ms
-        )
+        spacing_mm = self.spacing_mm or aimed.spacing_mm
+        stable = stable_dt_ms(spacing_mm, diffusivity_mm2_per_ms, self.parameters)
+        dt_ms = self.dt_ms or min(aimed.dt_ms, STABILITY_MARGIN * stable)
+        return Resolution(spacing_mm=spacing_mm, dt_ms=dt_ms)
 
     def expected_cv_error(self, diffusivity_mm2_per_ms: float) -> float:
         """Expected relative error of the conduction velocity at that resolution."""
@@ -117,7 +122,7 @@ class SolverConfig:
 class RecordingConfig:
     """What is kept of a simulation."""
 
-    duration_ms: float = setting(800.0, "simulated time", above=0)
+    duration_ms: float = setting(800.0, "length of the record, whole frame intervals", above=0)
     frame_interval_ms: float = setting(5.0, "time between frames of maps and ECG", above=0)
     map_pixels: int = setting(64, "rows and columns of a voltage map", at_least=8)
     electrodes_mm: tuple[tuple[float, float, float], ...] = setting(
@@ -135,15 +140,16 @@ class RecordingConfig:
         check_settings(self)
         if not self.electrodes_mm:
             raise ConfigError("electrodes_mm = []: give at least one electrode")
-        if self.duration_ms < 2 * self.frame_interval_ms:
+        whole = math.isclose(self.frames * self.frame_interval_ms, self.duration_ms)
+        if self.frames < 2 or not whole:
             raise ConfigError(
-                f"duration_ms = {self.duration_ms:g}: must be at least two frame intervals "
-                f"({2 * self.frame_interval_ms:g} ms)"
+                f"duration_ms = {self.duration_ms:g}: must be two or more whole frame intervals of "
+                f"{self.frame_interval_ms:g} ms"
             )
 
     @property
     def frames(self) -> int:
-        """Number of frames; the first is the resting tissue at t = 0."""
+        """Number of frames; the first is the resting tissue at t = 0, none is at the very end."""
         return round(self.duration_ms / self.frame_interval_ms)
 
     @property
@@ -168,10 +174,11 @@ class LibraryConfig:
     recording: RecordingConfig = setting(RecordingConfig)
 
     def __post_init__(self) -> None:
-        """Check each value, that no electrode touches the sheet, and that the step is stable."""
+        """Check each value, that no electrode touches the sheet, and that waves are resolved."""
         check_settings(self)
         self._require_clear_electrodes()
         self._require_stable_step()
+        self._require_some_accuracy()
 
     def _require_clear_electrodes(self) -> None:
         size_mm = np.full(2, self.tissue.size_mm)
@@ -181,10 +188,24 @@ class LibraryConfig:
             except TissueError as error:
                 raise ConfigError(f"recording.electrodes_mm: {error}") from error
 
+    def _require_some_accuracy(self) -> None:
+        slowest, _ = self.tissue.diffusivity_bounds_mm2_per_ms
+        error = self.solver.expected_cv_error(slowest)
+        if error >= 1:
+            raise ConfigError(
+                f"solver: at D = {slowest:g} mm^2/ms its spacing and step do not resolve a wave "
+                f"(expected CV error {error:.0%}); lower solver.spacing_mm or solver.dt_ms"
+            )
+
     def _require_stable_step(self) -> None:
         for diffusivity in self.tissue.diffusivity_bounds_mm2_per_ms:
             spacing_mm, dt_ms = self.solver.resolution(diffusivity)
-            largest_dt_ms = spacing_mm**2 / (4 * diffusivity)
+            largest_dt_ms = stable_dt_ms(spacing_mm, diffusivity, self.solver.parameters)
+            if dt_ms < SMALLEST_DT_MS:
+                raise ConfigError(
+                    f"solver: cells of {spacing_mm:.3g} mm need steps of {dt_ms:.2g} ms, below the "
+                    f"least of {SMALLEST_DT_MS:g} ms; raise solver.spacing_mm or solver.dt_ms"
+                )
             if dt_ms > largest_dt_ms:
                 raise ConfigError(
                     f"solver.dt_ms = {dt_ms:g}: must be at most {largest_dt_ms:.3g} for cells of "

@@ -33,7 +33,8 @@ def draw_scar(
         rng: source of the noise.
         size_mm: side of the sheet.
         patch_size_mm: mean length of a straight line's stay inside a patch.
-        fraction: share of the sheet's area that does not conduct, met by every draw.
+        fraction: share of the sheet's area that does not conduct; a raster of the patches meets it
+            within a few per cent of itself.
     """
     spacing_mm = smoothing_length_mm(patch_size_mm, fraction) / NODES_PER_SMOOTHING_LENGTH
     nodes = int(np.ceil(size_mm / spacing_mm)) + 1

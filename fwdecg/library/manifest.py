@@ -1,6 +1,5 @@
 """The manifest and the data card: what a library holds, how it was made, how to check it."""
 
-from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -12,9 +11,12 @@ from fwdecg.library.config import LibraryConfig
 from fwdecg.library.layout import CARD, MANIFEST, METRICS, STATISTICS
 from fwdecg.library.part import PartRecord
 from fwdecg.library.schema import SCHEMA_VERSION, case_schema
-from fwdecg.library.splits import SPLITS, split_of
+from fwdecg.library.splits import SPLITS, TRAIN, split_of
 from fwdecg.library.statistics import Statistics, combine
 from fwdecg.storage import publish, publish_json
+
+ALL = "all"
+CONDITION_NAMES = tuple(condition.name for condition in CONDITIONS)
 
 
 def manifest(
@@ -64,7 +66,7 @@ def publish_descriptions(
 ) -> dict[str, Any]:
     """Write statistics, data card and, last, the manifest, which makes the library readable."""
     content = manifest(config, records, core_seconds=core_seconds)
-    training = content["counts"]["train"]["ok"]
+    training = content["counts"]["ok"][TRAIN][ALL]
     statistics = combine((record.moments for record in records), cases=training)
     if statistics is not None:
         publish_json(root, STATISTICS, statistics.as_dict())
@@ -81,15 +83,16 @@ def _main_figures(content: dict[str, Any]) -> dict[str, Any]:
     return figures | {"quarantined": len(content["quarantined"])} | content["cost"]
 
 
-def _counts(case_ids: Sequence[int], quarantined: Sequence[int]) -> dict[str, dict[str, int]]:
-    """Cases by split (and in all), each by condition and by status."""
-    counts: dict[str, dict[str, int]] = {}
-    for split in (*SPLITS, "all"):
-        inside = [case for case in case_ids if split in (split_of(case), "all")]
-        failed = [case for case in quarantined if split in (split_of(case), "all")]
-        conditions = Counter(condition_of(case).name for case in inside)
-        counts[split] = {condition.name: conditions[condition.name] for condition in CONDITIONS}
-        counts[split] |= {"ok": len(inside), "quarantined": len(failed)}
+def _counts(case_ids: Sequence[int], quarantined: Sequence[int]) -> dict[str, Any]:
+    """Cases by status, split and condition; "all" splits, "all" conditions."""
+    return {"ok": _by_split(case_ids), "quarantined": _by_split(quarantined)}
+
+
+def _by_split(case_ids: Sequence[int]) -> dict[str, dict[str, int]]:
+    counts = {}
+    for split in (*SPLITS, ALL):
+        names = [condition_of(case).name for case in case_ids if split in (split_of(case), ALL)]
+        counts[split] = {name: names.count(name) for name in CONDITION_NAMES} | {ALL: len(names)}
     return counts
 
 
@@ -98,8 +101,9 @@ def data_card(config: LibraryConfig, content: dict[str, Any], statistics: Statis
     tissue, solver, recording = config.tissue, config.solver, config.recording
     parameters = ", ".join(f"{k} {v:g}" for k, v in solver.parameters._asdict().items())
     counts = "\n".join(
-        f"| {split} | " + " | ".join(str(number) for number in row.values()) + " |"
-        for split, row in content["counts"].items()
+        f"| {status} | {split} | " + " | ".join(str(number) for number in row.values()) + " |"
+        for status, splits in content["counts"].items()
+        for split, row in splits.items()
     )
     columns = "\n".join(
         f"| `{field.name}` | {field.type} | {field.metadata[b'unit'].decode()} "
@@ -119,7 +123,7 @@ def data_card(config: LibraryConfig, content: dict[str, Any], statistics: Statis
     )
     return f"""# Simulated heart-tissue activations with their ECGs
 
-{content["counts"]["all"]["ok"]} cases in `cases/*.parquet`, one row each. Open them with any
+{content["counts"]["ok"][ALL][ALL]} cases in `cases/*.parquet`, one row each. Open them with any
 Parquet reader, e.g. `pyarrow.parquet.read_table("cases")`.
 
 ## Model
@@ -145,8 +149,8 @@ Patches that do not conduct: thresholded Gaussian random fields, mean size
 {tissue.large_patch_size_mm} mm over {tissue.large_patch_fraction} (fibrosis, combined); none in
 gap_junction.
 
-| split | {" | ".join(content["counts"]["all"])} |
-|---|{"---|" * len(content["counts"]["all"])}
+| status | split | {" | ".join(CONDITION_NAMES)} | all |
+|---|---|{"---|" * len(CONDITION_NAMES)}---|
 {counts}
 
 Mean and spread over the training split (`statistics.json`): {scale}.

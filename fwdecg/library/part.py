@@ -114,10 +114,14 @@ def _simulate_or_quarantine(config: LibraryConfig, root: Path, case_id: int) -> 
     try:
         case = draw_case(config, case_id)
         spec = case.spec
-        return simulate_case(case, config)
+        record = simulate_case(case, config)
+    except (MemoryError, OSError):  # the machine's fault, not the case's: try again
+        raise
     except Exception as error:  # whatever is wrong with one case must not stop the others
         _quarantine(root, case_id, spec, error)
         return None
+    (root / quarantine_file(case_id)).unlink(missing_ok=True)
+    return record
 
 
 def _quarantine(root: Path, case_id: int, spec: CaseSpec | None, error: Exception) -> None:

@@ -14,8 +14,11 @@ from fwdecg.errors import LibraryError
 from fwdecg.library.config import LibraryConfig
 from fwdecg.library.layout import MANIFEST, STATISTICS
 from fwdecg.library.schema import CASE_ID, SCHEMA_VERSION, SPLIT
+from fwdecg.library.splits import TRAIN
 from fwdecg.library.statistics import Statistics
 from fwdecg.storage import read_json
+
+REQUIRED = {"schema_version", "config", "config_hash", "cases", "counts", "parts"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,7 @@ class Library:
     @property
     def config(self) -> LibraryConfig:
         """The configuration it was built with."""
-        return from_tree(LibraryConfig, self.manifest["config"])
+        return from_tree(LibraryConfig, self.manifest["config"] | {"cases": self.manifest["cases"]})
 
     @property
     def config_hash(self) -> str:
@@ -49,7 +52,7 @@ class Library:
 
     def count(self, split: str) -> int:
         """Number of usable cases of a split."""
-        return self.manifest["counts"][split]["ok"]
+        return self.manifest["counts"]["ok"][split]["all"]
 
     def table(self, split: str, columns: Sequence[str] | None = None) -> pa.Table:
         """The cases of a split, by case id.
@@ -94,6 +97,14 @@ def open_library(path: str | Path) -> Library:
         raise LibraryError(
             f"{root} has schema version {found}, this fwdecg reads {SCHEMA_VERSION}; build it again"
         )
+    missing = REQUIRED - manifest.keys()
+    if missing:
+        raise LibraryError(
+            f"{root / MANIFEST} has no {', '.join(sorted(missing))}; delete it and build the "
+            "library again"
+        )
+    if manifest["counts"]["ok"][TRAIN]["all"] == 0:
+        raise LibraryError(f"{root} has no usable training case; raise library.cases and build it")
     for part in manifest["parts"]:
         file = root / part["file"]
         size = file.stat().st_size if file.exists() else 0

@@ -5,6 +5,7 @@ flat lists in row-major order. Units stand in the names and again in the fields'
 """
 
 from collections.abc import Sequence
+from importlib.metadata import version
 
 import numpy as np
 import pyarrow as pa
@@ -63,7 +64,8 @@ def case_schema(recording: RecordingConfig) -> pa.Schema:
         for name, kind, shape, unit, meaning in tensors
     ]
     fields += [_field(*column) for column in (*constants, *_SCALAR_COLUMNS)]
-    return pa.schema(fields, metadata={"fwdecg.schema_version": str(SCHEMA_VERSION)})
+    origin = {"fwdecg.schema_version": str(SCHEMA_VERSION), "fwdecg.version": version("fwdecg")}
+    return pa.schema(fields, metadata=origin)
 
 
 def cases_table(

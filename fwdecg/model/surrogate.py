@@ -37,6 +37,11 @@ class Surrogate(nn.Module):
         self.u_score = u_score
         self.phi_e_score = phi_e_score
 
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters lie."""
+        return self.phi_e_score.mean.device
+
     def forward(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T E"]:
         """Standardised ECG of dimensionless voltage maps in float16 or wider.
 

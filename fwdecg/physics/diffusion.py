@@ -43,12 +43,6 @@ def divergence(u: Field, tissue: Tissue) -> Field:
     return total / tissue.spacing_mm**2
 
 
-def stable_dt_ms(tissue: Tissue) -> float:
-    """Largest step for which explicit Euler diffusion keeps its maximum principle."""
-    largest = float(tissue.diffusivity_mm2_per_ms.max())
-    return tissue.spacing_mm**2 / (4 * largest)
-
-
 def _harmonic_mean(a: Field, b: Field) -> Field:
     total = a + b
     return 2 * a * b / np.where(total > 0, total, 1.0)

@@ -168,8 +168,9 @@ class Coupling(NamedTuple):
 class Rates(NamedTuple):
     """`Parameters` at a fixed step, as the kernel multiplies with them (float32).
 
-    Currents are in units of u per step. `keep_*` is exp(-dt / tau): the exact factor by which a
-    gate's distance from its target shrinks in a step.
+    Currents are in units of u per step. `close_*` is 1 - exp(-dt / tau): the share of a gate's
+    distance from its target that a step closes, exactly. (exp(-dt / tau) itself, next to 1, would
+    lose the slow gates' digits.)
     """
 
     u_c: np.float32
@@ -180,11 +181,11 @@ class Rates(NamedTuple):
     slow_outward_at_rest: np.float32
     slow_outward_excited: np.float32
     slow_inward: np.float32
-    keep_v_plus: np.float32
-    keep_v1: np.float32
-    keep_v2: np.float32
-    keep_w_plus: np.float32
-    keep_w_minus: np.float32
+    close_v_plus: np.float32
+    close_v1: np.float32
+    close_v2: np.float32
+    close_w_plus: np.float32
+    close_w_minus: np.float32
 
 
 def rates(parameters: Parameters, dt_ms: float) -> Rates:
@@ -199,8 +200,8 @@ def rates(parameters: Parameters, dt_ms: float) -> Rates:
         dt_ms / p.tau_0,
         dt_ms / p.tau_r,
         dt_ms / (2 * p.tau_si),
-        *(np.exp(-dt_ms / tau) for tau in (p.tau_v_plus, p.tau_v1, p.tau_v2)),
-        *(np.exp(-dt_ms / tau) for tau in (p.tau_w_plus, p.tau_w_minus)),
+        *(-np.expm1(-dt_ms / tau) for tau in (p.tau_v_plus, p.tau_v1, p.tau_v2)),
+        *(-np.expm1(-dt_ms / tau) for tau in (p.tau_w_plus, p.tau_w_minus)),
     )
     return Rates(*(np.float32(value) for value in values))
 
@@ -259,11 +260,11 @@ def step(state: State, coupling: Coupling, r: Rates) -> None:
             u_next[n] = ZERO if abs(new) < SMALLEST_U else new
             excited = here >= r.u_c
             target = ZERO if excited else ONE
-            keep_v_minus = r.keep_v1 if here >= r.u_v else r.keep_v2
-            keep_v = r.keep_v_plus if excited else keep_v_minus
-            keep_w = r.keep_w_plus if excited else r.keep_w_minus
-            v[n] = target + (gate_v - target) * keep_v
-            w[n] = target + (gate_w - target) * keep_w
+            close_v_minus = r.close_v1 if here >= r.u_v else r.close_v2
+            close_v = r.close_v_plus if excited else close_v_minus
+            close_w = r.close_w_plus if excited else r.close_w_minus
+            v[n] = gate_v + (target - gate_v) * close_v
+            w[n] = gate_w + (target - gate_w) * close_w
 
 
 @kernel()

@@ -11,11 +11,16 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from fwdecg.errors import CaseError, TissueError
-from fwdecg.physics.diffusion import faces, stable_dt_ms
+from fwdecg.physics.diffusion import faces
 from fwdecg.physics.fenton_karma import Coupling, Parameters, State, advance, rates
+from fwdecg.physics.resolution import stable_dt_ms
 from fwdecg.physics.stimulus import Pacing, Stimulus, stimulated_cells
 from fwdecg.physics.tissue import Tissue
 from fwdecg.shapes import Field, Field32, Mask
+
+# With shorter steps the rounding of float32 spoils the slow gates: what they gain in a step is too
+# small against their value.
+SMALLEST_DT_MS = 5e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +36,19 @@ class Clock:
     frame_interval_ms: float
     frames: int
     largest_dt_ms: float
+
+    def __post_init__(self) -> None:
+        """Refuse a clock that does not run."""
+        if not (0 < self.frame_interval_ms < np.inf and self.frames >= 1):
+            raise TissueError(
+                f"{self.frames} frames every {self.frame_interval_ms} ms: there must be at least "
+                "one frame, and the interval must be above 0"
+            )
+        if not SMALLEST_DT_MS <= self.largest_dt_ms < np.inf:
+            raise TissueError(
+                f"dt_ms = {self.largest_dt_ms:g}: must be at least {SMALLEST_DT_MS:g}, below which "
+                "the gates' gain of a step is lost in rounding; use a larger step"
+            )
 
     @property
     def steps_per_frame(self) -> int:
@@ -51,14 +69,10 @@ def voltage_frames(
     A frame is a view of the solver's state, valid until the next one is asked for.
 
     Raises:
-        TissueError: the step is larger than explicit diffusion on this raster allows.
+        TissueError: the step is larger than is stable on this raster.
         CaseError: u stops being finite.
     """
-    if clock.dt_ms > stable_dt_ms(tissue):
-        raise TissueError(
-            f"dt_ms = {clock.dt_ms:g}: must be at most {stable_dt_ms(tissue):g} for this tissue "
-            "(spacing^2 / (4 D)); use a smaller step or a larger spacing"
-        )
+    _require_stable(tissue, clock, parameters)
     rows, cols = tissue.diffusivity_mm2_per_ms.shape
     state, coupling = _resting_state(tissue), _coupling(tissue, clock.dt_ms)
     currents = [_Current.on(stimulus, tissue, clock.dt_ms) for stimulus in pacing]
@@ -89,11 +103,14 @@ class _Current:
     @classmethod
     def on(cls, stimulus: Stimulus, tissue: Tissue, dt_ms: float) -> "_Current":
         first = round(stimulus.start_ms / dt_ms)
+        steps = max(round(stimulus.duration_ms / dt_ms), 1)
+        # The charge is that of the stimulus, whatever the step makes of its duration.
+        charge = stimulus.amplitude_per_ms * stimulus.duration_ms
         return cls(
             cells=_with_rim(stimulated_cells(stimulus, tissue)).ravel() > 0,
-            gain=np.float32(stimulus.amplitude_per_ms * dt_ms),
+            gain=np.float32(charge / steps),
             first=first,
-            last=first + max(round(stimulus.duration_ms / dt_ms), 1),
+            last=first + steps,
         )
 
     def add(self, state: State, step: int) -> None:
@@ -111,6 +128,17 @@ def _stretches(currents: list[_Current], first: int, last: int) -> Iterator[tupl
         stop = start + 1 if paced else min([last, *coming])
         yield start, stop
         start = stop
+
+
+def _require_stable(tissue: Tissue, clock: Clock, parameters: Parameters) -> None:
+    largest = float(tissue.diffusivity_mm2_per_ms.max())
+    stable = stable_dt_ms(tissue.spacing_mm, largest, parameters)
+    if clock.dt_ms > stable:
+        raise TissueError(
+            f"dt_ms = {clock.dt_ms:g}: must be at most {stable:.4g} for cells of "
+            f"{tissue.spacing_mm:.3g} mm at D = {largest:g} mm^2/ms; use a smaller step or larger "
+            "cells"
+        )
 
 
 def _resting_state(tissue: Tissue) -> State:

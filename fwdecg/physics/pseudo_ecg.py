@@ -3,9 +3,11 @@
 phi_e(t) = sum over cells of div(D grad u) dA / |r - r_e|, in units of u times mm/ms, sign as
 printed: a front that approaches the electrode deflects it upwards. The discrete operator is
 symmetric, so the sum equals that of u times div(D grad 1/r) dA: one field of weights per
-electrode (its lead field), made once, and one dot product per frame. To read phi_e in mV multiply
-by Vfi - V0 (about 100 mV) and the ratio of conductivity to diffusivity of a chosen volume
-conductor, over 4 pi: a constant, which no surrogate trained on z-scored signals can see.
+electrode (its lead field), made once, and one dot product per frame. In an
+unbounded volume conductor phi_e in mV is this times (Vfi - V0) sigma_i h / (4 pi sigma_e D), with
+Vfi - V0 about 100 mV, h the tissue's thickness in mm, sigma_i and sigma_e the conductivities of
+tissue and bath; sigma_i / D is a constant of the membrane, and so is the factor, which no surrogate
+trained on z-scored signals can see.
 """
 
 import numpy as np
@@ -65,7 +67,7 @@ def require_clear_of_sheet(
     """
     nearest = np.append(np.clip(electrode_mm[:2], 0, size_mm), 0.0)
     distance_mm = float(np.linalg.norm(electrode_mm - nearest))
-    if distance_mm < CLEARANCE_MM:
+    if not distance_mm >= CLEARANCE_MM:
         raise TissueError(
             f"electrode {electrode_mm.tolist()} mm is {distance_mm:g} mm from the sheet: it must "
             f"be at least {CLEARANCE_MM:g} mm away; raise its z"

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fwdecg.config import setting
+from fwdecg.errors import ConfigError
 from fwdecg.evaluation.config import EvaluationConfig
 from fwdecg.library.config import LibraryConfig
 from fwdecg.model import SurrogateConfig
 from fwdecg.training.config import TrainingConfig
+from fwdecg.training.plan import require_midline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,14 @@ class Experiment:
     training: TrainingConfig = setting(TrainingConfig)
     evaluation: EvaluationConfig = setting(EvaluationConfig)
 
+    def __post_init__(self) -> None:
+        """Check what no single section can: paths, and whether mirrored cases keep their ECG."""
+        for folder in (self.results.path, self.library.path, self.training.path):
+            if "://" in folder:
+                raise ConfigError(f"path {folder}: must be a folder that all nodes see, not a URI")
+        if self.training.mirror:
+            require_midline(self.library)
+
     @property
     def library_folder(self) -> Path:
         """Folder of the library."""
@@ -43,4 +53,4 @@ class Experiment:
         return self._folder(self.evaluation.path, "evaluation")
 
     def _folder(self, chosen: str, name: str) -> Path:
-        return Path(chosen or Path(self.results.path) / name).absolute()
+        return Path(chosen or Path(self.results.path) / name).expanduser().absolute()

@@ -86,7 +86,7 @@ def training_batches(cases: Cases, shuffle: Shuffle, seat: Seat) -> Iterator[Bat
     rng = np.random.default_rng([shuffle.seed, shuffle.epoch])
     order = rng.permutation(len(cases))
     mirrored = torch.from_numpy((rng.random(len(cases)) < 0.5) & shuffle.mirror)
-    for rows in _even_chunks(order, max(shuffle.batch_size, seat.workers)):
+    for rows in _even_chunks(order, shuffle.batch_size, seat.workers):
         share = torch.from_numpy(rows[seat.rank :: seat.workers])
         own = cases.select(share).mirror(mirrored[share])
         yield Batch(cases=own, global_size=len(rows))
@@ -99,10 +99,13 @@ def own_batches(cases: Cases, batch_size: int, *, seat: Seat) -> Iterator[Cases]
         yield cases.select(rows)
 
 
-def _even_chunks(order: np.ndarray, size: int) -> list[np.ndarray]:
-    """`order` cut into chunks of at most `size` whose lengths differ by at most one.
+def _even_chunks(
+    order: Int64[np.ndarray, " N"], size: int, least: int
+) -> list[Int64[np.ndarray, " _"]]:
+    """`order` cut into chunks of at most `size`, at least `least`, of nearly the same length.
 
-    A last chunk of one or two cases would give batch statistics of little worth, and perhaps a
-    worker without any case.
+    A last chunk of one or two cases would give batch statistics of little worth, and a worker
+    without any case none at all. Where the two bounds clash, `least` wins.
     """
-    return np.array_split(order, max(-(-len(order) // size), 1))
+    chunks = min(-(-len(order) // size), len(order) // least)
+    return np.array_split(order, max(chunks, 1))

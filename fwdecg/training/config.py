@@ -15,11 +15,15 @@ class TrainingConfig:
     )
     epochs: int = setting(200, "passes over the training split", at_least=1)
     batch_size: int = setting(8, "cases per update, over all workers together", at_least=1)
-    learning_rate: float = setting(1e-3, "of Adam at the start", above=0)
+    learning_rate: float = setting(1e-3, "of Adam at the start", above=0, at_most=1)
     patience: int = setting(
         5, "epochs without a better validation loss before the rate is halved", at_least=1
     )
-    gradient_norm: float = setting(1.0, "upper bound of the gradient's norm", above=0)
+    gradient_norm: float = setting(
+        1.0,
+        "upper bound of the gradient's norm; the spectral term of a flat prediction has a huge one",
+        above=0,
+    )
     mirror: bool = setting(
         False,
         "turn each training case upside down with probability 1/2; needs electrodes on the "
@@ -30,7 +34,7 @@ class TrainingConfig:
         "of the forward pass: float32, or bfloat16 where torch thinks it safe",
         choices=("float32", "bfloat16"),
     )
-    seed: int = setting(1, "of weights, dropout and order of cases", at_least=0)
+    seed: int = setting(1, "of weights, dropout and order of cases", at_least=0, at_most=2**63 - 1)
     loss: LossConfig = setting(LossConfig)
     workers: int = setting(
         1,
@@ -45,7 +49,10 @@ class TrainingConfig:
         at_least=0,
     )
     retries: int = setting(
-        3, "restarts from the last checkpoint after a lost worker", identity=False, at_least=0
+        3,
+        "restarts from the last checkpoint after a worker was lost or failed",
+        identity=False,
+        at_least=0,
     )
 
     def __post_init__(self) -> None:

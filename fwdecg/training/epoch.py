@@ -3,13 +3,14 @@
 Axes: B batch, T frame, H row, W column, E electrode.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from fwdecg.errors import TrainingError
+from fwdecg.errors import RunError
 from fwdecg.model import Surrogate
 from fwdecg.training.batches import Batch, Cases
 from fwdecg.training.loss import HybridLoss
@@ -61,11 +62,11 @@ def train_epoch(
         objective: of this epoch.
 
     Raises:
-        TrainingError: the loss stops being finite.
+        RunError: the loss stops being finite.
     """
     surrogate.train()
     workers = own_seat().workers
-    sums = torch.zeros(2, dtype=torch.float64)
+    sums = torch.zeros(2, dtype=torch.float64, device=surrogate.device)
     for batch in batches:
         loss = _losses(surrogate, parallel_model, batch.cases, objective).sum()
         optimizer.zero_grad()
@@ -73,13 +74,10 @@ def train_epoch(
         (loss * (workers / batch.global_size)).backward()
         nn.utils.clip_grad_norm_(surrogate.parameters(), objective.gradient_norm)
         optimizer.step()
-        sums += torch.tensor([loss.item(), len(batch.cases)])
+        sums[0] += loss.detach()
+        sums[1] += len(batch.cases)
     total, count = sum_over_workers(sums).tolist()
-    if not torch.isfinite(torch.tensor(total)):
-        raise TrainingError(
-            "the training loss is not finite; lower training.learning_rate or "
-            "training.gradient_norm and start again"
-        )
+    _require_finite("training", total)
     return total / count
 
 
@@ -91,16 +89,29 @@ def validate(surrogate: Surrogate, batches: Iterable[Cases], objective: Objectiv
         surrogate: the model.
         batches: this worker's cases.
         objective: of the epoch.
+
+    Raises:
+        RunError: the loss is not finite.
     """
     surrogate.eval()
-    sums = torch.zeros(4, dtype=torch.float64)
+    sums = torch.zeros(4, dtype=torch.float64, device=surrogate.device)
     for cases in batches:
         prediction, target = _forward(surrogate, surrogate, cases, objective)
         losses = objective.loss(prediction, target, omega=objective.omega)
         parts = (losses, r2(prediction, target), mae(prediction, target))
-        sums += torch.tensor([*(part.sum().item() for part in parts), len(cases)])
+        sums[:3] += torch.stack([part.sum() for part in parts])
+        sums[3] += len(cases)
     loss, r2_sum, mae_sum, count = sum_over_workers(sums).tolist()
+    _require_finite("validation", loss)
     return Validation(loss=loss / count, r2=r2_sum / count, mae=mae_sum / count)
+
+
+def _require_finite(what: str, loss: float) -> None:
+    if not math.isfinite(loss):
+        raise RunError(
+            f"the {what} loss is not finite; lower training.learning_rate or "
+            "training.gradient_norm and choose another training.path"
+        )
 
 
 def _losses(
@@ -114,8 +125,7 @@ def _forward(
     surrogate: Surrogate, model: nn.Module, cases: Cases, objective: Objective
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Prediction and target, standardised, (B, T, E) in float32."""
-    device = surrogate.phi_e_score.mean.device
-    here = cases.to(device)
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=objective.autocast):
+    here = cases.to(surrogate.device)
+    with torch.autocast(surrogate.device.type, dtype=torch.bfloat16, enabled=objective.autocast):
         prediction = model(here.u)
     return prediction.float(), surrogate.standardise_ecg(here.phi_e)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from fwdecg.config import check_settings, setting
 
-EPSILON = 1e-8  # of Eq. 4, a share of power; also the least mean power, in squared signal units
+EPSILON = 1e-8  # of Eq. 4, a share of power; also the least power that is divided by
 
 
 def spectral_entropy(signal: Float[Tensor, "*shape T"]) -> Float[Tensor, "*shape"]:

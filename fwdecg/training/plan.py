@@ -1,11 +1,11 @@
 """What a training is: the configurations, and what it takes from the library."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fwdecg.config import identity_hash, identity_tree
 from fwdecg.errors import ConfigError, LibraryError
+from fwdecg.library.config import LibraryConfig
 from fwdecg.library.reader import Library
 from fwdecg.library.splits import TRAIN, VALIDATION
 from fwdecg.model import SurrogateConfig
@@ -56,7 +56,7 @@ def plan_training(library: Library, model: SurrogateConfig, training: TrainingCo
             )
     statistics, recording = library.statistics, library.config.recording
     if training.mirror:
-        _require_midline(library.config.tissue.size_mm, recording.electrodes_mm)
+        require_midline(library.config)
     signature = Signature(
         frames=recording.frames,
         map_pixels=recording.map_pixels,
@@ -76,10 +76,12 @@ def plan_training(library: Library, model: SurrogateConfig, training: TrainingCo
     )
 
 
-def _require_midline(size_mm: float, electrodes_mm: Sequence[Sequence[float]]) -> None:
-    for electrode in electrodes_mm:
-        if electrode[1] != size_mm / 2:
+def require_midline(library: LibraryConfig) -> None:
+    """Raise `ConfigError` if turning the sheet upside down changes the ECG at an electrode."""
+    midline_mm = library.tissue.size_mm / 2
+    for electrode in library.recording.electrodes_mm:
+        if electrode[1] != midline_mm:
             raise ConfigError(
                 f"training.mirror = true: the ECG at {list(electrode)} mm changes if the sheet is "
-                f"turned upside down; set it to false, or y to {size_mm / 2:g} mm"
+                f"turned upside down; set it to false, or y to {midline_mm:g} mm"
             )

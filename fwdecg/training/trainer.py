@@ -5,7 +5,10 @@ best.pt, last.pt, history.jsonl and, last, metrics.json.
 """
 
 import logging
-import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ import ray.train.torch
 import torch
 from ray.train.v2.api.exceptions import TrainingFailedError
 
-from fwdecg.errors import ConfigError, FwdEcgError, TrainingError
+from fwdecg.errors import ConfigError, FwdEcgError, RunError
 from fwdecg.library.dataset import split_dataset
 from fwdecg.library.reader import Library
 from fwdecg.library.splits import TRAIN, VALIDATION
@@ -37,8 +40,10 @@ RAY_RUNS = "ray"  # folder of Ray Train's own files
 CASES_READ_AT_ONCE = 16
 
 # Activations of a batch are hundreds of MB, freed and asked for again in every step. By default
-# glibc returns them to the kernel each time, and a third of the step goes into page faults.
+# glibc returns them to the kernel each time, and a third of the step goes into page faults. One
+# arena, because Ray Train runs the loop in a thread, whose own arena could not hold them.
 WORKER_ENVIRONMENT = {
+    "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(2**33),
     "MALLOC_TOP_PAD_": str(2**28),
@@ -63,10 +68,10 @@ def train(
         ResultError: the folder holds another training.
         LibraryError: there are fewer training or validation cases than workers.
         ConfigError: the workers would leave no processor to read the data.
-        TrainingError: the training failed.
+        RunError: the training failed.
     """
     plan = plan_training(library, model, training)
-    claim(folder, plan.identity, "the training's")
+    claim(folder, plan.identity, "")
     if (folder / METRICS).exists():
         logger.info("%s is trained already", folder)
         return read_json(folder, METRICS)
@@ -119,26 +124,45 @@ def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> Path:
             worker_runtime_env={"env_vars": WORKER_ENVIRONMENT},
         ),
     )
-    try:
-        result = trainer.fit()
-    except TrainingFailedError as error:
-        raise _reason(error) from error
+    with _own_interrupts():
+        try:
+            result = trainer.fit()
+        except TrainingFailedError as error:
+            raise _reason(error) from error
     if result.checkpoint is None:
-        raise TrainingError(f"{folder}: the training ended without a checkpoint; see its log")
+        raise RunError(f"{folder}: the training ended without a checkpoint; see its log")
     return Path(result.checkpoint.path)
 
 
+@contextmanager
+def _own_interrupts() -> Iterator[None]:
+    """Ctrl-C stays an interrupt: Ray Train's `fit` would make it an exit with code 0, for good."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as stop:
+        raise KeyboardInterrupt from stop
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
+
+
 def _reason(error: TrainingFailedError) -> FwdEcgError:
-    """A worker's own error if it is one of ours, else the gist of Ray's."""
-    for failure in getattr(error, "worker_failures", {}).values():
+    """A worker's own error if it is one of ours, else the gist of the first failure."""
+    failures = [*getattr(error, "worker_failures", {}).values()]
+    failures += [getattr(error, "controller_failure", None) or error]
+    for failure in failures:
         if isinstance(failure, FwdEcgError):
             return failure
-    return TrainingError(f"the training failed: {str(error).splitlines()[0]}")
+    gist = str(failures[0]).strip().splitlines()[-1]
+    return RunError(f"the training failed: {type(failures[0]).__name__}: {gist}")
 
 
 def _scaling(training: TrainingConfig) -> ray.train.ScalingConfig:
     gpus = ray.cluster_resources().get("GPU", 0)
     use_gpu = gpus >= training.workers
+    if 0 < gpus < training.workers:
+        logger.warning("%g GPUs for %d workers: training on CPUs", gpus, training.workers)
     resources = {"CPU": _reserved_cpus(training)} | ({"GPU": 1.0} if use_gpu else {})
     return ray.train.ScalingConfig(
         num_workers=training.workers, use_gpu=use_gpu, resources_per_worker=resources
@@ -170,7 +194,7 @@ def _threads(training: TrainingConfig) -> int:
         return max(int(training.cpus_per_worker), 1)
     if len(ray.nodes()) > 1:
         return 1
-    return max((os.cpu_count() or 1) // training.workers, 1)
+    return max(int(ray.cluster_resources().get("CPU", 1)) // training.workers, 1)
 
 
 def _work(config: dict[str, Any]) -> None:
@@ -192,8 +216,8 @@ def _work(config: dict[str, Any]) -> None:
 def _quieten_ray() -> None:
     """Keep what Ray says of its every execution and report out of the log."""
     ray.data.DataContext.get_current().enable_progress_bars = False
-    for name in ("ray.data", "ray.train"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger().setLevel(logging.WARNING)
 
 
 def _report(record: EpochRecord, folder: Path | None) -> None:

@@ -9,6 +9,7 @@ from fwdecg.evaluation.baselines import (
     PENALTIES,
     ExactOperator,
     WeightMaps,
+    choose_nominal_operator,
     fit_baselines,
     fit_mean_voltage,
     fit_ridge,
@@ -53,9 +54,8 @@ def test_exact_operator_undoes_the_mean_over_patches(
 def test_nominal_operator_is_exact_for_its_own_tissue(
     library: Library, cases: LabelledCases
 ) -> None:
-    nominal = nominal_operator(library)
-    training = np.array(cases.split) == "train"
-    diffusivity = cases.bulk_diffusivity_mm2_per_ms[training].mean()
+    diffusivity = 0.07
+    nominal = nominal_operator(library.config, diffusivity)
     homogeneous = dataclasses.replace(
         cases,
         diffusivity_mm2_per_ms=np.full_like(cases.diffusivity_mm2_per_ms, diffusivity),
@@ -118,3 +118,13 @@ def test_the_four_of_a_library(library: Library) -> None:
     }
     assert r2["exact operator"] == pytest.approx(1, abs=1e-4)
     assert max(r2, key=r2.__getitem__) == "exact operator"
+
+
+def test_the_nominal_diffusivity_is_that_which_serves_validation_best(
+    library: Library, cases: LabelledCases
+) -> None:
+    mean = float(cases.bulk_diffusivity_mm2_per_ms[np.array(cases.split) == "train"].mean())
+    world = nominal_operator(library.config, 0.4 * mean)
+    judged = dataclasses.replace(cases, phi_e=world.predict(cases))
+    chosen = choose_nominal_operator(library, [judged])
+    np.testing.assert_allclose(chosen.weights, world.weights)

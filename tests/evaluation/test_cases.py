@@ -43,7 +43,7 @@ def test_one_case(library: Library) -> None:
 
 
 def test_an_empty_split(library: Library) -> None:
-    counts = library.manifest["counts"] | {"test": {"ok": 0}}
+    counts = {"ok": library.manifest["counts"]["ok"] | {"test": {"all": 0}}}
     without = dataclasses.replace(library, manifest=library.manifest | {"counts": counts})
     with pytest.raises(LibraryError, match="has no test case"):
         next(stream_cases(without, "test"))

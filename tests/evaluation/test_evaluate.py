@@ -54,7 +54,7 @@ def test_another_checkpoint_needs_another_folder(
     folder: Path, library: Library, trained: TrainedSurrogate
 ) -> None:
     other = dataclasses.replace(trained, epoch=4)
-    with pytest.raises(ResultError, match=r"another evaluation\.epoch"):
+    with pytest.raises(ResultError, match=r"made with another epoch"):
         evaluate(library, other, EvaluationConfig(), folder)
 
 

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,6 +38,14 @@ def test_parts_follow_a_grid_and_extend_what_is_there(small_config):
     ]
 
 
+def test_holes_of_any_kind_are_filled_without_overlap(small_config):
+    config = replace(small_config, cases=12)
+    parts = plan_parts(config, [Part(9, 11)])
+    assert parts == [Part(0, 4), Part(4, 8), Part(8, 9), Part(9, 11), Part(11, 12)]
+    with pytest.raises(LibraryError, match="holds cases that the part before it holds too"):
+        plan_parts(config, [Part(8, 10), Part(8, 12)])
+
+
 def test_a_library_does_not_shrink(small_config):
     with pytest.raises(LibraryError, match="already holds 12; ask for at least as many"):
         plan_parts(small_config, [Part(8, 12)])
@@ -58,14 +67,9 @@ class TestWithRay:
 
     def test_the_manifest_tells_what_is_there(self, root, small_config):
         manifest = json.loads((root / "manifest.json").read_text())
-        assert manifest["counts"]["all"] == {
-            "healthy": 2,
-            "gap_junction": 2,
-            "fibrosis": 4,
-            "combined": 2,
-            "ok": 10,
-            "quarantined": 0,
-        }
+        conditions = {"healthy": 2, "gap_junction": 2, "fibrosis": 4, "combined": 2}
+        assert manifest["counts"]["ok"]["all"] == conditions | {"all": 10}
+        assert manifest["counts"]["quarantined"]["all"]["all"] == 0
         assert [part["cases"] for part in manifest["parts"]] == [4, 4, 2]
         assert manifest["seed"] == small_config.seed
         assert manifest["config"]["recording"]["frame_interval_ms"] == 5.0
@@ -81,13 +85,37 @@ class TestWithRay:
         before = part_bytes(root)
         manifest = build_library(replace(small_config, cases=12), root)
         after = part_bytes(root)
-        assert manifest["counts"]["all"]["ok"] == 12
+        assert manifest["counts"]["ok"]["all"]["all"] == 12
         assert {name: after[name] for name in before} == before
         assert [part.first for part in published_parts(root)] == [0, 4, 8, 10]
 
     def test_another_configuration_is_refused_by_name(self, root, small_config):
         with pytest.raises(ResultError, match=r"another library.seed; choose another path"):
             build_library(replace(small_config, seed=1), root)
+
+    def test_a_damaged_part_is_named_and_a_missing_one_made_again(
+        self, root, small_config, tmp_path
+    ):
+        copy = tmp_path / "library"
+        shutil.copytree(root, copy)
+        config = replace(small_config, cases=12)
+        part = copy / "cases/cases-000004-000008.parquet"
+        whole = part.read_bytes()
+        part.write_bytes(whole[:-1])
+        with pytest.raises(LibraryError, match="is damaged .*; delete it and build again"):
+            build_library(config, copy)
+        part.unlink()
+        build_library(config, copy)
+        assert part.read_bytes() == whole
+
+    def test_a_library_of_failures_alone_is_an_error_each_time(
+        self, ray_cluster, small_config, tmp_path
+    ):
+        recording = replace(small_config.recording, duration_ms=10.0, least_activated_fraction=1.0)
+        config = replace(small_config, cases=2, recording=recording)
+        for _ in range(2):
+            with pytest.raises(LibraryError, match="every case is quarantined; the reasons stand"):
+                build_library(config, tmp_path / "library")
 
     def test_a_foreign_folder_is_refused(self, ray_cluster, small_config, tmp_path):
         (tmp_path / "thesis.tex").write_text("do not touch")
@@ -106,7 +134,7 @@ class TestWithRay:
 PRESET = """
 [library]
 cases = 60
-cases_per_part = 3
+cases_per_part = 1
 [library.tissue]
 size_mm = 25.0
 [library.recording]
@@ -119,6 +147,7 @@ least_activated_fraction = 0.0
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_killed_build_resumes_and_ends_with_the_same_bytes(tmp_path):
     preset = tmp_path / "preset.toml"
     preset.write_text(PRESET)
@@ -135,7 +164,7 @@ def test_a_killed_build_resumes_and_ends_with_the_same_bytes(tmp_path):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     survived = part_bytes(killed)
-    assert 5 <= len(survived) < 20
+    assert 5 <= len(survived) < 60
     assert not (killed / "manifest.json").exists()
     for folder in ("killed", "whole"):
         subprocess.run(command(folder), check=True, timeout=120)

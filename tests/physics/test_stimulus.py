@@ -48,3 +48,9 @@ def test_scars_take_no_stimulus_and_a_stimulus_without_tissue_is_refused():
     upper_left = Stimulus(region=Rectangle(right_mm=2.0, bottom_mm=4.0))
     with pytest.raises(TissueError, match="no conducting cell lies in the stimulated region"):
         stimulated_cells(upper_left, tissue)
+
+
+@pytest.mark.parametrize(("start_ms", "duration_ms"), [(-1.0, 1.0), (0.0, 0.0), (0.0, np.nan)])
+def test_impossible_times_are_refused(start_ms, duration_ms):
+    with pytest.raises(TissueError, match="must start at 0 or later and last longer than 0"):
+        Stimulus(region=Rectangle(), start_ms=start_ms, duration_ms=duration_ms)

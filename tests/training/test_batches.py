@@ -27,6 +27,14 @@ def test_workers_share_the_batches_of_one(workers):
     assert sorted(sum(alone, [])) == list(range(14))
 
 
+@pytest.mark.parametrize(("count", "size", "workers"), [(239, 8, 8), (3, 2, 2), (14, 1, 2)])
+def test_no_worker_is_ever_without_a_case(count, size, workers):
+    cases = waves(count, seed=0)
+    for rank in range(workers):
+        batches = training_batches(cases, shuffle(batch_size=size), Seat(rank, workers))
+        assert min(len(batch.cases) for batch in batches) >= 1
+
+
 def test_batches_are_even_and_know_their_global_size():
     cases = waves(14, seed=0)
     batches = list(training_batches(cases, shuffle(), Seat(0, 2)))

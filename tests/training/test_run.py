@@ -8,7 +8,7 @@ import pytest
 import torch
 from synthetic import plan, splits, train, waves
 
-from fwdecg.errors import TrainingError
+from fwdecg.errors import RunError
 from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.metrics import r2
 from fwdecg.training.run import BEST, LAST, run_training
@@ -85,7 +85,7 @@ def test_two_workers_train_to_the_losses_of_one(tmp_path):
 def test_a_training_that_diverges_says_so():
     cases = waves(4, seed=0)
     cases.phi_e[0, 0] = float("inf")
-    with pytest.raises(TrainingError, match="the training loss is not finite; lower"):
+    with pytest.raises(RunError, match="the training loss is not finite; lower"):
         train(plan(), replace(splits(), train=cases))
 
 
