@@ -12,6 +12,7 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.3"  # short epochs, short waits
 
+import hypothesis
 import pytest
 import torch
 
@@ -22,6 +23,10 @@ from fwdecg.library.part import build_part
 from fwdecg.library.reader import Library, open_library
 
 torch.set_num_threads(1)
+
+# Time limits on single examples fail by chance on a busy machine.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,21 @@ def build_library(config: LibraryConfig, root: Path) -> dict[str, Any]:
         logger.info("%s is built already", root)
         return finished
     _warn_of_fixed_resolution(config)
-    parts = plan_parts(config, published_parts(root))
+    outcomes = _simulate(config, root, plan_parts(config, published_parts(root)))
+    core_seconds = sum(outcome.core_seconds for outcome in outcomes)
+    logger.info("library complete, %s of processor time", clock_text(core_seconds))
+    records = [outcome.record for outcome in outcomes]
+    content = publish_descriptions(config, root, records, core_seconds=core_seconds)
+    clear_staging(root)
+    if content["counts"]["ok"]["all"]["all"] == 0:
+        raise LibraryError(
+            f"{root}: every case is quarantined; the reasons stand in {root / QUARANTINE}"
+        )
+    return content
+
+
+def _simulate(config: LibraryConfig, root: Path, parts: list[Part]) -> list[_Finished]:
+    """What came of all parts, in their order, whether done before or now."""
     to_do = {part for part in parts if not is_done(root, part)}
     progress = Progress(logger, "cases simulated", sum(len(part.case_ids) for part in to_do))
     outcomes: dict[Part, _Finished] = {}
@@ -70,16 +84,7 @@ def build_library(config: LibraryConfig, root: Path) -> dict[str, Any]:
             f"{len(missing)} parts lost their workers again and again, the first is cases "
             f"{missing[0].first} to {missing[0].stop - 1}; see the log, then run the same command"
         )
-    core_seconds = sum(done.core_seconds for done in outcomes.values())
-    logger.info("library complete, %s of processor time", clock_text(core_seconds))
-    records = [outcomes[part].record for part in parts]
-    content = publish_descriptions(config, root, records, core_seconds=core_seconds)
-    clear_staging(root)
-    if content["counts"]["ok"]["all"]["all"] == 0:
-        raise LibraryError(
-            f"{root}: every case is quarantined; the reasons stand in {root / QUARANTINE}"
-        )
-    return content
+    return [outcomes[part] for part in parts]
 
 
 def plan_parts(config: LibraryConfig, published: list[Part]) -> list[Part]:
