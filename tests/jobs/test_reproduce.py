@@ -49,7 +49,7 @@ def test_the_main_job_and_then_predictions(tmp_path):
     for name in ("network", "healthy", "gap_junction", "fibrosis", "combined", str(results)):
         assert name in said
     metrics = json.loads((results / "metrics.json").read_text())
-    assert metrics["library"]["counts"]["ok"]["test"]["all"] == 2
+    assert metrics["library"]["counts"]["ok"]["test"]["all"] == 1
     assert metrics["training"]["epochs"] == 3
     assert list((results / "evaluation/figures").glob("*.png"))
     again = run("reproduce", preset, "--set", f"results.path={results}")
