@@ -18,7 +18,7 @@ from fwdecg.model import Surrogate
 from fwdecg.progress import clock_text
 from fwdecg.training.batches import Cases, Shuffle, own_batches, training_batches
 from fwdecg.training.checkpoint import TrainedSurrogate, load_surrogate, load_tensors
-from fwdecg.training.epoch import Objective, train_epoch, validate
+from fwdecg.training.epoch import Objective, Validation, train_epoch, validate
 from fwdecg.training.loss import spectral_weight
 from fwdecg.training.plan import Plan
 from fwdecg.training.schedule import halve_on_plateau
@@ -122,27 +122,14 @@ class _Run:
         return max((record.validation_r2 for record in self.history), default=-float("inf"))
 
     def one_epoch(self, splits: Splits) -> EpochRecord:
+        """Train, validate, keep the best state."""
         started, config, epoch = time.monotonic(), self.plan.training, self.epoch
         # Dropout draws from the global generator: seeded by the epoch it can resume anywhere.
         torch.manual_seed(_mix(config.seed, epoch, self.seat.rank))
-        objective = Objective(
-            loss=config.loss.build(),
-            omega=spectral_weight(epoch, config.epochs),
-            gradient_norm=config.gradient_norm,
-            autocast=config.precision == "bfloat16",
-        )
-        shuffle = Shuffle(
-            batch_size=config.batch_size, mirror=config.mirror, seed=config.seed, epoch=epoch
-        )
-        batches = training_batches(splits.train, shuffle, self.seat)
         learning_rate = self.optimizer.param_groups[0]["lr"]
-        train_loss = train_epoch(
-            self.surrogate, self.model, batches, optimizer=self.optimizer, objective=objective
-        )
-        held_out = own_batches(splits.validation, config.batch_size, seat=self.seat)
-        # The falling weight of the spectral term would pass for an improvement of its own.
-        validation = validate(self.surrogate, held_out, replace(objective, omega=0.0))
-        self.schedule.step(validation.loss)
+        objective = self._objective()
+        train_loss = self._train(splits.train, objective)
+        validation = self._validate(splits.validation, objective)
         if validation.r2 > self.best_r2:
             self.best, self.best_epoch = _copy(self.surrogate), epoch + 1
         record = EpochRecord(
@@ -159,6 +146,36 @@ class _Run:
         self.history.append(record)
         self._log(record)
         return record
+
+    def _objective(self) -> Objective:
+        config = self.plan.training
+        return Objective(
+            loss=config.loss.build(),
+            omega=spectral_weight(self.epoch, config.epochs),
+            gradient_norm=config.gradient_norm,
+            autocast=config.precision == "bfloat16",
+        )
+
+    def _train(self, cases: Cases, objective: Objective) -> float:
+        config = self.plan.training
+        shuffle = Shuffle(
+            batch_size=config.batch_size, mirror=config.mirror, seed=config.seed, epoch=self.epoch
+        )
+        return train_epoch(
+            self.surrogate,
+            self.model,
+            training_batches(cases, shuffle, self.seat),
+            optimizer=self.optimizer,
+            objective=objective,
+        )
+
+    def _validate(self, cases: Cases, objective: Objective) -> Validation:
+        """Validate, and let the schedule know."""
+        batches = own_batches(cases, self.plan.training.batch_size, seat=self.seat)
+        # The falling weight of the spectral term would pass for an improvement of its own.
+        validation = validate(self.surrogate, batches, replace(objective, omega=0.0))
+        self.schedule.step(validation.loss)
+        return validation
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint's three files."""
