@@ -12,7 +12,7 @@ from fwdecg.config import differing_keys
 from fwdecg.errors import ResultError
 
 STAGING = ".staging"
-CONFIG = "config.json"
+CONFIG, METRICS = "config.json", "metrics.json"
 
 
 def publish(root: Path, file: str, write: Callable[[Path], object]) -> None:

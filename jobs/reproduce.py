@@ -1,12 +1,10 @@
 """Build the library of a preset, train its surrogate, evaluate it; finished stages are skipped."""
 
-from pathlib import Path
-
 from fwdecg.command import connect, job_parser, load_experiment, run_job
 from fwdecg.evaluation.evaluate import REPORT, evaluate
 from fwdecg.library.build import build_library
 from fwdecg.library.reader import open_library
-from fwdecg.storage import clear_staging, publish_json
+from fwdecg.storage import METRICS, clear_staging, publish_json
 from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.run import BEST
 from fwdecg.training.trainer import train
@@ -27,9 +25,8 @@ def main() -> None:
         "training": trained,
         "evaluation": evaluated,
     }
-    folder = Path(experiment.results.path).expanduser().absolute()
-    publish_json(folder, "metrics.json", metrics)
-    clear_staging(folder)
+    publish_json(experiment.results_folder, METRICS, metrics)
+    clear_staging(experiment.results_folder)
     print((experiment.evaluation_folder / REPORT).read_text(encoding="utf-8"))
     print(f"library     {experiment.library_folder}")
     print(f"training    {experiment.training_folder}")

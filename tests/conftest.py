@@ -57,6 +57,36 @@ def small_library(small_config, tmp_path_factory) -> Library:
     return open_library(root)
 
 
+@pytest.fixture
+def small_preset(tmp_path):
+    """Such a library and a small network as a TOML file, for jobs in processes of their own."""
+    path = tmp_path / "preset.toml"
+    path.write_text("""
+[library]
+cases = 20
+cases_per_part = 5
+[library.tissue]
+size_mm = 8.0
+large_patch_size_mm = [1.0, 2.0]
+[library.solver]
+spacing_mm = 0.25
+dt_ms = 0.05
+[library.recording]
+duration_ms = 40.0
+map_pixels = 8
+electrodes_mm = [[4.0, 4.0, 5.0]]
+least_activated_fraction = 0.1
+[model]
+hidden_size = 8
+channels = [2, 4]
+[training]
+epochs = 15
+mirror = true
+workers = 2
+""")
+    return path
+
+
 @pytest.fixture(scope="session")
 def ray_cluster():
     import ray

@@ -25,12 +25,12 @@ from fwdecg.evaluation.scores import CaseScore, Ecgs, score_cases, scores_table,
 from fwdecg.library.reader import Library
 from fwdecg.library.splits import TEST
 from fwdecg.progress import Progress
-from fwdecg.storage import claim, clear_staging, publish, publish_json, read_json
+from fwdecg.storage import METRICS, claim, clear_staging, publish, publish_json, read_json
 from fwdecg.training.checkpoint import TrainedSurrogate
 
 logger = logging.getLogger(__name__)
 
-METRICS, REPORT, CASES = "metrics.json", "report.txt", "cases.parquet"
+REPORT, CASES = "report.txt", "cases.parquet"
 
 
 def evaluate(

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 CASES, QUARANTINE = "cases", "quarantine"
 MANIFEST, STATISTICS, CARD = "manifest.json", "statistics.json", "README.md"
-METRICS = "metrics.json"
 
 _PART_NAME = re.compile(r"cases-(\d{6,})-(\d{6,})\.parquet")
 

@@ -8,12 +8,12 @@ from typing import Any
 from fwdecg.config import identity_hash, identity_tree
 from fwdecg.library.conditions import CONDITIONS, condition_of
 from fwdecg.library.config import LibraryConfig
-from fwdecg.library.layout import CARD, MANIFEST, METRICS, STATISTICS
+from fwdecg.library.layout import CARD, MANIFEST, STATISTICS
 from fwdecg.library.part import PartRecord
 from fwdecg.library.schema import SCHEMA_VERSION, case_schema
 from fwdecg.library.splits import SPLITS, TRAIN, split_of
 from fwdecg.library.statistics import Statistics, combine
-from fwdecg.storage import publish, publish_json
+from fwdecg.storage import METRICS, publish, publish_json
 
 ALL = "all"
 CONDITION_NAMES = tuple(condition.name for condition in CONDITIONS)

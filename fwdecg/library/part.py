@@ -90,12 +90,12 @@ def describe_part(config: LibraryConfig, root: Path, part: Part) -> PartRecord:
     path = root / part.file
     if not path.exists():
         return _empty_record(config, part)
+    content = path.read_bytes()
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(pa.BufferReader(content))
     except (OSError, pa.ArrowInvalid) as error:
         raise LibraryError(f"{path} is damaged ({error}); delete it and build again") from error
     training = table.filter(pc.field(SPLIT) == TRAIN)
-    content = path.read_bytes()
     return PartRecord(
         part=part,
         case_ids=tuple(table[CASE_ID].to_pylist()),

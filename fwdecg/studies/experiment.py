@@ -31,11 +31,16 @@ class Experiment:
 
     def __post_init__(self) -> None:
         """Check what no single section can: paths, and whether mirrored cases keep their ECG."""
-        for folder in (self.results.path, self.library.path, self.training.path):
-            if "://" in folder:
-                raise ConfigError(f"path {folder}: must be a folder that all nodes see, not a URI")
+        for section in (self.results, self.library, self.training, self.evaluation):
+            if "://" in section.path:
+                raise ConfigError(f"path {section.path}: must be a folder all nodes see, not a URI")
         if self.training.mirror:
             require_midline(self.library)
+
+    @property
+    def results_folder(self) -> Path:
+        """Folder of all results."""
+        return self._folder(self.results.path, "")
 
     @property
     def library_folder(self) -> Path:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from fwdecg.storage import STAGING, clear_staging, publish, publish_json
+from fwdecg.storage import METRICS, STAGING, clear_staging, publish, publish_json
 from fwdecg.training.checkpoint import load_tensors
 from fwdecg.training.plan import Plan
 from fwdecg.training.run import BEST, LAST, PROGRESS
 
-HISTORY, METRICS = "history.jsonl", "metrics.json"
+HISTORY = "history.jsonl"
 CHECKPOINTS, EPOCH = "checkpoints", "epoch-"
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from fwdecg.model import Surrogate
-from fwdecg.progress import clock_text
+from fwdecg.progress import SECONDS_BETWEEN_LINES, clock_text
 from fwdecg.training.batches import Cases, Shuffle, own_batches, training_batches
 from fwdecg.training.checkpoint import TrainedSurrogate, load_surrogate, load_tensors
 from fwdecg.training.epoch import Objective, Validation, train_epoch, validate
@@ -28,8 +28,6 @@ logger = logging.getLogger(__name__)
 
 # Files of a checkpoint: the surrogate after the best and after the last epoch, and the rest.
 BEST, LAST, PROGRESS = "best.pt", "last.pt", "progress.pt"
-
-SECONDS_BETWEEN_LINES = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,12 +26,12 @@ from fwdecg.library.reader import Library
 from fwdecg.library.splits import TRAIN, VALIDATION
 from fwdecg.model import SurrogateConfig
 from fwdecg.progress import log_to_stdout
-from fwdecg.storage import claim, read_json
+from fwdecg.storage import METRICS, claim, read_json
 from fwdecg.training.batches import Cases
 from fwdecg.training.config import TrainingConfig
 from fwdecg.training.feed import COLUMNS, collect_cases, read_cases
 from fwdecg.training.plan import Plan, plan_training
-from fwdecg.training.result import METRICS, keep_checkpoint, newest_checkpoint, publish_result
+from fwdecg.training.result import keep_checkpoint, newest_checkpoint, publish_result
 from fwdecg.training.run import EpochRecord, Splits, run_training
 
 logger = logging.getLogger(__name__)

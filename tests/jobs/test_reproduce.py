@@ -9,29 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 
 JOBS = Path(__file__).parents[2] / "jobs"
-PRESET = """
-[library]
-cases = 20
-cases_per_part = 5
-[library.tissue]
-size_mm = 10.0
-large_patch_size_mm = [1.0, 2.0]
-[library.solver]
-spacing_mm = 0.25
-dt_ms = 0.05
-[library.recording]
-duration_ms = 50.0
-map_pixels = 8
-electrodes_mm = [[5.0, 5.0, 5.0]]
-least_activated_fraction = 0.1
-[model]
-hidden_size = 8
-channels = [2, 4]
-[training]
-epochs = 3
-workers = 0
-mirror = true
-"""
 
 
 def run(job, *arguments):
@@ -42,22 +19,23 @@ def run(job, *arguments):
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_the_main_job_and_then_predictions(tmp_path):
-    preset, results = tmp_path / "preset.toml", tmp_path / "results"
-    preset.write_text(PRESET)
-    said = run("reproduce", preset, "--set", f"results.path={results}")
+def test_the_main_job_and_then_predictions(small_preset, tmp_path):
+    results = tmp_path / "results"
+    job = ["reproduce", small_preset, "--set", f"results.path={results}"]
+    job += ["--set", "training.workers=0", "--set", "training.epochs=3"]
+    said = run(*job)
     for name in ("network", "healthy", "gap_junction", "fibrosis", "combined", str(results)):
         assert name in said
     metrics = json.loads((results / "metrics.json").read_text())
     assert metrics["library"]["counts"]["ok"]["test"]["all"] == 1
     assert metrics["training"]["epochs"] == 3
     assert list((results / "evaluation/figures").glob("*.png"))
-    again = run("reproduce", preset, "--set", f"results.path={results}")
+    again = run(*job)
     for stage in ("built", "trained", "evaluated"):
         assert f"is {stage} already" in again
     ecg = tmp_path / "ecg.parquet"
     run("predict", results / "training/best.pt", results / "library", ecg)
     table = pq.read_table(ecg)
     assert table["case_id"].to_pylist() == list(range(20))
-    assert table["phi_e"].type.shape == [1, 10]
+    assert table["phi_e"].type.shape == [1, 8]
     assert json.loads((tmp_path / "ecg.metrics.json").read_text())["cases"] == 20

@@ -101,37 +101,11 @@ def test_workers_may_not_reserve_every_processor(ray_cluster, small_library, tmp
         train(small_library, MODEL, greedy, tmp_path)
 
 
-PRESET = """
-[library]
-cases = 20
-cases_per_part = 10
-[library.tissue]
-size_mm = 8.0
-large_patch_size_mm = [1.0, 2.0]
-[library.solver]
-spacing_mm = 0.25
-dt_ms = 0.05
-[library.recording]
-duration_ms = 40.0
-map_pixels = 8
-electrodes_mm = [[4.0, 4.0, 5.0]]
-least_activated_fraction = 0.1
-[model]
-hidden_size = 8
-channels = [2, 4]
-[training]
-epochs = 15
-workers = 2
-"""
-
-
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # three starts of Ray Train, on a machine that may be busy
-def test_a_killed_job_resumes_with_two_workers(tmp_path):
-    preset = tmp_path / "preset.toml"
-    preset.write_text(PRESET)
-    arguments = [str(preset), "--set", f"results.path={tmp_path / 'results'}"]
+def test_a_killed_job_resumes_with_two_workers(small_preset, tmp_path):
+    arguments = [str(small_preset), "--set", f"results.path={tmp_path / 'results'}"]
     folder = tmp_path / "results/training"
     subprocess.run([sys.executable, str(JOBS / "build_library.py"), *arguments], check=True)
     command = [sys.executable, str(JOBS / "train.py"), *arguments]
