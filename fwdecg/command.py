@@ -4,7 +4,8 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import ray
@@ -28,18 +29,31 @@ class Parser(argparse.ArgumentParser):
         self.exit(BAD_INPUT, f"error: {message}; see --help\n")
 
 
-def job_parser(purpose: str) -> argparse.ArgumentParser:
-    """The command line `PRESET.toml [--set section.key=value ...]` of a job.
+def job_parser(
+    purpose: str, *, subjects: Sequence[str] = (), default_preset: Path | None = None
+) -> argparse.ArgumentParser:
+    """The command line `[SUBJECT] PRESET.toml [--set section.key=value ...]` of a job.
 
     Args:
         purpose: one sentence for `--help`.
+        subjects: what the job can be about, if there is a choice.
+        default_preset: taken if none is given; without it one must be.
     """
     parser = Parser(
         description=purpose,
         epilog="keys of a preset:\n  " + "\n  ".join(describe(Experiment)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("preset", metavar="PRESET.toml", help="configuration, see the keys below")
+    if subjects:
+        parser.add_argument("subject", choices=subjects, help="what it is about")
+    parser.add_argument(
+        "preset",
+        metavar="PRESET.toml",
+        nargs="?" if default_preset else None,
+        default=default_preset,
+        help="configuration, see the keys below"
+        + (f" (default: {default_preset.name})" if default_preset else ""),
+    )
     parser.add_argument(
         "--set",
         action="append",

@@ -41,7 +41,7 @@ THIRD_PARTY = {
     "model": {"torch", "jaxtyping"},
     "training": {"numpy", "torch", "jaxtyping", "ray"},
     "evaluation": {"numpy", "torch", "scipy", "pyarrow", "matplotlib", "jaxtyping"},
-    "studies": set(),
+    "studies": {"numpy", "jaxtyping", "finitewave"},
     "command": {"ray"},
     "jobs": set(),
 }
@@ -101,7 +101,7 @@ def test_every_room_is_in_the_table():
 
 
 def test_tests_mirror_the_rooms():
-    for folder in ("physics", "library", "model", "training", "evaluation"):
+    for folder in ("physics", "library", "model", "training", "evaluation", "studies"):
         tested = {
             path.name.removeprefix("test_") for path in (ROOT / "tests" / folder).glob("test_*")
         }

@@ -128,8 +128,8 @@ def _warn_of_fixed_resolution(config: LibraryConfig) -> None:
     if config.solver.fixed:
         slowest, _ = config.tissue.diffusivity_bounds_mm2_per_ms
         logger.warning(
-            "library.solver.spacing_mm or dt_ms is fixed: expect conduction up to %.0f %% too slow "
-            "(at D = %g mm^2/ms); leave them out to meet library.solver.cv_error",
+            "library.solver.spacing_mm or dt_ms is fixed: expect conduction velocities up to "
+            "%.2g %% off (at D = %g mm^2/ms); leave them out to meet library.solver.cv_error",
             100 * config.solver.expected_cv_error(slowest),
             slowest,
         )

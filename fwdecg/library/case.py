@@ -9,7 +9,7 @@ from fwdecg.errors import CaseError
 from fwdecg.library.config import LibraryConfig
 from fwdecg.library.sampling import Case, CaseSpec
 from fwdecg.physics.markers import ACTIVATION_LEVEL
-from fwdecg.physics.monodomain import Clock, voltage_frames
+from fwdecg.physics.monodomain import Clock, Simulation
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
 from fwdecg.physics.raster import area_mean
 from fwdecg.physics.resolution import Resolution, cv_error
@@ -56,13 +56,16 @@ def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
 
 def _record(case: Case, tissue: Tissue, clock: Clock, config: LibraryConfig) -> CaseRecord:
     recording, parameters = config.recording, config.solver.parameters
+    scheme = config.solver.discretisation
     leads = lead_fields(tissue, recording.electrodes)
     used = Resolution(spacing_mm=tissue.spacing_mm, dt_ms=clock.dt_ms)
+    error = cv_error(used, case.spec.bulk_diffusivity_mm2_per_ms, parameters, plain=scheme.plain)
     pixels = recording.map_pixels
     u = np.empty((clock.frames, pixels, pixels), dtype=np.float16)
     phi_e = np.empty((len(leads), clock.frames), dtype=np.float32)
     activated = np.zeros_like(tissue.conducts)
-    for frame, voltage in enumerate(voltage_frames(tissue, case.pacing, clock, parameters)):
+    simulation = Simulation(tissue, case.pacing, clock, parameters, scheme)
+    for frame, voltage in enumerate(simulation):
         u[frame] = area_mean(voltage, pixels)
         phi_e[:, frame] = pseudo_ecg(voltage, leads)
         activated |= voltage > ACTIVATION_LEVEL
@@ -73,10 +76,10 @@ def _record(case: Case, tissue: Tissue, clock: Clock, config: LibraryConfig) -> 
         diffusivity_mm2_per_ms=area_mean(tissue.diffusivity_mm2_per_ms, pixels).astype(np.float32),
         solver_spacing_mm=used.spacing_mm,
         solver_dt_ms=used.dt_ms,
-        cv_error_estimate=cv_error(used, case.spec.bulk_diffusivity_mm2_per_ms, parameters),
+        cv_error_estimate=error,
         activated_fraction=_share(activated, tissue),
         active_fraction_at_end=_share(voltage > REPOLARISED_LEVEL, tissue),
-        node_updates=tissue.conducts.size * clock.steps_per_frame * (clock.frames - 1),
+        node_updates=simulation.node_updates,
     )
 
 

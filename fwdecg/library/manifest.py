@@ -134,9 +134,9 @@ ECG: phi_e = sum div(D grad u) dA / |r - r_e| over the solver's own cells, in un
 mm/ms, electrodes (x, y, z) in mm from the top-left corner: {list(recording.electrodes_mm)}.
 
 ## Numerics
-Cell-centred finite volumes, harmonic face diffusivity; explicit Euler in u, exact exponential
-gates, float32. Spacing and step of each case stand in its row; expected error of conduction
-velocity at most {content["largest_cv_error_estimate"]:.1%} (the wave is that much too slow).
+Cell-centred finite volumes, harmonic diffusivity between cells, exact exponential gates, float32;
+scheme: {solver.scheme}. Spacing and step of each case stand in its row; expected error of
+conduction velocity, in recovering tissue: up to {content["largest_cv_error_estimate"]:.1%}.
 {recording.frames} frames, one every {recording.frame_interval_ms:g} ms, the first at t = 0 (rest);
 maps are area means on {recording.map_pixels} x {recording.map_pixels} pixels.
 {content["cases_active_at_end"]} cases are still excited in the last frame.

@@ -40,7 +40,7 @@ class PartRecord:
         largest_cv_error: over its cases.
         active_at_end: number of cases still excited in the last frame.
         redraws: sheets thrown away because the stimulus was blocked.
-        node_updates: cells times steps of all its simulations.
+        node_updates: cells times steps computed in all its simulations.
     """
 
     part: Part

@@ -40,7 +40,12 @@ _SCALAR_COLUMNS = (
     ("cv_error_estimate", pa.float64(), "1", "expected relative error of conduction velocity"),
     ("activated_fraction", pa.float64(), "1", "share of the conducting tissue that activates"),
     ("active_fraction_at_end", pa.float64(), "1", "share still excited in the last frame"),
-    ("node_updates", pa.int64(), "1", "cells times steps of the simulation"),
+    (
+        "node_updates",
+        pa.int64(),
+        "1",
+        "cells times steps, skipped ones left out",
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""The Fenton-Karma cell model: parameters, published sets, and its step on a sheet of tissue.
+"""The Fenton-Karma cell model: its parameters, published sets, and rates at a fixed step.
 
 Fenton & Karma, Chaos 8:20 (1998), with u = (V - V0) / (Vfi - V0), p = H(u - u_c), q = H(u - u_v):
 
@@ -11,17 +11,11 @@ Fenton & Karma, Chaos 8:20 (1998), with u = (V - V0) / (Vfi - V0), p = H(u - u_c
 
 tau_v_minus = q tau_v1 + (1 - q) tau_v2 is the convention of 1998. Fenton et al. 2002 print it with
 tau_v1 and tau_v2 exchanged: a set copied from there must have them swapped. Rest: u = 0, v = w = 1.
-
-The compiled step stands here whole, not spread over modules: a compiled function is cached by
-the file it stands in, and would not notice a change to a function inlined from another.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32
-
-from fwdecg.physics.compile import kernel
 
 
 class Parameters(NamedTuple):
@@ -141,30 +135,6 @@ PUBLISHED = {
 }
 
 
-class State(NamedTuple):
-    """Voltage u and gates v, w of every cell, advanced in place.
-
-    Row-major and flat, with a rim of one cell that does not conduct on every side of the sheet, so
-    that each cell has four neighbours. `u_next` is where a step writes before the two are swapped.
-    """
-
-    u: Float32[np.ndarray, " cell"]
-    u_next: Float32[np.ndarray, " cell"]
-    v: Float32[np.ndarray, " cell"]
-    w: Float32[np.ndarray, " cell"]
-
-
-class Coupling(NamedTuple):
-    """Share of a voltage difference that crosses a face in one step: D_face dt / spacing^2.
-
-    Laid out as `State`: `right[n]` couples cell n to n + 1, `down[n]` to n + `stride`.
-    """
-
-    right: Float32[np.ndarray, " cell"]
-    down: Float32[np.ndarray, " cell"]
-    stride: int
-
-
 class Rates(NamedTuple):
     """`Parameters` at a fixed step, as the kernel multiplies with them (float32).
 
@@ -204,74 +174,3 @@ def rates(parameters: Parameters, dt_ms: float) -> Rates:
         *(-np.expm1(-dt_ms / tau) for tau in (p.tau_w_plus, p.tau_w_minus)),
     )
     return Rates(*(np.float32(value) for value in values))
-
-
-ZERO, ONE = np.float32(0), np.float32(1)
-# Below this u is set to exactly 0: far ahead of a wave it would fall into subnormal numbers,
-# on which a processor is many times slower.
-SMALLEST_U = np.float32(1e-30)
-
-# tanh(x) = x P(x^2) / Q(x^2), fitted on [-8, 8] for the least maximal error, 1.3e-7, and P raised
-# by 4e-7: so it reaches 1 at the bound and is cut off there. A cell at rest then has a slow inward
-# current of exactly 0, and u = 0 is an exact fixed point. A division and seven multiply-adds, so
-# that it vectorises.
-TANH_BOUND = np.float32(7.75)
-P0, P1, P2, P3 = np.array([0.999999762, 0.129136454, 2.93882774e-03, 1.13102170e-05], np.float32)
-Q1, Q2, Q3, Q4 = np.array([0.462467389, 2.37638223e-2, 2.37028315e-4, 2.42383789e-7], np.float32)
-
-
-@kernel(inline=True)
-def tanh(x: np.float32) -> np.float32:
-    """Hyperbolic tangent, with an absolute error below 1e-6."""
-    x = min(max(x, -TANH_BOUND), TANH_BOUND)
-    z = x * x
-    p = ((P3 * z + P2) * z + P1) * z + P0
-    q = (((Q4 * z + Q3) * z + Q2) * z + Q1) * z + ONE
-    return min(max(x * p / q, -ONE), ONE)
-
-
-@kernel(inline=True)
-def ionic_gain(u: np.float32, v: np.float32, w: np.float32, r: Rates) -> np.float32:
-    """-(J_fi + J_so + J_si) dt: what the membrane adds to u in one step."""
-    excited = u >= r.u_c
-    minus_j_fi = v * (ONE - u) * (u - r.u_c) * r.fast_inward if excited else ZERO
-    j_so = r.slow_outward_excited if excited else u * r.slow_outward_at_rest
-    minus_j_si = w * (ONE + tanh(r.k * (u - r.u_csi))) * r.slow_inward
-    return minus_j_fi - j_so + minus_j_si
-
-
-@kernel()
-def step(state: State, coupling: Coupling, r: Rates) -> None:
-    """One explicit Euler step of u into `u_next`; v and w exactly, in place.
-
-    Indices are unsigned and the choices are selections, not branches: only so does the compiler
-    turn the loop over a row into vector instructions.
-    """
-    u, u_next, v, w = state
-    right, down = coupling.right, coupling.down
-    stride = np.uint64(coupling.stride)
-    one = np.uint64(1)
-    for row in range(one, np.uint64(u.size) // stride - one):
-        for n in range(row * stride + one, (row + one) * stride - one):
-            here, gate_v, gate_w = u[n], v[n], w[n]
-            spread = right[n] * (u[n + one] - here) - right[n - one] * (here - u[n - one])
-            spread += down[n] * (u[n + stride] - here) - down[n - stride] * (here - u[n - stride])
-            new = here + spread + ionic_gain(here, gate_v, gate_w, r)
-            u_next[n] = ZERO if abs(new) < SMALLEST_U else new
-            excited = here >= r.u_c
-            target = ZERO if excited else ONE
-            close_v_minus = r.close_v1 if here >= r.u_v else r.close_v2
-            close_v = r.close_v_plus if excited else close_v_minus
-            close_w = r.close_w_plus if excited else r.close_w_minus
-            v[n] = gate_v + (target - gate_v) * close_v
-            w[n] = gate_w + (target - gate_w) * close_w
-
-
-@kernel()
-def advance(state: State, coupling: Coupling, r: Rates, steps: int) -> State:
-    """The state after `steps` steps; its two voltage arrays may have changed places."""
-    u, u_next, v, w = state
-    for _ in range(steps):
-        step(State(u, u_next, v, w), coupling, r)
-        u, u_next = u_next, u
-    return State(u, u_next, v, w)

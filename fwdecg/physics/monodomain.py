@@ -1,22 +1,27 @@
 """The monodomain equation in time: du/dt = div(D grad u) - J_ion + J_stim, as frames of u.
 
-Explicit Euler in u with a step that divides the frame interval, exact exponentials in the gates,
-float32 state. The current of a stimulus is added after each step that begins while it lasts.
+The step divides the frame interval; the current of a stimulus is added after each step that begins
+while it lasts. `Scheme` says by which means a run is made cheap; with `PLAIN` by none.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool
 
 from fwdecg.errors import CaseError, TissueError
-from fwdecg.physics.diffusion import faces
-from fwdecg.physics.fenton_karma import Coupling, Parameters, State, advance, rates
+from fwdecg.physics.activity import STEPS_BETWEEN_LOOKS, Activity
+from fwdecg.physics.calibration import calibrated
+from fwdecg.physics.diffusion import DIAGONAL_SHARE, links
+from fwdecg.physics.fenton_karma import Parameters, rates
+from fwdecg.physics.layout import Layout
 from fwdecg.physics.resolution import stable_dt_ms
+from fwdecg.physics.stepping import Coupling, State, advance
 from fwdecg.physics.stimulus import Pacing, Stimulus, stimulated_cells
 from fwdecg.physics.tissue import Tissue
-from fwdecg.shapes import Field, Field32, Mask
+from fwdecg.shapes import Field32
 
 # With shorter steps the rounding of float32 spoils the slow gates: what they gain in a step is too
 # small against their value.
@@ -61,34 +66,94 @@ class Clock:
         return self.frame_interval_ms / self.steps_per_frame
 
 
-def voltage_frames(
-    tissue: Tissue, pacing: Pacing, clock: Clock, parameters: Parameters
-) -> Iterator[Field32]:
-    """The voltage u at t = 0, interval, 2 interval, ...: one (row, col) array per frame.
+class Scheme(NamedTuple):
+    """How the equation is discretised.
 
-    A frame is a view of the solver's state, valid until the next one is asked for.
-
-    Raises:
-        TissueError: the step is larger than is stable on this raster.
-        CaseError: u stops being finite.
+    Attributes:
+        plain: explicit Euler on the five-point formula, instead of a linearly implicit fast inward
+            current on the nine-point formula (`stepping`, `diffusion`).
+        calibrate: raise D until spacing and step no longer slow a wave (`calibration`); the plain
+            scheme never does.
+        skip_rest: leave tissue at rest out of the steps (`activity`).
     """
-    _require_stable(tissue, clock, parameters)
-    rows, cols = tissue.diffusivity_mm2_per_ms.shape
-    state, coupling = _resting_state(tissue), _coupling(tissue, clock.dt_ms)
-    currents = [_Current.on(stimulus, tissue, clock.dt_ms) for stimulus in pacing]
-    step_rates = rates(parameters, clock.dt_ms)
-    for frame in range(clock.frames):
-        if frame > 0:
-            first = (frame - 1) * clock.steps_per_frame
-            for start, stop in _stretches(currents, first, first + clock.steps_per_frame):
-                state = advance(state, coupling, step_rates, stop - start)
-                for current in currents:
-                    current.add(state, start)
-        u = state.u.reshape(rows + 2, -1)[1:-1, 1 : cols + 1]
-        if not np.isfinite(u).all():
-            time_ms = frame * clock.frame_interval_ms
-            raise CaseError(f"u is not finite at t = {time_ms:g} ms (dt_ms = {clock.dt_ms:g})")
-        yield u
+
+    plain: bool = False
+    calibrate: bool = True
+    skip_rest: bool = True
+
+
+PLAIN = Scheme(plain=True, calibrate=False, skip_rest=False)
+DEFAULT = Scheme()
+
+
+class Simulation:
+    """A simulation: iterating over it solves it, from rest each time, and gives voltage frames."""
+
+    def __init__(
+        self,
+        tissue: Tissue,
+        pacing: Pacing,
+        clock: Clock,
+        parameters: Parameters,
+        scheme: Scheme = DEFAULT,
+    ) -> None:
+        """Lay out a tissue at rest.
+
+        Raises:
+            TissueError: the step is larger than is stable on this raster, or no wave runs on it.
+        """
+        _require_stable(tissue, clock, parameters, plain=scheme.plain)
+        if scheme.calibrate and not scheme.plain:
+            tissue = calibrated(tissue, clock.dt_ms, parameters)
+        self._clock, self._scheme = clock, scheme
+        self._rates = rates(parameters, clock.dt_ms)
+        self._layout = layout = Layout(*tissue.diffusivity_mm2_per_ms.shape)
+        self._coupling = _coupling(tissue, layout, clock.dt_ms, plain=scheme.plain)
+        self._currents = [_Current.on(stimulus, tissue, layout, clock.dt_ms) for stimulus in pacing]
+        self._activity = Activity(layout, parameters, clock.dt_ms)
+
+    def __iter__(self) -> Iterator[Field32]:
+        """The voltage u at t = 0, interval, 2 interval, ...: one (row, col) array per frame.
+
+        A frame is a view of the solver's state, valid until the next one is asked for.
+
+        Raises:
+            CaseError: u stops being finite.
+        """
+        clock = self._clock
+        self._state = _at_rest(self._layout)
+        self._activity.begin()
+        for frame in range(clock.frames):
+            if frame > 0:
+                self._solve((frame - 1) * clock.steps_per_frame, frame * clock.steps_per_frame)
+            u = self._layout.view(self._state.u)
+            if not np.isfinite(u).all():
+                time_ms = frame * clock.frame_interval_ms
+                raise CaseError(f"u is not finite at t = {time_ms:g} ms (dt_ms = {clock.dt_ms:g})")
+            yield u
+
+    @property
+    def node_updates(self) -> int:
+        """Cells times steps computed so far; skipped ones do not count."""
+        return self._activity.node_updates
+
+    def _solve(self, first: int, last: int) -> None:
+        """Steps first <= step < last; all cells are up to date at the end."""
+        for start, stop, paced in _stretches(self._currents, first, last):
+            self._advance(stop - start, everywhere=paced or not self._scheme.skip_rest)
+            for current in self._currents:
+                current.add(self._state, start)
+        self._activity.settle(self._state)
+
+    def _advance(self, steps: int, *, everywhere: bool) -> None:
+        """Some steps; what takes part is decided anew before a wave could leave it."""
+        longest = steps if everywhere else STEPS_BETWEEN_LOOKS
+        for done in range(0, steps, longest):
+            together = min(longest, steps - done)
+            runs = self._activity.next_runs(self._state, together, everywhere=everywhere)
+            self._state = advance(
+                self._state, self._coupling, self._rates, runs, together, self._scheme.plain
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,38 +166,47 @@ class _Current:
     last: int
 
     @classmethod
-    def on(cls, stimulus: Stimulus, tissue: Tissue, dt_ms: float) -> "_Current":
+    def on(cls, stimulus: Stimulus, tissue: Tissue, layout: Layout, dt_ms: float) -> "_Current":
         first = round(stimulus.start_ms / dt_ms)
         steps = max(round(stimulus.duration_ms / dt_ms), 1)
         # The charge is that of the stimulus, whatever the step makes of its duration.
         charge = stimulus.amplitude_per_ms * stimulus.duration_ms
         return cls(
-            cells=_with_rim(stimulated_cells(stimulus, tissue)).ravel() > 0,
+            cells=layout.laid_out(stimulated_cells(stimulus, tissue)) > 0,
             gain=np.float32(charge / steps),
             first=first,
             last=first + steps,
         )
 
+    def lasts_at(self, step: int) -> bool:
+        """Whether the current flows in a step."""
+        return self.first <= step < self.last
+
     def add(self, state: State, step: int) -> None:
         """Adds the current of one step to `state.u`, in place."""
-        if self.first <= step < self.last:
+        if self.lasts_at(step):
             state.u[self.cells] += self.gain
 
 
-def _stretches(currents: list[_Current], first: int, last: int) -> Iterator[tuple[int, int]]:
-    """Runs of steps: single ones while a stimulus lasts, the longest possible between."""
+def _at_rest(layout: Layout) -> State:
+    ones = np.ones((layout.rows, layout.cols))
+    return State(layout.zeros(), layout.zeros(), layout.laid_out(ones), layout.laid_out(ones))
+
+
+def _stretches(currents: list[_Current], first: int, last: int) -> Iterator[tuple[int, int, bool]]:
+    """First and last step of stretches: single paced ones, and the longest possible between."""
     start = first
     while start < last:
-        paced = any(current.first <= start < current.last for current in currents)
+        paced = any(current.lasts_at(start) for current in currents)
         coming = [current.first for current in currents if current.first > start]
         stop = start + 1 if paced else min([last, *coming])
-        yield start, stop
+        yield start, stop, paced
         start = stop
 
 
-def _require_stable(tissue: Tissue, clock: Clock, parameters: Parameters) -> None:
+def _require_stable(tissue: Tissue, clock: Clock, parameters: Parameters, *, plain: bool) -> None:
     largest = float(tissue.diffusivity_mm2_per_ms.max())
-    stable = stable_dt_ms(tissue.spacing_mm, largest, parameters)
+    stable = stable_dt_ms(tissue.spacing_mm, largest, parameters, plain=plain)
     if clock.dt_ms > stable:
         raise TissueError(
             f"dt_ms = {clock.dt_ms:g}: must be at most {stable:.4g} for cells of "
@@ -141,17 +215,8 @@ def _require_stable(tissue: Tissue, clock: Clock, parameters: Parameters) -> Non
         )
 
 
-def _resting_state(tissue: Tissue) -> State:
-    rest = _with_rim(np.zeros(tissue.diffusivity_mm2_per_ms.shape)).ravel()
-    return State(u=rest, u_next=rest.copy(), v=np.ones_like(rest), w=np.ones_like(rest))
-
-
-def _coupling(tissue: Tissue, dt_ms: float) -> Coupling:
-    face, scale = faces(tissue), dt_ms / tissue.spacing_mm**2
-    right = _with_rim(np.pad(face.x * scale, ((0, 0), (0, 1))))
-    down = _with_rim(np.pad(face.y * scale, ((0, 1), (0, 0))))
-    return Coupling(right=right.ravel(), down=down.ravel(), stride=right.shape[1])
-
-
-def _with_rim(field: Field | Mask) -> Float32[np.ndarray, "row+2 col+2"]:
-    return np.pad(field, 1).astype(np.float32)
+def _coupling(tissue: Tissue, layout: Layout, dt_ms: float, *, plain: bool) -> Coupling:
+    scale = dt_ms / tissue.spacing_mm**2
+    link = links(tissue, diagonal_share=0.0 if plain else DIAGONAL_SHARE)
+    right, down, falling, rising = (layout.laid_out(field * scale) for field in link)
+    return Coupling(right, down, falling, rising, layout.stride)

@@ -7,14 +7,15 @@ electrode (its lead field), made once, and one dot product per frame. In an
 unbounded volume conductor phi_e in mV is this times (Vfi - V0) sigma_i h / (4 pi sigma_e D), with
 Vfi - V0 about 100 mV, h the tissue's thickness in mm, sigma_i and sigma_e the conductivities of
 tissue and bath; sigma_i / D is a constant of the membrane, and so is the factor, which no surrogate
-trained on z-scored signals can see.
+trained on z-scored signals can see. The operator is the nine-point one of `diffusion`, also where
+the solver is asked for the plain scheme: both have the same limit.
 """
 
 import numpy as np
 from jaxtyping import Float, Float64
 
 from fwdecg.errors import TissueError
-from fwdecg.physics.diffusion import divergence
+from fwdecg.physics.diffusion import links, net_exchange
 from fwdecg.physics.raster import cell_centres_mm
 from fwdecg.physics.tissue import Tissue
 from fwdecg.shapes import Electrodes, Field, LeadFields
@@ -33,12 +34,10 @@ def lead_fields(tissue: Tissue, electrodes_mm: Electrodes) -> LeadFields:
     Raises:
         TissueError: an electrode is closer to the sheet than `CLEARANCE_MM`.
     """
-    cell_area = tissue.spacing_mm**2
-    fields = [
-        divergence(_inverse_distance(tissue, electrode), tissue) * cell_area
-        for electrode in electrodes_mm
-    ]
-    return np.stack(fields)
+    link = links(tissue)
+    return np.stack(
+        [net_exchange(_inverse_distance(tissue, electrode), link) for electrode in electrodes_mm]
+    )
 
 
 def pseudo_ecg(u: Field, leads: LeadFields) -> Float64[np.ndarray, " electrode"]:

@@ -1,8 +1,9 @@
-"""Speed of what costs most: node updates of the solver, training and prediction of the surrogate.
+"""Speed of an ECG frame, and of training and prediction of the surrogate.
 
     python -m pytest tests/benchmarks/bench_speed.py -s
 
-Not part of the tests: nothing here can fail. One thread; medians over rounds.
+Not part of the tests: nothing here can fail. One thread; medians over rounds. The solver has a job
+of its own, `jobs/benchmark.py solver`.
 """
 
 import numpy as np
@@ -11,41 +12,16 @@ import torch
 
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
-from fwdecg.physics.fenton_karma import PUBLISHED
-from fwdecg.physics.monodomain import Clock, voltage_frames
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
-from fwdecg.physics.stimulus import planar
 from fwdecg.physics.tissue import Tissue
 from fwdecg.training.loss import LossConfig
 
-CELLS, STEPS = 400, 500
+CELLS = 400
 BATCH = 8
 
 
-@pytest.fixture(params=["homogeneous", "holes"])
-def tissue(request):
-    """400 x 400 cells of 0.25 mm; with holes: D from 0.03 to 0.1 mm^2/ms, a fifth of it scar."""
-    diffusivity = np.full((CELLS, CELLS), 0.1)
-    if request.param == "holes":
-        rng = np.random.default_rng(0)
-        coarse = rng.random((CELLS // 8, CELLS // 8)).repeat(8, axis=0).repeat(8, axis=1)
-        diffusivity = np.linspace(0.03, 0.1, CELLS)[:, None] * (coarse > 0.2)
-    return Tissue(spacing_mm=0.25, diffusivity_mm2_per_ms=diffusivity)
-
-
-def test_node_updates(benchmark, tissue):
-    clock = Clock(frame_interval_ms=STEPS * 0.02, frames=2, largest_dt_ms=0.02)
-
-    def simulate():
-        for _ in voltage_frames(tissue, planar(), clock, PUBLISHED["FK-CAF"]):
-            pass
-
-    benchmark.pedantic(simulate, rounds=9, warmup_rounds=1)
-    rate = CELLS**2 * STEPS / benchmark.stats.stats.median / 1e6
-    print(f"\n{rate:.0f} million node updates per second, set-up of the case included")
-
-
-def test_ecg_of_a_frame(benchmark, tissue):
+def test_ecg_of_a_frame(benchmark):
+    tissue = Tissue(spacing_mm=0.25, diffusivity_mm2_per_ms=np.full((CELLS, CELLS), 0.1))
     leads = lead_fields(tissue, np.array([[50.0, 50.0, 40.0]]))
     u = np.random.default_rng(0).random((CELLS, CELLS), dtype=np.float32)
     benchmark(pseudo_ecg, u, leads)

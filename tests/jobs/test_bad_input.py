@@ -78,6 +78,21 @@ def test_bad_arguments(job, arguments, message, monkeypatch, capsys, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: subject"),
+        (["network"], "argument subject: invalid choice: 'network'"),
+        (["solver", "missing.toml"], "missing.toml: No such file or directory"),
+        (["solver", "--turns", "0"], "--turns 0 --cases 2: must be at least 1 and 0"),
+    ],
+)
+def test_bad_arguments_of_a_benchmark(arguments, message, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert message in refusal("benchmark", arguments, monkeypatch, capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("job", ["train", "evaluate"])
 def test_a_missing_library(job, monkeypatch, capsys, tmp_path):
     arguments = [QUICKSTART, "--set", f"results.path={tmp_path}"]

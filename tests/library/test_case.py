@@ -8,7 +8,7 @@ from fwdecg.library.case import simulate_case
 from fwdecg.library.config import LibraryConfig, SolverConfig
 from fwdecg.library.sampling import draw_case
 from fwdecg.physics.fenton_karma import PUBLISHED
-from fwdecg.physics.monodomain import Clock, voltage_frames
+from fwdecg.physics.monodomain import Clock, Simulation
 from fwdecg.physics.pseudo_ecg import lead_fields
 from fwdecg.physics.raster import area_mean
 
@@ -18,9 +18,7 @@ def test_maps_and_ecg_are_those_of_the_solver(small_config):
     record = simulate_case(case, small_config)
     tissue = case.sheet.rasterise(0.25)
     clock = Clock(frame_interval_ms=5.0, frames=8, largest_dt_ms=0.05)
-    fields = [
-        u.astype(float) for u in voltage_frames(tissue, case.pacing, clock, PUBLISHED["FK-CAF"])
-    ]
+    fields = [u.astype(float) for u in Simulation(tissue, case.pacing, clock, PUBLISHED["FK-CAF"])]
     leads = lead_fields(tissue, small_config.recording.electrodes)
     expected = np.stack([[(lead * u).sum() for u in fields] for lead in leads])
     np.testing.assert_allclose(record.phi_e, expected, rtol=1e-5, atol=1e-9)

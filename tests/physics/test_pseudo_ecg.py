@@ -6,7 +6,10 @@ from scipy.integrate import quad
 
 from fwdecg.errors import TissueError
 from fwdecg.physics.diffusion import divergence
+from fwdecg.physics.fenton_karma import PUBLISHED
+from fwdecg.physics.monodomain import Clock, Simulation
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
+from fwdecg.physics.stimulus import planar
 from fwdecg.physics.tissue import Tissue
 
 D = 0.1
@@ -57,6 +60,49 @@ def test_a_ramp_converges_to_the_integral_by_quadrature(electrode):
     # The ramp breaks the no-flux condition, and half a cell at each edge with it: first order.
     np.testing.assert_allclose(-np.diff(np.log2(errors)), 1.0, atol=0.2)
     assert errors[-1] < 0.01
+
+
+def by_gradients(u, tissue, electrode):
+    """- integral of D grad u . grad(1/r), on the faces between conducting cells."""
+    h, d = tissue.spacing_mm, tissue.diffusivity_mm2_per_ms
+    y, x = (np.indices(u.shape) + 0.5) * h
+    total = 0.0
+    for axis in (0, 1):
+        low, high = (slice(None, -1), slice(1, None))
+        a, b = ((s, slice(None)) if axis == 0 else (slice(None), s) for s in (low, high))
+        offset = [(p[a] + p[b]) / 2 - e for p, e in zip((x, y), electrode[:2], strict=True)]
+        distance = np.sqrt(offset[0] ** 2 + offset[1] ** 2 + electrode[2] ** 2)
+        grad_inverse = -offset[1 - axis] / distance**3
+        open_face = (d[a] > 0) & (d[b] > 0)
+        total -= (D * open_face * (u[b] - u[a]) / h * grad_inverse).sum() * h**2
+    return total
+
+
+def test_the_ecg_is_that_of_the_gradients_with_second_order():
+    electrode, errors = np.array([3.0, 4.0, 5.0]), []
+    for cells in (20, 40, 80):
+        tissue = square(cells)
+        wave = np.cos(np.pi * (np.arange(cells) + 0.5) / cells)
+        u = wave[:, None] + np.cos(2 * np.pi * (np.arange(cells) + 0.5) / cells)[None]
+        found = pseudo_ecg(u, lead_fields(tissue, electrode[None]))[0]
+        errors.append(abs(found / by_gradients(u, tissue, electrode) - 1))
+    np.testing.assert_allclose(-np.diff(np.log2(errors)), 2.0, atol=0.3)
+
+
+def test_the_ecg_of_a_wave_around_scars_is_that_of_the_gradients():
+    rng = np.random.default_rng(2)
+    conducts = np.kron(rng.random((10, 10)) > 0.2, np.ones((8, 8)))
+    conducts[:, :16] = 1
+    tissue = Tissue(spacing_mm=0.2, diffusivity_mm2_per_ms=D * conducts)
+    electrode = np.array([8.0, 8.0, 10.0])
+    leads = lead_fields(tissue, electrode[None])
+    clock = Clock(frame_interval_ms=2.0, frames=14, largest_dt_ms=0.04)
+    ecgs = [
+        (pseudo_ecg(u, leads)[0], by_gradients(u.astype(float), tissue, electrode))
+        for u in Simulation(tissue, planar(), clock, PUBLISHED["FK-CAF"])
+    ]
+    found, expected = np.array(ecgs).T
+    assert np.abs(found - expected).max() < 0.005 * np.ptp(expected)
 
 
 def test_second_order_for_a_field_without_flux_at_the_edges():

@@ -1,0 +1,45 @@
+"""Finitewave on the sheet of `solver_speed`; run by a Python that has it, and needs nothing else.
+
+It prints a line when it is ready; then for every line on standard input it takes some steps and
+prints the seconds of one.
+"""
+
+import sys
+import time
+
+import finitewave
+import numpy as np
+
+CELLS, SPACING_MM, DT_MS = 400, 0.25, 0.02
+STEPS = 40
+
+
+def main() -> None:
+    """Answer until standard input ends."""
+    rng = np.random.default_rng(0)
+    conducts = np.kron(rng.random((CELLS // 8, CELLS // 8)) > 0.2, np.ones((8, 8)))
+    tissue = finitewave.CardiacTissue((CELLS + 2, CELLS + 2))
+    mesh = np.zeros((CELLS + 2, CELLS + 2), dtype=np.int8)
+    mesh[1:-1, 1:-1] = np.where(conducts > 0, 1, 2)
+    tissue.mesh = mesh
+    tissue.conductivity = np.pad(np.linspace(1.0, 0.3, CELLS)[:, None] * np.ones(CELLS), 1)
+
+    model = finitewave.FentonKarma()
+    model.cardiac_tissue = tissue
+    model.dt, model.dr, model.prog_bar = DT_MS, SPACING_MM, False
+    stimulus = finitewave.StimSequence()
+    stimulus.add_stim(finitewave.StimVoltageCoord(0, 1, 1, CELLS, 1, 9))
+    model.stim_sequence = stimulus
+    model.t_max = 20 * DT_MS
+    model.run(num_of_threads=1)
+    print("ready", flush=True)  # noqa: T201
+    for _ in sys.stdin:
+        model.t_max = model.t + STEPS * DT_MS
+        before = model.step
+        started = time.perf_counter()
+        model.run(initialize=False, num_of_threads=1)
+        print((time.perf_counter() - started) / (model.step - before), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+
+from fwdecg.physics.activity import REST_LEVEL, Activity
+from fwdecg.physics.fenton_karma import PUBLISHED
+from fwdecg.physics.layout import TILE, Layout
+from fwdecg.physics.markers import activation_times_ms
+from fwdecg.physics.monodomain import Clock, Scheme, Simulation
+from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
+from fwdecg.physics.stepping import State
+from fwdecg.physics.stimulus import cross_field, focal, planar
+from fwdecg.physics.tissue import Tissue
+
+SPACING_MM = 0.2
+DT_MS = 0.04
+
+
+def holed_sheet(cells, seed=0):
+    rng = np.random.default_rng(seed)
+    coarse = rng.random((cells // 8, cells // 8)) > 0.15
+    coarse[:, :2] = True
+    field = 0.1 * np.kron(coarse, np.ones((8, 8)))
+    return Tissue(spacing_mm=SPACING_MM, diffusivity_mm2_per_ms=field)
+
+
+def solve(tissue, pacing, frames, name, *, skip_rest, plain=False):
+    clock = Clock(frame_interval_ms=2.5, frames=frames, largest_dt_ms=DT_MS)
+    scheme = Scheme(plain=plain, skip_rest=skip_rest)
+    simulation = Simulation(tissue, pacing, clock, PUBLISHED[name], scheme)
+    u = np.stack([frame.copy() for frame in simulation])
+    leads = lead_fields(tissue, np.array([[8.0, 8.0, 10.0]]))
+    ecg = np.array([pseudo_ecg(frame, leads)[0] for frame in u])
+    return u, ecg, simulation.node_updates
+
+
+@pytest.mark.parametrize(
+    ("name", "pacing", "duration_ms"),
+    [
+        ("FK-CAF", planar(), 300),
+        ("FK-CAF", focal(3.0, 12.0), 300),
+        ("FK-CAF", (*planar(), *planar(start_ms=150.0)), 400),  # gates asleep in between
+        ("FK-CAF", cross_field(16.0, 118.0), 300),
+        ("FK-CRN", planar(), 300),
+        ("FK98-MLR-I", planar(), 300),
+        ("FK98-GP", planar(), 300),
+    ],
+)
+def test_skipping_rest_changes_next_to_nothing(name, pacing, duration_ms):
+    # Tiles of 16 cells, and one of 8 at the right and lower edges.
+    tissue, frames = holed_sheet(72), round(duration_ms / 2.5)
+    on, ecg_on, updates_on = solve(tissue, pacing, frames, name, skip_rest=True)
+    off, ecg_off, updates_off = solve(tissue, pacing, frames, name, skip_rest=False)
+    # The bounds that the README states: of u, of activation times, and of phi_e.
+    assert np.abs(on - off).max() < 5e-3
+    late = activation_times_ms(on, 2.5) - activation_times_ms(off, 2.5)
+    assert np.nanmax(np.abs(late)) < 0.01
+    assert np.abs(ecg_on - ecg_off).max() < 1e-3 * np.ptp(ecg_off)
+    assert updates_on < updates_off
+
+
+def test_the_plain_scheme_can_skip_rest_too():
+    tissue = holed_sheet(72)
+    on, _, updates_on = solve(tissue, planar(), 100, "FK-CAF", skip_rest=True, plain=True)
+    off, _, updates_off = solve(tissue, planar(), 100, "FK-CAF", skip_rest=False, plain=True)
+    assert np.abs(on - off).max() < 5e-3
+    assert updates_on < updates_off
+
+
+def test_without_skipping_every_step_of_every_tile_counts():
+    tissue = holed_sheet(80)
+    _, _, updates = solve(tissue, planar(), 3, "FK-CAF", skip_rest=False)
+    assert updates == 80 * 80 * 63 * 2
+
+
+def activity_and_state(rows, cols, u):
+    layout = Layout(rows, cols)
+    ones = np.ones((rows, cols))
+    state = State(
+        layout.laid_out(u * ones), layout.zeros(), layout.laid_out(0.3 * ones),
+        layout.laid_out(0.6 * ones),
+    )  # fmt: skip
+    return Activity(layout, PUBLISHED["FK-CAF"], 0.5), layout, state
+
+
+def test_sleeping_cells_return_to_rest_by_the_closed_form():
+    p = PUBLISHED["FK-CAF"]
+    activity, layout, state = activity_and_state(20, 35, 0.005)
+    for _ in range(10):
+        runs = activity.next_runs(state, 8, everywhere=False)
+        assert runs.first.size == 0
+    activity.settle(state)
+    time_ms = 40.0
+    expected = {
+        "u": 0.005 * np.exp(-time_ms / p.tau_0),
+        "v": 1 - 0.7 * np.exp(-time_ms / p.tau_v2),
+        "w": 1 - 0.4 * np.exp(-time_ms / p.tau_w_minus),
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(layout.view(getattr(state, name)), value, rtol=1e-5)
+    np.testing.assert_array_equal(layout.view(state.u_next), layout.view(state.u))
+
+
+def test_a_tile_and_its_neighbours_wake_where_the_level_is_passed():
+    activity, layout, state = activity_and_state(5 * TILE, 5 * TILE, 0.0)
+    activity.next_runs(state, 8, everywhere=True)
+    layout.view(state.u)[2 * TILE, 3 * TILE - 1] = 1.01 * REST_LEVEL
+    runs = activity.next_runs(state, 8, everywhere=False)
+    np.testing.assert_array_equal(np.diff(runs.offsets), [0, 1, 1, 1, 0])
+    assert set(zip(runs.first, runs.last, strict=True)) == {(2 * TILE, 5 * TILE)}

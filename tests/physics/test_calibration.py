@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from fwdecg.errors import TissueError
+from fwdecg.physics.calibration import (
+    calibrated,
+    continuum_velocity,
+    diffusivity_factor,
+    velocity,
+)
+from fwdecg.physics.fenton_karma import PUBLISHED
+from fwdecg.physics.monodomain import DEFAULT, PLAIN, Clock, Simulation
+from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
+from fwdecg.physics.resolution import calibrated_dt_ms
+from fwdecg.physics.stimulus import planar
+from fwdecg.physics.tissue import Tissue
+
+FK_CAF = PUBLISHED["FK-CAF"]
+
+
+def test_the_velocity_of_the_continuum():
+    # By a fourth-order stencil in double precision at a spacing of 0.02 sqrt(D ms): 2.07769.
+    assert continuum_velocity(FK_CAF) == pytest.approx(2.07769, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize(("spacing", "tolerance"), [(1.0, 1e-3), (1.9, 1e-3), (2.7, 5e-3)])
+def test_a_calibrated_wave_runs_at_the_velocity_of_the_continuum(name, spacing, tolerance):
+    p = PUBLISHED[name]
+    h = spacing * np.sqrt(p.tau_d)
+    dt_ms = calibrated_dt_ms(h, 1.0, p)
+    factor = diffusivity_factor(h, dt_ms, p)
+    # With the longest steps the velocity follows the factor in small jumps.
+    found = velocity(h, dt_ms, p, factor=factor)
+    assert found == pytest.approx(continuum_velocity(p), rel=tolerance)
+
+
+def test_a_long_step_costs_a_tenth_of_what_it_costs_the_plain_scheme():
+    losses = {
+        plain: 1 - velocity(0.68, 0.02, FK_CAF, plain=plain) / velocity(0.68, 2e-3, FK_CAF)
+        for plain in (True, False)
+    }
+    assert losses[True] == pytest.approx(0.02, abs=0.003)
+    assert 0 < losses[False] < 0.0025
+
+
+def test_the_ecg_is_that_of_the_plain_scheme_on_a_fine_grid():
+    # Scars of 1.6 mm fit both rasters. The plain grid's spacing and step cost it 0.7 % of velocity.
+    rng = np.random.default_rng(2)
+    scars = np.kron(rng.random((10, 10)) > 0.2, np.ones((8, 8)))
+    scars[:, :16] = 1
+    coarse, fine = (
+        ecg(0.1 * np.kron(scars, np.ones((n, n))), 0.2 / n, dt_ms, scheme)
+        for n, dt_ms, scheme in ((1, 0.036, DEFAULT), (4, 0.004, PLAIN))
+    )
+    residual = ((coarse - fine) ** 2).sum()
+    assert residual < 1e-3 * ((fine - fine.mean()) ** 2).sum()
+
+
+def ecg(diffusivity, spacing_mm, dt_ms, scheme):
+    tissue = Tissue(spacing_mm=spacing_mm, diffusivity_mm2_per_ms=diffusivity)
+    leads = lead_fields(tissue, np.array([[8.0, 8.0, 10.0]]))
+    clock = Clock(frame_interval_ms=2.0, frames=16, largest_dt_ms=dt_ms)
+    frames = Simulation(tissue, planar(), clock, FK_CAF, scheme)
+    return np.array([pseudo_ecg(u, leads)[0] for u in frames])
+
+
+def test_each_value_of_d_is_raised_by_its_own_factor():
+    d = np.array([[0.0, 0.02, 0.05, 0.1]])
+    tissue = Tissue(spacing_mm=0.1, diffusivity_mm2_per_ms=d)
+    raised = calibrated(tissue, 0.02, FK_CAF).diffusivity_mm2_per_ms
+    expected = [0.0, *(x * diffusivity_factor(0.1 / np.sqrt(x), 0.02, FK_CAF) for x in d[0, 1:])]
+    np.testing.assert_allclose(raised, [expected], rtol=2e-3)
+    assert raised[0, 0] == 0
+
+
+def test_cells_that_no_wave_runs_on_are_refused():
+    with pytest.raises(TissueError, match="no wave runs on cells of"):
+        diffusivity_factor(20.0, 0.1, FK_CAF)

@@ -1,0 +1,269 @@
+import platform
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fwdecg.physics import activity, stepping
+from fwdecg.physics.compile import FAST_MATH, SOURCES
+from fwdecg.physics.diffusion import divergence, links
+from fwdecg.physics.fenton_karma import PUBLISHED, rates
+from fwdecg.physics.layout import LANES, TILE, Layout
+from fwdecg.physics.stepping import (
+    STEPS_PER_SWEEP,
+    Coupling,
+    Runs,
+    State,
+    advance,
+    one_plus_tanh,
+    whole_sheet,
+)
+from fwdecg.physics.tissue import Tissue
+
+DT_MS = 0.02
+SPACING_MM = 0.1
+ROWS, COLS = 13, 29
+FK_CAF = PUBLISHED["FK-CAF"]
+SETS = pytest.mark.parametrize("name", PUBLISHED)
+SCHEMES = pytest.mark.parametrize("plain", [True, False], ids=["plain", "default"])
+
+
+def currents(u, v, w, p):
+    """J_fi, J_so and J_si in float64, written as the article has them."""
+    excited = np.where(u >= p.u_c, 1.0, 0.0)
+    j_fi = -v * excited * (1 - u) * (u - p.u_c) / p.tau_d
+    j_so = u * (1 - excited) / p.tau_0 + excited / p.tau_r
+    j_si = -w * (1 + np.tanh(p.k * (u - p.u_csi))) / (2 * p.tau_si)
+    return j_fi, j_so, j_si
+
+
+def gates(u, v, w, p, dt_ms):
+    """v and w after dt_ms at constant u, by the exact solution of their equations."""
+    excited = u >= p.u_c
+    tau_v_minus = np.where(u >= p.u_v, p.tau_v1, p.tau_v2)
+    fall_v, fall_w = np.exp(-dt_ms / p.tau_v_plus), np.exp(-dt_ms / p.tau_w_plus)
+    rise_v, rise_w = np.exp(-dt_ms / tau_v_minus), np.exp(-dt_ms / p.tau_w_minus)
+    return (
+        np.where(excited, v * fall_v, 1 - (1 - v) * rise_v),
+        np.where(excited, w * fall_w, 1 - (1 - w) * rise_w),
+    )
+
+
+def slow_step(u, v, w, tissue, p, dt_ms, *, plain):
+    """The kernels' twin: whole arrays, float64, no tricks."""
+    after = gates(u, v, w, p, dt_ms)
+    j_fi, j_so, j_si = currents(u, *((v, w) if plain else after), p)
+    change = dt_ms * (
+        divergence(u, tissue, **({"diagonal_share": 0.0} if plain else {})) - j_fi - j_so - j_si
+    )
+    if not plain:
+        slope = np.where(u >= p.u_c, -after[0] * (1 + p.u_c - 2 * u) / p.tau_d, 0.0)
+        change /= 1 + dt_ms / 2 * slope
+    return u + change, *after
+
+
+def coupling_of(tissue, layout, dt_ms, *, plain):
+    link = links(tissue, **({"diagonal_share": 0.0} if plain else {}))
+    scale = dt_ms / tissue.spacing_mm**2
+    return Coupling(*(layout.laid_out(field * scale) for field in link), layout.stride)
+
+
+def random_sheet(seed=0, rows=ROWS, cols=COLS):
+    """A tissue with holes and a voltage and gates at random; the holes are at rest."""
+    rng = np.random.default_rng(seed)
+    diffusivity = rng.uniform(0.03, 0.1, (rows, cols)) * (rng.random((rows, cols)) > 0.2)
+    tissue = Tissue(spacing_mm=SPACING_MM, diffusivity_mm2_per_ms=diffusivity)
+    return tissue, (rng.uniform(-0.05, 1.05, (rows, cols)), *rng.random((2, rows, cols)))
+
+
+def state_of(layout, u, v, w):
+    return State(*(layout.laid_out(field) for field in (u, u, v, w)))
+
+
+@SETS
+@SCHEMES
+def test_the_kernels_agree_with_a_slow_twin(name, plain):
+    p = PUBLISHED[name]
+    tissue, (u, v, w) = random_sheet()
+    layout = Layout(ROWS, COLS)
+    coupling = coupling_of(tissue, layout, DT_MS, plain=plain)
+    state = state_of(layout, u, v, w)
+    for _ in range(4):
+        for _ in range(5):
+            u, v, w = slow_step(u, v, w, tissue, p, DT_MS, plain=plain)
+        state = advance(state, coupling, rates(p, DT_MS), whole_sheet(layout), 5, plain)
+    # Twenty steps of float32 rounding, 6e-8 each, most of which the upstroke damps.
+    for found, expected in zip((state.u, state.v, state.w), (u, v, w), strict=True):
+        np.testing.assert_allclose(layout.view(found), expected, rtol=0, atol=4e-6)
+
+
+@SCHEMES
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (7, 16), (3, 33)])
+@pytest.mark.parametrize("steps", [1, 5, STEPS_PER_SWEEP])
+def test_a_sweep_of_several_steps_is_that_of_single_ones(shape, steps, plain):
+    tissue, fields = random_sheet(1, *shape)
+    layout = Layout(*shape)
+    coupling, r = coupling_of(tissue, layout, DT_MS, plain=plain), rates(FK_CAF, DT_MS)
+    together = advance(state_of(layout, *fields), coupling, r, whole_sheet(layout), steps, plain)
+    single = state_of(layout, *fields)
+    for _ in range(steps):
+        single = advance(single, coupling, r, whole_sheet(layout), 1, plain)
+    for found, expected in zip(together, single, strict=True):
+        np.testing.assert_array_equal(layout.view(found), layout.view(expected))
+
+
+def test_only_the_cells_in_the_runs_are_computed():
+    layout = Layout(40, 50)
+    tissue, fields = random_sheet(2, 40, 50)
+    coupling, state = coupling_of(tissue, layout, DT_MS, plain=False), state_of(layout, *fields)
+    one, other = np.array([LANES + 16], np.uint64), np.array([LANES + 32], np.uint64)
+    middle = Runs(offsets=np.array([0, 0, 1, 1]), first=one, last=other)
+    after = advance(state, coupling, rates(FK_CAF, DT_MS), middle, 1, False)
+    changed = layout.view(after.v) != fields[1].astype(np.float32)
+    assert changed[16:32, 16:32].all()
+    changed[16:32, 16:32] = False
+    assert not changed.any()
+
+
+def test_a_sweep_of_partial_runs_is_that_of_single_steps():
+    shape = (45, 70)
+    layout = Layout(*shape)
+    tissue, fields = random_sheet(5, *shape)
+    coupling, r = coupling_of(tissue, layout, DT_MS, plain=False), rates(FK_CAF, DT_MS)
+    first = LANES + TILE * np.array([0, 3, 1, 0], np.uint64)
+    last = LANES + TILE * np.array([2, 5, 4, 5], np.uint64)
+    runs = Runs(offsets=np.array([0, 2, 3, 4]), first=first, last=last)
+    together = advance(state_of(layout, *fields), coupling, r, runs, 7, False)
+    single = state_of(layout, *fields)
+    for _ in range(7):
+        single = advance(single, coupling, r, runs, 1, False)
+    for found, expected in zip(together[2:], single[2:], strict=True):
+        np.testing.assert_array_equal(layout.view(found), layout.view(expected))
+
+
+@SETS
+@SCHEMES
+def test_rest_is_a_fixed_point(name, plain):
+    layout = Layout(6, 7)
+    tissue, _ = random_sheet(3, 6, 7)
+    ones = np.ones((6, 7))
+    state = state_of(layout, 0 * ones, ones, ones)
+    r, coupling = rates(PUBLISHED[name], DT_MS), coupling_of(tissue, layout, DT_MS, plain=plain)
+    for _ in range(20):
+        state = advance(state, coupling, r, whole_sheet(layout), 5, plain)
+    assert not state.u.any()
+    assert (layout.view(state.v) == 1).all()
+    assert (layout.view(state.w) == 1).all()
+
+
+def test_tanh_is_accurate_everywhere():
+    x = np.linspace(-20, 20, 200_001).astype(np.float32)
+    numerator, denominator = np.array([one_plus_tanh(value) for value in x]).T
+    found = numerator / denominator
+    np.testing.assert_allclose(found, 1 + np.tanh(x.astype(float)), rtol=0, atol=1e-6)
+    assert found[0] == 0
+
+
+@SCHEMES
+def test_a_value_that_is_not_finite_stays_visible(plain):
+    layout = Layout(5, 5)
+    tissue, fields = random_sheet(4, 5, 5)
+    state = state_of(layout, *fields)
+    layout.view(state.u)[2, 2] = np.nan
+    coupling = coupling_of(tissue, layout, DT_MS, plain=plain)
+    after = advance(state, coupling, rates(FK_CAF, DT_MS), whole_sheet(layout), 1, plain)
+    assert np.isnan(layout.view(after.u)).any()
+
+
+@SCHEMES
+@given(seed=st.integers(0, 2**32 - 1), holes=st.floats(0, 0.6))
+@settings(max_examples=20, deadline=None)
+def test_charge_is_conserved_around_holes_when_the_membrane_is_passive(plain, seed, holes):
+    rng = np.random.default_rng(seed)
+    diffusivity = rng.uniform(0.03, 0.1, (24, 17)) * (rng.random((24, 17)) > holes)
+    diffusivity[0, 0] = 0.1
+    tissue = Tissue(spacing_mm=0.25, diffusivity_mm2_per_ms=diffusivity)
+    layout, u = Layout(24, 17), rng.random((24, 17)) * (diffusivity > 0)
+    passive = FK_CAF._replace(tau_d=1e30, tau_r=1e30, tau_si=1e30, tau_0=1e30)
+    state = state_of(layout, u, np.ones_like(u), np.ones_like(u))
+    coupling = coupling_of(tissue, layout, 0.05, plain=plain)
+    for _ in range(25):
+        state = advance(state, coupling, rates(passive, 0.05), whole_sheet(layout), 8, plain)
+    after = layout.view(state.u)
+    # Rounding of float32 in 200 steps, at random.
+    assert after.sum(dtype=float) == pytest.approx(u.sum(), rel=2e-6)
+    assert not after[diffusivity == 0].any()
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_manufactured_solution_is_met_with_second_order_in_space(plain):
+    # The step goes as the square of the spacing, so that its error falls with the other. Of
+    # opposite sign, the two may also fall faster.
+    errors = [manufactured_error(cells, 1.28 / cells**2, plain=plain) for cells in (8, 16, 32)]
+    assert (-np.diff(np.log2(errors)) > 1.8).all()
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_manufactured_solution_is_met_with_first_order_in_time(plain):
+    coarse, middle, fine = (manufactured_field(16, dt, plain=plain) for dt in (0.02, 0.01, 0.005))
+    slope = np.log2(np.abs(coarse - middle).max() / np.abs(middle - fine).max())
+    assert slope == pytest.approx(1.0, abs=0.25)
+
+
+def manufactured(cells, time_ms):
+    """u from 0.3 to 0.7, so always excited, on 2 mm; and its source without the membrane's."""
+    size_mm, d = 2.0, 0.1
+    wave = np.cos(np.pi * (np.arange(cells) + 0.5) / cells)
+    shape = wave[:, None] * wave[None]
+    decay = np.exp(-time_ms / 2)
+    u = 0.5 + 0.2 * decay * shape
+    rate = -0.1 * decay * shape
+    return u, rate + d * 2 * (np.pi / size_mm) ** 2 * 0.2 * decay * shape
+
+
+def manufactured_field(cells, dt_ms, *, plain, duration_ms=1.6):
+    """The compiled step with a source that makes `manufactured` its exact solution."""
+    p = FK_CAF
+    tissue = Tissue(spacing_mm=2 / cells, diffusivity_mm2_per_ms=np.full((cells, cells), 0.1))
+    layout, r = Layout(cells, cells), rates(p, dt_ms)
+    coupling = coupling_of(tissue, layout, dt_ms, plain=plain)
+    u, _ = manufactured(cells, 0.0)
+    state = state_of(layout, u, np.full_like(u, 0.1), np.ones_like(u))
+    for step in range(round(duration_ms / dt_ms)):
+        time_ms = step * dt_ms
+        u, without_membrane = manufactured(cells, time_ms + dt_ms / 2)
+        v = 0.1 * np.exp(-(time_ms + dt_ms / 2) / p.tau_v_plus)
+        w = np.exp(-(time_ms + dt_ms / 2) / p.tau_w_plus)
+        source = without_membrane + sum(currents(u, v, w, p))
+        state = advance(state, coupling, r, whole_sheet(layout), 1, plain)
+        layout.view(state.u)[:] += (dt_ms * source).astype(np.float32)
+    return layout.view(state.u).astype(float)
+
+
+def manufactured_error(cells, dt_ms, *, plain):
+    expected, _ = manufactured(cells, 1.6)
+    return np.abs(manufactured_field(cells, dt_ms, plain=plain) - expected).max()
+
+
+@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="reads x86-64 assembly")
+@pytest.mark.parametrize("kernel", ["step_row", "plain_step_row"])
+def test_the_hot_loop_is_packed_instructions_without_overlap_checks(kernel):
+    # Compiled here: code from the cache on disk cannot be looked at.
+    function = getattr(stepping, kernel).py_func
+    fresh = numba.njit(error_model="numpy", fastmath=FAST_MATH)(function)
+    layout = Layout(3, 3)
+    state = State(*(layout.zeros() for _ in range(4)))
+    coupling = Coupling(*(layout.zeros() for _ in range(4)), layout.stride)
+    fresh(state, coupling, np.uint64(LANES), np.uint64(LANES + 3), rates(FK_CAF, DT_MS))
+    (assembly,) = fresh.inspect_asm().values()
+    (llvm,) = fresh.inspect_llvm().values()
+    assert "vdivps" in assembly
+    assert "vfmadd" in assembly
+    assert "memcheck" not in llvm
+
+
+def test_machine_code_on_disk_is_that_of_all_sources_of_the_room():
+    for function in (stepping.step_row, stepping._advance, activity._settle):
+        assert function._cache._cache_file._source_stamp[1] == SOURCES
