@@ -24,7 +24,7 @@ CONFIG = LibraryConfig(
         remodelled_diffusivity_mm2_per_ms=(0.06, 0.09),
         large_patch_size_mm=(2.0, 3.0),
     ),
-    solver=SolverConfig(spacing_mm=0.5, dt_ms=0.1),
+    solver=SolverConfig(spacing_mm=0.5, dt_ms=0.06),
     recording=RecordingConfig(
         duration_ms=60.0,
         frame_interval_ms=3.0,
