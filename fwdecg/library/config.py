@@ -120,7 +120,7 @@ class SolverConfig:
     @property
     def discretisation(self) -> Scheme:
         """The scheme as the solver takes it."""
-        return Scheme(plain=self.plain, calibrate=not self.plain, skip_rest=self.skip_rest)
+        return Scheme(plain=self.plain, skip_rest=self.skip_rest)
 
     @property
     def fixed(self) -> bool:

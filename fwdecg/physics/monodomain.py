@@ -82,7 +82,7 @@ class Scheme(NamedTuple):
     skip_rest: bool = True
 
 
-PLAIN = Scheme(plain=True, calibrate=False, skip_rest=False)
+PLAIN = Scheme(plain=True, skip_rest=False)
 DEFAULT = Scheme()
 
 
