@@ -103,11 +103,15 @@ def _start_local_cluster(num_cpus: int | None = None) -> None:
     )
 
 
-def run_job(job: Callable[[], None]) -> NoReturn:
+def run_job(job: Callable[[], None], *, then: str = "the same command resumes") -> NoReturn:
     """Run a job and exit with 0 if all is done.
 
     Otherwise one line on stderr says why, and the code is 2 if the input is at fault, 1 if the
     work or the storage failed, 130 after an interrupt from the keyboard.
+
+    Args:
+        job: the work.
+        then: what to say after an interrupt.
     """
     log_to_stdout()
     try:
@@ -119,6 +123,6 @@ def run_job(job: Callable[[], None]) -> NoReturn:
         print(f"error: {error.filename or 'storage'}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
         sys.exit(FAILED)
     except KeyboardInterrupt:
-        print("interrupted; the same command resumes", file=sys.stderr)  # noqa: T201
+        print(f"interrupted; {then}", file=sys.stderr)  # noqa: T201
         sys.exit(INTERRUPTED)
     sys.exit(0)

@@ -51,4 +51,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run_job(main)
+    run_job(main, then="nothing was written")

@@ -29,14 +29,17 @@ def outcome(setting, core_seconds, ecg_r2):
         skipped_share=0.5,
         ecg_r2=ecg_r2,
         activation_error_ms=0.2,
+        velocity_error=0.004,
         unmatched_share=0.0,
     )
 
 
 @pytest.fixture
 def measured(monkeypatch):
-    outcomes = [outcome("plain", 20.0, 0.9), outcome("0.02", 2.0, 0.9995)]
-    outcomes += [outcome("plain", 30.0, 0.8), outcome("0.02", 3.0, 0.9991)]
+    outcomes = [
+        [outcome("plain", 20.0, 0.9), outcome("0.02", 2.0, 0.9995)],
+        [outcome("plain", 30.0, 0.8), outcome("0.02", 3.0, 0.9991)],
+    ]
     monkeypatch.setattr(solver_benchmark, "solver_speed", lambda turns, peer: SPEED)
     monkeypatch.setattr(solver_benchmark, "solver_accuracy", lambda *sample: iter(outcomes))
 
@@ -56,3 +59,17 @@ def test_the_report_and_the_figures_agree(measured, small_config, tmp_path):
     (line,) = [line for line in report.splitlines() if line.startswith("  0.02")]
     assert "10.0 x" in line
     assert "0.99910" in line
+    assert "0.4%" in line
+
+
+def test_what_was_measured_before_a_failure_is_kept(measured, monkeypatch, small_config, tmp_path):
+    def one_case_and_a_failure(*sample):
+        yield [outcome("plain", 20.0, 0.9)]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(solver_benchmark, "solver_accuracy", one_case_and_a_failure)
+    with pytest.raises(KeyboardInterrupt):
+        solver_benchmark.benchmark_solver(
+            small_config, tmp_path, turns=1, cases_per_condition=1, peer_python=None
+        )
+    assert len(json.loads((tmp_path / "metrics.json").read_text())["accuracy"]) == 1
