@@ -10,6 +10,7 @@ from fwdecg.errors import ConfigError, TissueError
 from fwdecg.physics.fenton_karma import PUBLISHED, Parameters
 from fwdecg.physics.monodomain import SMALLEST_DT_MS, Scheme
 from fwdecg.physics.pseudo_ecg import require_clear_of_sheet
+from fwdecg.physics.reentry import tail_arrival_ms
 from fwdecg.physics.resolution import (
     Resolution,
     calibrated_dt_ms,
@@ -54,8 +55,8 @@ class TissueConfig:
         """Check each value, and that each range runs upwards."""
         check_settings(self)
         for name, value in vars(self).items():
-            if isinstance(value, tuple) and value[0] > value[1]:
-                raise ConfigError(f"{name} = {value}: a range must run from low to high")
+            if isinstance(value, tuple):
+                _require_upwards(name, value)
 
     @property
     def diffusivity_bounds_mm2_per_ms(self) -> Range:
@@ -70,13 +71,22 @@ class PacingConfig:
 
     protocol: str = setting(
         "planar",
-        "planar: from the left edge; focal: at a random site",
-        choices=("planar", "focal"),
+        "planar: from the left edge; focal: at a random site; reentry: planar, then the lower left "
+        "quarter in the wave's wake, so that a spiral forms",
+        choices=("planar", "focal", "reentry"),
+    )
+    tail_position: Range = setting(
+        (0.5, 0.7),
+        "reentry: how far through that quarter the wave's tail is when it is stimulated, as a "
+        "share of its width",
+        above=0,
+        below=1,
     )
 
     def __post_init__(self) -> None:
-        """Check the choice."""
+        """Check the choice and the range."""
         check_settings(self)
+        _require_upwards("tail_position", self.tail_position)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +226,7 @@ class LibraryConfig:
         self._require_clear_electrodes()
         self._require_stable_step()
         self._require_some_accuracy()
+        self._require_second_stimulus_in_record()
 
     def _require_clear_electrodes(self) -> None:
         size_mm = np.full(2, self.tissue.size_mm)
@@ -249,3 +260,21 @@ class LibraryConfig:
                     f"{spacing_mm:.3g} mm at D = {diffusivity:g} mm^2/ms; lower it, or raise "
                     "solver.spacing_mm"
                 )
+
+    def _require_second_stimulus_in_record(self) -> None:
+        if self.pacing.protocol != "reentry":
+            return
+        slowest, _ = self.tissue.diffusivity_bounds_mm2_per_ms
+        tail_mm = self.pacing.tail_position[1] * self.tissue.size_mm / 2
+        latest_ms = tail_arrival_ms(tail_mm, slowest, self.solver.parameters)
+        if latest_ms >= self.recording.duration_ms:
+            raise ConfigError(
+                f"recording.duration_ms = {self.recording.duration_ms:g}: must be above "
+                f"{latest_ms:.4g} ms, when the second stimulus of a re-entry starts at "
+                f"D = {slowest:g} mm^2/ms; raise it, or lower pacing.tail_position"
+            )
+
+
+def _require_upwards(name: str, bounds: Range) -> None:
+    if bounds[0] > bounds[1]:
+        raise ConfigError(f"{name} = {bounds}: a range must run from low to high")

@@ -10,8 +10,9 @@ from fwdecg.errors import CaseError, TissueError
 from fwdecg.library.conditions import Condition, condition_of
 from fwdecg.library.config import LibraryConfig, TissueConfig
 from fwdecg.library.fibrosis import draw_scar
+from fwdecg.library.pacing import draw_pacing
 from fwdecg.library.splits import split_of
-from fwdecg.physics.stimulus import Pacing, focal, planar, stimulated_cells
+from fwdecg.physics.stimulus import Pacing, stimulated_cells
 from fwdecg.physics.tissue import Sheet
 
 # A sheet is redrawn if the stimulus cannot reach this share of its conducting tissue.
@@ -36,6 +37,7 @@ class CaseSpec:
         stimulus: pacing protocol.
         stimulus_x_mm: focal site, None for a plane wave.
         stimulus_y_mm: likewise.
+        stimulus_s2_start_ms: start of a second stimulus, None if there is but one.
     """
 
     case_id: int
@@ -49,6 +51,7 @@ class CaseSpec:
     stimulus: str
     stimulus_x_mm: float | None
     stimulus_y_mm: float | None
+    stimulus_s2_start_ms: float | None
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name."""
@@ -96,7 +99,8 @@ def _draw(config: LibraryConfig, case_id: int, redraws: int) -> Case:
     scar = None
     if fraction > 0:
         scar = draw_scar(rng, tissue.size_mm, patch_size_mm=size_mm, fraction=fraction)
-    site_mm = _draw_site(rng, config)
+    pacing = draw_pacing(rng, config, diffusivity)
+    x_mm, y_mm = pacing.site_mm or (None, None)
     spec = CaseSpec(
         case_id=case_id,
         condition=condition.name,
@@ -106,12 +110,13 @@ def _draw(config: LibraryConfig, case_id: int, redraws: int) -> Case:
         bulk_diffusivity_mm2_per_ms=diffusivity,
         patch_size_mm=size_mm,
         patch_fraction=fraction,
-        stimulus=config.pacing.protocol,
-        stimulus_x_mm=site_mm[0] if site_mm else None,
-        stimulus_y_mm=site_mm[1] if site_mm else None,
+        stimulus=pacing.protocol,
+        stimulus_x_mm=x_mm,
+        stimulus_y_mm=y_mm,
+        stimulus_s2_start_ms=pacing.s2_start_ms,
     )
     sheet = Sheet(size_mm=tissue.size_mm, diffusivity_mm2_per_ms=diffusivity, scar=scar)
-    return Case(spec=spec, sheet=sheet, pacing=focal(*site_mm) if site_mm else planar())
+    return Case(spec=spec, sheet=sheet, pacing=pacing.stimuli)
 
 
 def _draw_patches(
@@ -125,16 +130,8 @@ def _draw_patches(
     return rng.uniform(*tissue.large_patch_size_mm), rng.uniform(*tissue.large_patch_fraction)
 
 
-def _draw_site(rng: np.random.Generator, config: LibraryConfig) -> tuple[float, float] | None:
-    """Where a focal stimulus is, in mm; None for a plane wave."""
-    if config.pacing.protocol == "planar":
-        return None
-    x_mm, y_mm = rng.uniform(0, config.tissue.size_mm, 2).tolist()
-    return x_mm, y_mm
-
-
 def _reachable_fraction(case: Case) -> float:
-    """Share of the conducting tissue that is connected to the stimulated region."""
+    """Share of the conducting tissue that is connected to the first stimulated region."""
     tissue = case.sheet.rasterise(case.sheet.size_mm / REACH_RASTER_CELLS)
     try:
         stimulated = stimulated_cells(case.pacing[0], tissue)

@@ -32,8 +32,9 @@ _SPEC_COLUMNS = (
     ("stimulus", pa.string(), "1", "pacing protocol"),
     ("stimulus_x_mm", pa.float64(), "mm", "focal site from the left edge; null for a plane wave"),
     ("stimulus_y_mm", pa.float64(), "mm", "focal site from the top edge; null for a plane wave"),
+    ("stimulus_s2_start_ms", pa.float64(), "ms", "start of a second stimulus; null if none"),
 )
-_NULLABLE = ("stimulus_x_mm", "stimulus_y_mm")
+_NULLABLE = ("stimulus_x_mm", "stimulus_y_mm", "stimulus_s2_start_ms")
 _SCALAR_COLUMNS = (
     ("solver_spacing_mm", pa.float64(), "mm", "side of a cell of the solver"),
     ("solver_dt_ms", pa.float64(), "ms", "step of the solver"),

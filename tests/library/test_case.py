@@ -5,7 +5,13 @@ import pytest
 
 from fwdecg.errors import CaseError
 from fwdecg.library.case import simulate_case
-from fwdecg.library.config import LibraryConfig, SolverConfig
+from fwdecg.library.config import (
+    LibraryConfig,
+    PacingConfig,
+    RecordingConfig,
+    SolverConfig,
+    TissueConfig,
+)
 from fwdecg.library.sampling import draw_case
 from fwdecg.physics.fenton_karma import PUBLISHED
 from fwdecg.physics.monodomain import Clock, Simulation
@@ -64,3 +70,35 @@ def test_a_case_that_does_not_activate_is_refused(small_config):
 def test_the_paper_configuration_has_160_frames_of_64_pixels():
     recording = LibraryConfig().recording
     assert (recording.frames, recording.map_pixels) == (160, 64)
+
+
+@pytest.fixture(scope="module")
+def reentry_config():
+    """Sheets of 16 mm at D = 0.01 mm^2/ms: as wide for a wave as 50 mm at 0.1."""
+    slow = (0.01, 0.011)
+    return LibraryConfig(
+        tissue=TissueConfig(
+            size_mm=16.0,
+            healthy_diffusivity_mm2_per_ms=slow,
+            remodelled_diffusivity_mm2_per_ms=slow,
+        ),
+        pacing=PacingConfig(protocol="reentry"),
+        solver=SolverConfig(cv_error=0.05),
+        recording=RecordingConfig(
+            duration_ms=800.0, map_pixels=8, electrodes_mm=((8.0, 8.0, 6.0),)
+        ),
+    )
+
+
+def test_a_second_stimulus_keeps_a_tissue_active_that_is_else_at_rest(reentry_config):
+    reentrant = draw_case(reentry_config, 1)
+    paced_once = draw_case(replace(reentry_config, pacing=PacingConfig()), 1)
+    assert reentrant.sheet == paced_once.sheet
+    record, planar_record = (
+        simulate_case(case, reentry_config) for case in (reentrant, paced_once)
+    )
+    assert planar_record.active_fraction_at_end == 0
+    assert not planar_record.u[-1].any()
+    assert record.active_fraction_at_end > 0.3
+    s2_frame = int(record.spec.stimulus_s2_start_ms / 5.0)
+    np.testing.assert_array_equal(record.u[:s2_frame], planar_record.u[:s2_frame])
