@@ -128,7 +128,8 @@ def fit_baselines(library: Library) -> tuple[Predictor, ...]:
     training, validation = stream_cases(library, TRAIN), stream_cases(library, VALIDATION)
     return (
         ExactOperator(
-            electrodes_mm=recording.electrodes, map_spacing_mm=size_mm / recording.map_pixels
+            electrodes_mm=recording.electrodes(size_mm),
+            map_spacing_mm=size_mm / recording.map_pixels,
         ),
         choose_nominal_operator(library, stream_cases(library, VALIDATION)),
         fit_ridge(training, validation, recording=recording),
@@ -157,7 +158,7 @@ def nominal_operator(config: LibraryConfig, diffusivity_mm2_per_ms: float) -> We
     """Eq. 1 on a sheet of one D, without patches."""
     recording, size_mm = config.recording, config.tissue.size_mm
     sheet = Sheet(size_mm=size_mm, diffusivity_mm2_per_ms=diffusivity_mm2_per_ms)
-    electrodes = recording.electrodes
+    electrodes = recording.electrodes(size_mm)
     return WeightMaps(
         name="nominal operator",
         detail=f"D = {diffusivity_mm2_per_ms:.3g} mm^2/ms by validation R2, no patches",
@@ -184,7 +185,7 @@ def fit_ridge(
     """
     pixels = recording.map_pixels
     equations = normal_equations(
-        _rows(training), features=pixels**2, outputs=len(recording.electrodes_mm)
+        _rows(training), features=pixels**2, outputs=recording.electrode_count
     )
     candidates = [_ridge(equations, penalty, pixels) for penalty in PENALTIES]
     return _best(candidates, validation)
@@ -195,7 +196,7 @@ def fit_mean_voltage(
 ) -> WeightMaps:
     """Linear regression from the mean of a map to its ECG."""
     means = ((u.mean(axis=1, keepdims=True, dtype=np.float64), ecg) for u, ecg in _rows(training))
-    equations = normal_equations(means, features=1, outputs=len(recording.electrodes_mm))
+    equations = normal_equations(means, features=1, outputs=recording.electrode_count)
     (slope,), intercept = solve(equations, penalty=0.0)
     pixels = recording.map_pixels
     return WeightMaps(

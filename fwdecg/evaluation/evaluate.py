@@ -52,7 +52,7 @@ def evaluate(
         LibraryError: a split has no case, or a part cannot be read.
         ResultError: the folder holds another evaluation.
     """
-    require_fit(trained.signature, library.config.recording)
+    require_fit(trained.signature, library.config)
     identity = _identity(library, trained, config)
     claim(folder, identity, "")
     if (folder / METRICS).exists():

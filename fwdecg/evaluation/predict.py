@@ -13,7 +13,7 @@ from jaxtyping import Float, Float32
 
 from fwdecg.errors import CheckpointError
 from fwdecg.evaluation.cases import LabelledCases
-from fwdecg.library.config import RecordingConfig
+from fwdecg.library.config import LibraryConfig
 from fwdecg.model import Surrogate
 from fwdecg.training.checkpoint import Signature, TrainedSurrogate
 
@@ -46,19 +46,25 @@ def predict_maps(
     return prediction
 
 
-def require_fit(signature: Signature, recording: RecordingConfig) -> None:
+def require_fit(signature: Signature, library: LibraryConfig) -> None:
     """Refuse a library whose maps or electrodes are not those that a surrogate was trained on.
 
     Args:
         signature: of the surrogate.
-        recording: of the library.
+        library: its configuration.
 
     Raises:
         CheckpointError: frames, map pixels, electrodes or frame interval differ.
     """
-    names = ("frames", "map_pixels", "electrodes_mm", "frame_interval_ms")
-    for name in names:
-        trained, found = getattr(signature, name), getattr(recording, name)
+    recording = library.recording
+    asked: dict[str, float | tuple] = {
+        "frames": recording.frames,
+        "map_pixels": recording.map_pixels,
+        "electrodes_mm": library.electrodes_mm,
+        "frame_interval_ms": recording.frame_interval_ms,
+    }
+    for name, found in asked.items():
+        trained = getattr(signature, name)
         if _plain(trained) != _plain(found):
             raise CheckpointError(
                 f"the checkpoint was trained on {name} = {trained}, the library has {found}: both "

@@ -40,7 +40,7 @@ def predict_library(
         CheckpointError: the surrogate does not fit the library.
         ResultError: the file exists already, or cannot be written.
     """
-    require_fit(trained.signature, library.config.recording)
+    require_fit(trained.signature, library.config)
     surrogate, progress = trained.build(), Progress(logger, "cases predicted", library.count(ALL))
 
     def tables() -> Iterator[pa.Table]:

@@ -14,7 +14,7 @@ from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
 from fwdecg.physics.raster import area_mean
 from fwdecg.physics.resolution import Resolution, cv_error
 from fwdecg.physics.tissue import Tissue
-from fwdecg.shapes import Mask
+from fwdecg.shapes import Electrodes, Mask
 
 REPOLARISED_LEVEL = 0.1  # a cell above this at the end of a record is counted as still active
 
@@ -27,6 +27,7 @@ class CaseRecord:
     u: Float16[np.ndarray, "frame row col"]
     phi_e: Float32[np.ndarray, "electrode frame"]
     diffusivity_mm2_per_ms: Float32[np.ndarray, "row col"]
+    electrodes_mm: Electrodes
     solver_spacing_mm: float
     solver_dt_ms: float
     cv_error_estimate: float
@@ -57,7 +58,7 @@ def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
 def _record(case: Case, tissue: Tissue, clock: Clock, config: LibraryConfig) -> CaseRecord:
     recording, parameters = config.recording, config.solver.parameters
     scheme = config.solver.discretisation
-    leads = lead_fields(tissue, recording.electrodes)
+    leads = lead_fields(tissue, case.electrodes_mm)
     used = Resolution(spacing_mm=tissue.spacing_mm, dt_ms=clock.dt_ms)
     error = cv_error(used, case.spec.bulk_diffusivity_mm2_per_ms, parameters, plain=scheme.plain)
     pixels = recording.map_pixels
@@ -74,6 +75,7 @@ def _record(case: Case, tissue: Tissue, clock: Clock, config: LibraryConfig) -> 
         u=u,
         phi_e=phi_e,
         diffusivity_mm2_per_ms=area_mean(tissue.diffusivity_mm2_per_ms, pixels).astype(np.float32),
+        electrodes_mm=case.electrodes_mm,
         solver_spacing_mm=used.spacing_mm,
         solver_dt_ms=used.dt_ms,
         cv_error_estimate=error,

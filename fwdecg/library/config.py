@@ -10,6 +10,7 @@ from fwdecg.errors import ConfigError, TissueError
 from fwdecg.physics.fenton_karma import PUBLISHED, Parameters
 from fwdecg.physics.monodomain import SMALLEST_DT_MS, Scheme
 from fwdecg.physics.pseudo_ecg import require_clear_of_sheet
+from fwdecg.physics.raster import cell_centres_mm
 from fwdecg.physics.reentry import tail_arrival_ms
 from fwdecg.physics.resolution import (
     Resolution,
@@ -175,6 +176,12 @@ class RecordingConfig:
     electrodes_mm: tuple[tuple[float, float, float], ...] = setting(
         ((50.0, 50.0, 40.0),), "x, y, z of each electrode from the top-left corner, in mm"
     )
+    electrode_grid: tuple[int, int] | None = setting(
+        None,
+        "rows and columns of electrodes evenly spread above the sheet, instead of that list",
+        at_least=1,
+    )
+    electrode_grid_height_mm: float = setting(40.0, "z of the electrodes of the grid", above=0)
     least_activated_fraction: float = setting(
         0.5,
         "a case in which less of the conducting tissue activates is quarantined",
@@ -200,9 +207,26 @@ class RecordingConfig:
         return round(self.duration_ms / self.frame_interval_ms)
 
     @property
-    def electrodes(self) -> Electrodes:
-        """Electrode positions, (electrode, 3) in mm."""
-        return np.array(self.electrodes_mm, dtype=np.float64)
+    def electrode_count(self) -> int:
+        """Number of electrodes."""
+        return math.prod(self.electrode_grid) if self.electrode_grid else len(self.electrodes_mm)
+
+    def electrodes(self, size_mm: float) -> Electrodes:
+        """Electrode positions in mm; those of a grid row by row from the top.
+
+        Args:
+            size_mm: side of the sheet; an electrode of a grid is above the middle of its share.
+        """
+        if self.electrode_grid is None:
+            return np.array(self.electrodes_mm, dtype=np.float64)
+        rows, cols = self.electrode_grid
+        y_mm, x_mm = np.meshgrid(
+            cell_centres_mm(rows, size_mm / rows),
+            cell_centres_mm(cols, size_mm / cols),
+            indexing="ij",
+        )
+        z_mm = np.full(rows * cols, self.electrode_grid_height_mm)
+        return np.stack([x_mm.ravel(), y_mm.ravel(), z_mm], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,13 +252,19 @@ class LibraryConfig:
         self._require_some_accuracy()
         self._require_second_stimulus_in_record()
 
+    @property
+    def electrodes_mm(self) -> tuple[tuple[float, float, float], ...]:
+        """Position of each electrode, listed or of the grid."""
+        electrodes = self.recording.electrodes(self.tissue.size_mm).tolist()
+        return tuple((x_mm, y_mm, z_mm) for x_mm, y_mm, z_mm in electrodes)
+
     def _require_clear_electrodes(self) -> None:
-        size_mm = np.full(2, self.tissue.size_mm)
-        for electrode in self.recording.electrodes:
+        key = "electrode_grid_height_mm" if self.recording.electrode_grid else "electrodes_mm"
+        for electrode in self.recording.electrodes(self.tissue.size_mm):
             try:
-                require_clear_of_sheet(electrode, size_mm)
+                require_clear_of_sheet(electrode, np.full(2, self.tissue.size_mm))
             except TissueError as error:
-                raise ConfigError(f"recording.electrodes_mm: {error}") from error
+                raise ConfigError(f"recording.{key}: {error}") from error
 
     def _require_some_accuracy(self) -> None:
         slowest, _ = self.tissue.diffusivity_bounds_mm2_per_ms

@@ -131,7 +131,7 @@ Monodomain equation du/dt = div(D grad u) - J_ion + J_stim on a square sheet of
 {tissue.size_mm:g} x {tissue.size_mm:g} mm, no flux at edges and patches; Fenton-Karma cell
 model {solver.cell_model} ({parameters}; times in ms). Stimulus: {config.pacing.protocol}.
 ECG: phi_e = sum div(D grad u) dA / |r - r_e| over the solver's own cells, in units of u times
-mm/ms, electrodes (x, y, z) in mm from the top-left corner: {list(recording.electrodes_mm)}.
+mm/ms, electrodes (x, y, z) in mm from the top-left corner: {list(config.electrodes_mm)}.
 
 ## Numerics
 Cell-centred finite volumes, harmonic diffusivity between cells, exact exponential gates, float32;

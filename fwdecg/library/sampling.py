@@ -14,6 +14,7 @@ from fwdecg.library.pacing import draw_pacing
 from fwdecg.library.splits import split_of
 from fwdecg.physics.stimulus import Pacing, stimulated_cells
 from fwdecg.physics.tissue import Sheet
+from fwdecg.shapes import Electrodes
 
 # A sheet is redrawn if the stimulus cannot reach this share of its conducting tissue.
 LEAST_REACHABLE_FRACTION = 0.5
@@ -60,11 +61,12 @@ class CaseSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A case ready to be simulated: its parameters, its sheet in mm and its pacing."""
+    """A case ready to be simulated: its parameters, and sheet, pacing and electrodes in mm."""
 
     spec: CaseSpec
     sheet: Sheet
     pacing: Pacing
+    electrodes_mm: Electrodes
 
 
 def draw_case(config: LibraryConfig, case_id: int) -> Case:
@@ -116,7 +118,8 @@ def _draw(config: LibraryConfig, case_id: int, redraws: int) -> Case:
         stimulus_s2_start_ms=pacing.s2_start_ms,
     )
     sheet = Sheet(size_mm=tissue.size_mm, diffusivity_mm2_per_ms=diffusivity, scar=scar)
-    return Case(spec=spec, sheet=sheet, pacing=pacing.stimuli)
+    electrodes_mm = config.recording.electrodes(tissue.size_mm)
+    return Case(spec=spec, sheet=sheet, pacing=pacing.stimuli, electrodes_mm=electrodes_mm)
 
 
 def _draw_patches(

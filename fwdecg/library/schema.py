@@ -53,7 +53,7 @@ _SCALAR_COLUMNS = (
 def case_schema(recording: RecordingConfig) -> pa.Schema:
     """The Arrow schema of a part for maps and records of given shapes."""
     frames, pixels = recording.frames, recording.map_pixels
-    electrodes = len(recording.electrodes_mm)
+    electrodes = recording.electrode_count
     tensors = (
         (U, pa.float16(), (frames, pixels, pixels), "1", "area mean of the voltage u per pixel"),
         (PHI_E, pa.float32(), (electrodes, frames), "mm/ms", "extracellular potential, Eq. 1"),
@@ -86,12 +86,11 @@ def cases_table(
     """
     schema = case_schema(recording)
     count = len(records)
-    electrodes = np.repeat(recording.electrodes[None], count, axis=0)
     columns: dict[str, pa.Array] = {
         U: _tensors([record.u for record in records]),
         PHI_E: _tensors([record.phi_e for record in records]),
         DIFFUSIVITY: _tensors([record.diffusivity_mm2_per_ms for record in records]),
-        ELECTRODES: _tensors(list(electrodes)),
+        ELECTRODES: _tensors([record.electrodes_mm for record in records]),
         "frame_interval_ms": pa.array([recording.frame_interval_ms] * count),
         "map_spacing_mm": pa.array([size_mm / recording.map_pixels] * count),
     }

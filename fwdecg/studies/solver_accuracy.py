@@ -133,7 +133,7 @@ def _solve(case: Case, config: LibraryConfig, solver: SolverConfig) -> _Solution
         largest_dt_ms=chosen.dt_ms,
     )
     started = time.process_time()
-    leads = lead_fields(tissue, recording.electrodes)
+    leads = lead_fields(tissue, case.electrodes_mm)
     ecg_seconds = time.process_time() - started
     points = _Points.on(tissue.conducts.shape[0])
     ecg, sampled, solver_seconds = [], [], -time.process_time()

@@ -60,7 +60,7 @@ def plan_training(library: Library, model: SurrogateConfig, training: TrainingCo
     signature = Signature(
         frames=recording.frames,
         map_pixels=recording.map_pixels,
-        electrodes_mm=recording.electrodes_mm,
+        electrodes_mm=library.config.electrodes_mm,
         frame_interval_ms=recording.frame_interval_ms,
         library_hash=library.config_hash,
         training_hash=identity_hash(model, training, library.config_hash),
@@ -79,7 +79,7 @@ def plan_training(library: Library, model: SurrogateConfig, training: TrainingCo
 def require_midline(library: LibraryConfig) -> None:
     """Raise `ConfigError` if turning the sheet upside down changes the ECG at an electrode."""
     midline_mm = library.tissue.size_mm / 2
-    for electrode in library.recording.electrodes_mm:
+    for electrode in library.electrodes_mm:
         if electrode[1] != midline_mm:
             raise ConfigError(
                 f"training.mirror = true: the ECG at {list(electrode)} mm changes if the sheet is "

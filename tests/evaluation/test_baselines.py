@@ -24,7 +24,7 @@ HALF = 2.0**-11
 
 
 def _exact(library: Library) -> ExactOperator:
-    return ExactOperator(electrodes_mm=library.config.recording.electrodes, map_spacing_mm=0.5)
+    return ExactOperator(electrodes_mm=np.array(library.config.electrodes_mm), map_spacing_mm=0.5)
 
 
 def _with_ecg(cases: LabelledCases, phi_e: np.ndarray) -> LabelledCases:

@@ -49,7 +49,7 @@ def test_weights_that_are_not_finite(trained: TrainedSurrogate, cases: LabelledC
 
 
 def test_a_fitting_library(trained: TrainedSurrogate, library: Library) -> None:
-    require_fit(trained.signature, library.config.recording)
+    require_fit(trained.signature, library.config)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_library_of_another_kind(
 ) -> None:
     recording: RecordingConfig = dataclasses.replace(library.config.recording, **change)
     with pytest.raises(CheckpointError) as caught:
-        require_fit(trained.signature, recording)
+        require_fit(trained.signature, dataclasses.replace(library.config, recording=recording))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -25,7 +25,7 @@ def test_maps_and_ecg_are_those_of_the_solver(small_config):
     tissue = case.sheet.rasterise(0.25)
     clock = Clock(frame_interval_ms=5.0, frames=8, largest_dt_ms=0.05)
     fields = [u.astype(float) for u in Simulation(tissue, case.pacing, clock, PUBLISHED["FK-CAF"])]
-    leads = lead_fields(tissue, small_config.recording.electrodes)
+    leads = lead_fields(tissue, np.array(small_config.electrodes_mm))
     expected = np.stack([[(lead * u).sum() for u in fields] for lead in leads])
     np.testing.assert_allclose(record.phi_e, expected, rtol=1e-5, atol=1e-9)
     maps = np.stack([area_mean(u, 8) for u in fields])

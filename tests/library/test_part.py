@@ -52,6 +52,21 @@ def test_plain_pyarrow_finds_the_columns_of_the_contract(built):
     np.testing.assert_array_equal(electrodes[0], [[4, 4, 5], [0, 0, 3]])
 
 
+def test_a_grid_of_electrodes_is_recorded_row_by_row(small_config, tmp_path):
+    recording = replace(small_config.recording, electrode_grid=(3, 2), electrode_grid_height_mm=4.0)
+    record = build_part(replace(small_config, recording=recording), tmp_path, Part(1, 2))
+    table = pq.read_table(tmp_path / "cases")
+    phi_e, electrodes = (
+        table[name].combine_chunks().to_numpy_ndarray()[0] for name in ("phi_e", "electrodes_mm")
+    )
+    assert phi_e.shape == (6, 8)
+    assert len(record.moments.phi_e) == 6
+    np.testing.assert_allclose(electrodes[:, 0], [2, 6] * 3)
+    np.testing.assert_allclose(electrodes[:, 1], np.repeat([4 / 3, 4, 20 / 3], 2))
+    # Case 1 has no patches and a plane wave from the left: the outer rows see mirror images.
+    np.testing.assert_allclose(phi_e[:2], phi_e[4:], rtol=1e-4, atol=1e-5)
+
+
 def test_plain_pandas_reads_it_too(built):
     root, _ = built
     frame = pd.read_parquet(root / "cases")

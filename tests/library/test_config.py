@@ -1,0 +1,62 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fwdecg.errors import ConfigError
+from fwdecg.library.config import LibraryConfig, RecordingConfig, TissueConfig
+
+
+def test_a_grid_of_electrodes_by_hand():
+    recording = RecordingConfig(electrode_grid=(2, 3), electrode_grid_height_mm=7.0)
+    library = LibraryConfig(tissue=TissueConfig(size_mm=60.0), recording=recording)
+    above, below = ((10.0, 30.0, 50.0), 15.0), ((10.0, 30.0, 50.0), 45.0)
+    expected = tuple((x, y, 7.0) for columns, y in (above, below) for x in columns)
+    assert library.electrodes_mm == expected
+    assert recording.electrode_count == 6
+
+
+@given(rows=st.integers(1, 9), cols=st.integers(1, 9), size_mm=st.floats(5.0, 200.0))
+def test_a_grid_is_centred_and_even(rows, cols, size_mm):
+    recording = RecordingConfig(electrode_grid=(rows, cols))
+    electrodes = recording.electrodes(size_mm)
+    assert electrodes.shape == (recording.electrode_count, 3)
+    np.testing.assert_allclose(electrodes.mean(axis=0), [size_mm / 2, size_mm / 2, 40.0])
+    x_mm = electrodes[:cols, 0]
+    np.testing.assert_allclose(np.diff(x_mm), size_mm / cols)
+    # Turned around, upside down or transposed it is the same grid.
+    np.testing.assert_allclose(electrodes[::-1, :2], size_mm - electrodes[:, :2], atol=1e-9)
+    transposed = replace(recording, electrode_grid=(cols, rows)).electrodes(size_mm)
+    order = np.arange(rows * cols).reshape(cols, rows).T.ravel()
+    np.testing.assert_array_equal(transposed[order][:, [1, 0, 2]], electrodes)
+
+
+def test_a_list_of_electrodes_stays_as_it_is():
+    positions = ((1.0, 2.0, 3.0), (-4.0, 5.0, 6.5))
+    library = LibraryConfig(recording=RecordingConfig(electrodes_mm=positions))
+    assert library.electrodes_mm == positions
+    assert library.recording.electrode_count == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"electrode_grid": (0, 3)}, r"electrode_grid = \(0, 3\): must be at least 1"),
+        (
+            {"electrode_grid": (2, 2), "electrode_grid_height_mm": 0.0},
+            "electrode_grid_height_mm = 0.0: must be above 0",
+        ),
+        (
+            {"electrode_grid": (1, 1), "electrode_grid_height_mm": 0.5},
+            "recording.electrode_grid_height_mm: electrode .* mm is 0.5 mm from the sheet: it must "
+            "be at least 1 mm away; raise its z",
+        ),
+        ({"electrodes_mm": ((1.0, 1.0, 0.0),)}, "recording.electrodes_mm: electrode"),
+        ({"electrodes_mm": ()}, r"electrodes_mm = \[\]: give at least one electrode"),
+    ],
+)
+def test_electrodes_that_cannot_be_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        LibraryConfig(recording=RecordingConfig(**values))
