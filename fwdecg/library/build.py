@@ -126,7 +126,7 @@ def _finished(config: LibraryConfig, root: Path) -> dict[str, Any] | None:
 
 def _warn_of_fixed_resolution(config: LibraryConfig) -> None:
     if config.solver.fixed:
-        slowest, _ = config.tissue.diffusivity_bounds_mm2_per_ms
+        slowest, _ = config.diffusivity_bounds_mm2_per_ms
         logger.warning(
             "library.solver.spacing_mm or dt_ms is fixed: expect conduction velocities up to "
             "%.2g %% off (at D = %g mm^2/ms); leave them out to meet library.solver.cv_error",

@@ -37,13 +37,13 @@ class CaseRecord:
 
 
 def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
-    """The record of a case, solved at the resolution its own diffusivity asks for.
+    """The record of a case, solved at the resolution its own smallest diffusivity asks for.
 
     Raises:
         CaseError: the voltage stops being finite, or too little of the tissue activates.
     """
     recording = config.recording
-    chosen = config.solver.resolution(case.spec.bulk_diffusivity_mm2_per_ms)
+    chosen = config.solver.resolution(*case.sheet.diffusivity_bounds_mm2_per_ms)
     tissue = case.sheet.rasterise(chosen.spacing_mm)
     clock = Clock(
         frame_interval_ms=recording.frame_interval_ms,
@@ -60,7 +60,8 @@ def _record(case: Case, tissue: Tissue, clock: Clock, config: LibraryConfig) -> 
     scheme = config.solver.discretisation
     leads = lead_fields(tissue, case.electrodes_mm)
     used = Resolution(spacing_mm=tissue.spacing_mm, dt_ms=clock.dt_ms)
-    error = cv_error(used, case.spec.bulk_diffusivity_mm2_per_ms, parameters, plain=scheme.plain)
+    slowest, _ = case.sheet.diffusivity_bounds_mm2_per_ms
+    error = cv_error(used, slowest, parameters, plain=scheme.plain)
     pixels = recording.map_pixels
     u = np.empty((clock.frames, pixels, pixels), dtype=np.float16)
     phi_e = np.empty((len(leads), clock.frames), dtype=np.float32)

@@ -24,7 +24,8 @@ from fwdecg.shapes import Electrodes
 Range = tuple[float, float]
 
 COARSEST = 0.3  # expected error of the conduction velocity beyond which no wave is resolved
-STABILITY_MARGIN = 0.9  # of the largest stable step, where the spacing is the user's
+# Of the largest stable step, where the spacing is the user's, or D varies much.
+STABILITY_MARGIN = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,15 @@ class TissueConfig:
         above=0,
         below=0.5,
     )
+    diffusivity_variation: float = setting(
+        0.0,
+        "largest relative departure of D from its bulk value inside a tissue, 0 = uniform",
+        at_least=0,
+        below=1,
+    )
+    diffusivity_variation_length_mm: float = setting(
+        10.0, "distance over which the correlation of that departure falls to 1/e", at_least=1
+    )
 
     def __post_init__(self) -> None:
         """Check each value, and that each range runs upwards."""
@@ -58,12 +68,6 @@ class TissueConfig:
         for name, value in vars(self).items():
             if isinstance(value, tuple):
                 _require_upwards(name, value)
-
-    @property
-    def diffusivity_bounds_mm2_per_ms(self) -> Range:
-        """Smallest and largest D that any case can have."""
-        values = (*self.healthy_diffusivity_mm2_per_ms, *self.remodelled_diffusivity_mm2_per_ms)
-        return min(values), max(values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,15 +142,18 @@ class SolverConfig:
         """Whether spacing or step are the user's instead of the target's."""
         return self.spacing_mm is not None or self.dt_ms is not None
 
-    def resolution(self, diffusivity_mm2_per_ms: float) -> Resolution:
-        """Spacing and step for a tissue of this diffusivity."""
-        aimed = resolution_for(
-            self.cv_error, diffusivity_mm2_per_ms, self.parameters, plain=self.plain
-        )
+    def resolution(self, smallest: float, largest: float | None = None) -> Resolution:
+        """Spacing and step for a tissue.
+
+        Args:
+            smallest: D of the tissue where it is smallest, in mm^2/ms.
+            largest: where it is largest, unless D is uniform.
+        """
+        aimed = resolution_for(self.cv_error, smallest, self.parameters, plain=self.plain)
         spacing_mm = self.spacing_mm or aimed.spacing_mm
         dt_ms = self.dt_ms or min(
-            self._dt_ms(spacing_mm, diffusivity_mm2_per_ms, aimed),
-            STABILITY_MARGIN * self.stable_dt_ms(spacing_mm, diffusivity_mm2_per_ms),
+            self._dt_ms(spacing_mm, smallest, aimed),
+            STABILITY_MARGIN * self.stable_dt_ms(spacing_mm, largest or smallest),
         )
         return Resolution(spacing_mm=spacing_mm, dt_ms=dt_ms)
 
@@ -253,6 +260,20 @@ class LibraryConfig:
         self._require_second_stimulus_in_record()
 
     @property
+    def bulk_diffusivity_bounds_mm2_per_ms(self) -> Range:
+        """Smallest and largest bulk D that any case can have."""
+        tissue = self.tissue
+        values = (*tissue.healthy_diffusivity_mm2_per_ms, *tissue.remodelled_diffusivity_mm2_per_ms)
+        return min(values), max(values)
+
+    @property
+    def diffusivity_bounds_mm2_per_ms(self) -> Range:
+        """Smallest and largest D that any point of any case can have."""
+        lowest, highest = self.bulk_diffusivity_bounds_mm2_per_ms
+        variation = self.tissue.diffusivity_variation
+        return lowest * (1 - variation), highest * (1 + variation)
+
+    @property
     def electrodes_mm(self) -> tuple[tuple[float, float, float], ...]:
         """Position of each electrode, listed or of the grid."""
         electrodes = self.recording.electrodes(self.tissue.size_mm).tolist()
@@ -267,7 +288,7 @@ class LibraryConfig:
                 raise ConfigError(f"recording.{key}: {error}") from error
 
     def _require_some_accuracy(self) -> None:
-        slowest, _ = self.tissue.diffusivity_bounds_mm2_per_ms
+        slowest, _ = self.diffusivity_bounds_mm2_per_ms
         error = self.solver.expected_cv_error(slowest)
         if error > COARSEST * (1 + 1e-9):
             raise ConfigError(
@@ -276,9 +297,11 @@ class LibraryConfig:
             )
 
     def _require_stable_step(self) -> None:
-        for diffusivity in self.tissue.diffusivity_bounds_mm2_per_ms:
-            spacing_mm, dt_ms = self.solver.resolution(diffusivity)
-            largest_dt_ms = self.solver.stable_dt_ms(spacing_mm, diffusivity)
+        variation = self.tissue.diffusivity_variation
+        for bulk in self.bulk_diffusivity_bounds_mm2_per_ms:
+            slowest, fastest = bulk * (1 - variation), bulk * (1 + variation)
+            spacing_mm, dt_ms = self.solver.resolution(slowest, fastest)
+            largest_dt_ms = self.solver.stable_dt_ms(spacing_mm, fastest)
             if dt_ms < SMALLEST_DT_MS:
                 raise ConfigError(
                     f"solver: cells of {spacing_mm:.3g} mm need steps of {dt_ms:.2g} ms, below the "
@@ -287,14 +310,14 @@ class LibraryConfig:
             if dt_ms > largest_dt_ms:
                 raise ConfigError(
                     f"solver.dt_ms = {dt_ms:g}: must be at most {largest_dt_ms:.3g} for cells of "
-                    f"{spacing_mm:.3g} mm at D = {diffusivity:g} mm^2/ms; lower it, or raise "
+                    f"{spacing_mm:.3g} mm at D = {fastest:g} mm^2/ms; lower it, or raise "
                     "solver.spacing_mm"
                 )
 
     def _require_second_stimulus_in_record(self) -> None:
         if self.pacing.protocol != "reentry":
             return
-        slowest, _ = self.tissue.diffusivity_bounds_mm2_per_ms
+        slowest, _ = self.bulk_diffusivity_bounds_mm2_per_ms
         tail_mm = self.pacing.tail_position[1] * self.tissue.size_mm / 2
         latest_ms = tail_arrival_ms(tail_mm, slowest, self.solver.parameters)
         if latest_ms >= self.recording.duration_ms:

@@ -12,8 +12,9 @@ from fwdecg.library.config import LibraryConfig, TissueConfig
 from fwdecg.library.fibrosis import draw_scar
 from fwdecg.library.pacing import draw_pacing
 from fwdecg.library.splits import split_of
+from fwdecg.library.variation import draw_variation
 from fwdecg.physics.stimulus import Pacing, stimulated_cells
-from fwdecg.physics.tissue import Sheet
+from fwdecg.physics.tissue import Sheet, Variation
 from fwdecg.shapes import Electrodes
 
 # A sheet is redrawn if the stimulus cannot reach this share of its conducting tissue.
@@ -32,7 +33,7 @@ class CaseSpec:
         split: "train", "validation" or "test".
         seed: of this case's own random generator.
         redraws: sheets that were thrown away because the stimulus was blocked.
-        bulk_diffusivity_mm2_per_ms: D of the conducting tissue.
+        bulk_diffusivity_mm2_per_ms: D of the conducting tissue; what it varies about, if it does.
         patch_size_mm: mean size of the patches, 0 if there are none.
         patch_fraction: share of the area they cover.
         stimulus: pacing protocol.
@@ -117,7 +118,12 @@ def _draw(config: LibraryConfig, case_id: int, redraws: int) -> Case:
         stimulus_y_mm=y_mm,
         stimulus_s2_start_ms=pacing.s2_start_ms,
     )
-    sheet = Sheet(size_mm=tissue.size_mm, diffusivity_mm2_per_ms=diffusivity, scar=scar)
+    sheet = Sheet(
+        size_mm=tissue.size_mm,
+        diffusivity_mm2_per_ms=diffusivity,
+        scar=scar,
+        variation=_draw_variation(rng, tissue),
+    )
     electrodes_mm = config.recording.electrodes(tissue.size_mm)
     return Case(spec=spec, sheet=sheet, pacing=pacing.stimuli, electrodes_mm=electrodes_mm)
 
@@ -131,6 +137,17 @@ def _draw_patches(
     if condition.patches == "small":
         return rng.uniform(*tissue.small_patch_size_mm), rng.uniform(*tissue.small_patch_fraction)
     return rng.uniform(*tissue.large_patch_size_mm), rng.uniform(*tissue.large_patch_fraction)
+
+
+def _draw_variation(rng: np.random.Generator, tissue: TissueConfig) -> Variation | None:
+    if tissue.diffusivity_variation == 0:
+        return None
+    return draw_variation(
+        rng,
+        tissue.size_mm,
+        amplitude=tissue.diffusivity_variation,
+        length_mm=tissue.diffusivity_variation_length_mm,
+    )
 
 
 def _reachable_fraction(case: Case) -> float:

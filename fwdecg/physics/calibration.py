@@ -34,8 +34,9 @@ FINE, FINER = (0.4, 0.04), (0.2, 0.01)
 
 TOLERANCE = 1e-5
 ATTEMPTS = 20
-# A field of D is calibrated at this many values, and between them by interpolation.
-SAMPLES = 9
+# A field of D is calibrated at this many values, and between them by interpolation, which costs
+# the velocity 1e-3 of itself at most, also where D spans a decade.
+SAMPLES = 5
 
 
 def calibrated(tissue: Tissue, dt_ms: float, parameters: Parameters) -> Tissue:

@@ -16,18 +16,57 @@ from fwdecg.shapes import Field, Mask
 
 
 @dataclass(frozen=True, kw_only=True)
+class Texture:
+    """A smooth field in mm, bilinear between the nodes of a lattice.
+
+    Attributes:
+        values: at the nodes, which cover the sheet, row by row from the top.
+        spacing_mm: distance of neighbouring nodes.
+    """
+
+    values: Float[np.ndarray, "node_row node_col"]
+    spacing_mm: float
+
+    def on_cells(self, cells: int, size_mm: float) -> Field:
+        """The field at the centres of `cells` x `cells` cells that tile a sheet."""
+        return interpolate(
+            self.values, lattice_spacing_mm=self.spacing_mm, cells=cells, size_mm=size_mm
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scar:
     """Non-conductive patches: where a smooth texture exceeds a threshold.
 
     Attributes:
-        texture: values on a lattice of nodes that covers the sheet, row by row from the top.
-        texture_spacing_mm: distance of neighbouring nodes.
-        threshold: the tissue does not conduct where the interpolated texture is above this.
+        texture: the field.
+        threshold: the tissue does not conduct where the texture is above this.
     """
 
-    texture: Float[np.ndarray, "node_row node_col"]
-    texture_spacing_mm: float
+    texture: Texture
     threshold: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variation:
+    """Relative departure of D from its bulk value: `amplitude` times the texture.
+
+    Attributes:
+        texture: values from -1 to 1.
+        amplitude: at least 0, below 1.
+    """
+
+    texture: Texture
+    amplitude: float
+
+    def __post_init__(self) -> None:
+        """Refuse a departure that could leave no D above 0."""
+        if not 0 <= self.amplitude < 1 or np.abs(self.texture.values).max() > 1:
+            raise TissueError(
+                f"a variation of D of amplitude {self.amplitude:g} and texture up to "
+                f"{np.abs(self.texture.values).max():g}: the amplitude must be at least 0 and "
+                "below 1, the texture at most 1"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,25 +103,31 @@ class Sheet:
 
     Attributes:
         size_mm: length of a side.
-        diffusivity_mm2_per_ms: D of the conducting tissue.
+        diffusivity_mm2_per_ms: bulk D of the conducting tissue.
         scar: patches that do not conduct, if any.
+        variation: of D about its bulk value; without it D is uniform.
     """
 
     size_mm: float
     diffusivity_mm2_per_ms: float
     scar: Scar | None = None
+    variation: Variation | None = None
+
+    @property
+    def diffusivity_bounds_mm2_per_ms(self) -> tuple[float, float]:
+        """What D of the conducting tissue can be at least and at most."""
+        amplitude = self.variation.amplitude if self.variation else 0.0
+        bulk = self.diffusivity_mm2_per_ms
+        return bulk * (1 - amplitude), bulk * (1 + amplitude)
 
     def rasterise(self, spacing_mm: float) -> Tissue:
         """The sheet on square cells of `spacing_mm` or a little less, so that they tile it."""
         cells = int(np.ceil(self.size_mm / spacing_mm - 1e-9))
-        conducts = np.ones((cells, cells), dtype=bool)
+        diffusivity = np.full((cells, cells), self.diffusivity_mm2_per_ms)
+        if self.variation is not None:
+            texture = self.variation.texture.on_cells(cells, self.size_mm)
+            diffusivity *= 1 + self.variation.amplitude * texture
         if self.scar is not None:
-            texture = interpolate(
-                self.scar.texture,
-                lattice_spacing_mm=self.scar.texture_spacing_mm,
-                cells=cells,
-                size_mm=self.size_mm,
-            )
-            conducts = texture <= self.scar.threshold
-        diffusivity = np.where(conducts, self.diffusivity_mm2_per_ms, 0.0)
+            texture = self.scar.texture.on_cells(cells, self.size_mm)
+            diffusivity[texture > self.scar.threshold] = 0.0
         return Tissue(spacing_mm=self.size_mm / cells, diffusivity_mm2_per_ms=diffusivity)

@@ -92,7 +92,7 @@ def solver_accuracy(
         cases_per_condition: size of the sample.
     """
     for case in _sample(config, cases_per_condition):
-        diffusivity = case.spec.bulk_diffusivity_mm2_per_ms
+        slowest, _ = case.sheet.diffusivity_bounds_mm2_per_ms
         calibrated = replace(config.solver, scheme="calibrated", spacing_mm=None, dt_ms=None)
         reference = _solve(
             case, config, replace(calibrated, cv_error=REFERENCE_TARGET, skip_rest=False)
@@ -101,7 +101,7 @@ def solver_accuracy(
             cell_model=config.solver.cell_model,
             scheme="plain",
             skip_rest=False,
-            spacing_mm=PLAIN_SPACING * float(np.sqrt(diffusivity)),
+            spacing_mm=PLAIN_SPACING * float(np.sqrt(slowest)),
             dt_ms=PLAIN_DT_MS,
         )
         settings = {PLAIN: plain} | {
@@ -124,7 +124,7 @@ def _sample(config: LibraryConfig, cases_per_condition: int) -> Iterator[Case]:
 
 def _solve(case: Case, config: LibraryConfig, solver: SolverConfig) -> _Solution:
     recording = config.recording
-    chosen = solver.resolution(case.spec.bulk_diffusivity_mm2_per_ms)
+    chosen = solver.resolution(*case.sheet.diffusivity_bounds_mm2_per_ms)
     tissue = case.sheet.rasterise(chosen.spacing_mm)
     every = math.ceil(recording.frame_interval_ms / LONGEST_INTERVAL_MS)
     clock = Clock(

@@ -54,6 +54,22 @@ def test_the_recorded_error_is_within_the_target(small_config):
     assert 0.08 < record.cv_error_estimate <= 0.1
 
 
+def test_a_tissue_of_varying_d_is_solved_for_its_smallest(small_config):
+    tissue = replace(small_config.tissue, diffusivity_variation=0.6)
+    config = replace(small_config, tissue=tissue, solver=SolverConfig(cv_error=0.1))
+    case = draw_case(config, 1)
+    record = simulate_case(case, config)
+    bulk = case.spec.bulk_diffusivity_mm2_per_ms
+    aimed_mm = config.solver.resolution(0.4 * bulk).spacing_mm
+    assert 0.95 * aimed_mm < record.solver_spacing_mm <= aimed_mm
+    assert record.cv_error_estimate == pytest.approx(
+        config.solver.expected_cv_error(0.4 * bulk), rel=0.1
+    )
+    raster = case.sheet.rasterise(aimed_mm).diffusivity_mm2_per_ms
+    np.testing.assert_allclose(record.diffusivity_mm2_per_ms, area_mean(raster, 8), rtol=1e-6)
+    assert np.ptp(record.diffusivity_mm2_per_ms) > 0.1 * bulk
+
+
 def test_an_ecg_that_is_not_finite_is_refused(small_config, monkeypatch):
     monkeypatch.setattr("fwdecg.library.case.pseudo_ecg", lambda u, leads: np.full(2, np.nan))
     with pytest.raises(CaseError, match="a map or the ECG holds a value that is not finite"):

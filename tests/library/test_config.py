@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwdecg.errors import ConfigError
-from fwdecg.library.config import LibraryConfig, RecordingConfig, TissueConfig
+from fwdecg.library.config import LibraryConfig, RecordingConfig, SolverConfig, TissueConfig
 
 
 def test_a_grid_of_electrodes_by_hand():
@@ -60,3 +60,56 @@ def test_a_list_of_electrodes_stays_as_it_is():
 def test_electrodes_that_cannot_be_are_refused(values, message):
     with pytest.raises(ConfigError, match=message):
         LibraryConfig(recording=RecordingConfig(**values))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"diffusivity_variation": 1.0}, "diffusivity_variation = 1.0: must be below 1"),
+        ({"diffusivity_variation": -0.1}, "diffusivity_variation = -0.1: must be at least 0"),
+        (
+            {"diffusivity_variation_length_mm": 0.5},
+            "diffusivity_variation_length_mm = 0.5: must be at least 1",
+        ),
+    ],
+)
+def test_variations_that_cannot_be_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        TissueConfig(**values)
+
+
+def test_bounds_cover_the_variation_of_d():
+    varied = LibraryConfig(tissue=TissueConfig(diffusivity_variation=0.5))
+    assert LibraryConfig().diffusivity_bounds_mm2_per_ms == (0.01, 0.10)
+    assert varied.diffusivity_bounds_mm2_per_ms == pytest.approx((0.005, 0.15))
+
+
+def test_a_step_must_be_stable_where_d_is_largest():
+    # 0.2^2 / (4 (D + 0.03 0.2^2 / 0.125)) is 0.091 ms at D = 0.1, capped at half of tau_d, and
+    # 0.0573 ms at 0.165.
+    solver = SolverConfig(spacing_mm=0.2, dt_ms=0.06)
+    tissue = TissueConfig(remodelled_diffusivity_mm2_per_ms=(0.05, 0.09))
+    LibraryConfig(solver=solver, tissue=tissue)
+    with pytest.raises(ConfigError, match="dt_ms = 0.06: must be at most 0.0573 .* D = 0.165"):
+        LibraryConfig(solver=solver, tissue=replace(tissue, diffusivity_variation=0.65))
+
+
+def test_cells_must_resolve_a_wave_where_d_is_smallest():
+    tissue = TissueConfig(remodelled_diffusivity_mm2_per_ms=(0.02, 0.09))
+    solver = SolverConfig(spacing_mm=0.3)  # expected error 0.0055 * 0.09 / (0.125 D)
+    LibraryConfig(solver=solver, tissue=tissue)
+    with pytest.raises(ConfigError, match="at D = 0.01 mm.*lower solver.spacing_mm"):
+        LibraryConfig(solver=solver, tissue=replace(tissue, diffusivity_variation=0.5))
+
+
+@given(
+    smallest=st.floats(0.005, 0.1),
+    ratio=st.floats(1.0, 30.0),
+    cv_error=st.floats(0.005, 0.2),
+    scheme=st.sampled_from(["calibrated", "plain"]),
+)
+def test_every_chosen_step_is_stable_where_d_is_largest(smallest, ratio, cv_error, scheme):
+    solver = SolverConfig(cv_error=cv_error, scheme=scheme)
+    spacing_mm, dt_ms = solver.resolution(smallest, ratio * smallest)
+    assert spacing_mm == solver.resolution(smallest).spacing_mm
+    assert dt_ms <= 0.9 * solver.stable_dt_ms(spacing_mm, ratio * smallest)

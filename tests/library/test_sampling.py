@@ -34,7 +34,7 @@ def test_parameters_lie_in_the_ranges_of_the_condition(
 def test_a_case_depends_on_seed_and_id_alone():
     first, again = draw_case(PAPER, 12), draw_case(replace(PAPER, cases=5000), 12)
     assert first.spec == again.spec
-    np.testing.assert_array_equal(first.sheet.scar.texture, again.sheet.scar.texture)
+    np.testing.assert_array_equal(first.sheet.scar.texture.values, again.sheet.scar.texture.values)
     assert draw_case(replace(PAPER, seed=1), 12).spec.seed != first.spec.seed
     assert draw_case(PAPER, 17).spec.seed != first.spec.seed
 
@@ -53,6 +53,18 @@ def test_focal_sites_are_spread_over_the_sheet():
     assert (sites >= 0).all()
     assert (sites <= 100).all()
     np.testing.assert_allclose(sites.mean(axis=0), 50, atol=15)
+
+
+def test_variation_leaves_all_else_as_it_is():
+    varied = replace(PAPER, tissue=TissueConfig(diffusivity_variation=0.3))
+    for case_id in range(5):
+        uniform, other = draw_case(PAPER, case_id), draw_case(varied, case_id)
+        assert other.spec == uniform.spec
+        bulk = uniform.spec.bulk_diffusivity_mm2_per_ms
+        a, b = (case.sheet.rasterise(0.5).diffusivity_mm2_per_ms for case in (uniform, other))
+        np.testing.assert_array_equal(a > 0, b > 0)
+        assert np.ptp(b[b > 0] / bulk) > 0.3
+        assert (np.abs(b[b > 0] / bulk - 1) <= 0.3).all()
 
 
 def test_blocked_sheets_are_redrawn_and_counted():

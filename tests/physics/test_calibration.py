@@ -1,7 +1,10 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from fwdecg.errors import TissueError
+from fwdecg.physics import calibration
 from fwdecg.physics.calibration import (
     calibrated,
     continuum_velocity,
@@ -9,9 +12,11 @@ from fwdecg.physics.calibration import (
     velocity,
 )
 from fwdecg.physics.fenton_karma import PUBLISHED
+from fwdecg.physics.markers import activation_times_ms
 from fwdecg.physics.monodomain import DEFAULT, PLAIN, Clock, Simulation
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
-from fwdecg.physics.resolution import calibrated_dt_ms
+from fwdecg.physics.raster import cell_centres_mm
+from fwdecg.physics.resolution import calibrated_dt_ms, resolution_for, stable_dt_ms
 from fwdecg.physics.stimulus import planar
 from fwdecg.physics.tissue import Tissue
 
@@ -72,6 +77,50 @@ def test_each_value_of_d_is_raised_by_its_own_factor():
     expected = [0.0, *(x * diffusivity_factor(0.1 / np.sqrt(x), 0.02, FK_CAF) for x in d[0, 1:])]
     np.testing.assert_allclose(raised, [expected], rtol=2e-3)
     assert raised[0, 0] == 0
+
+
+@pytest.mark.parametrize(("left", "right"), [(0.1, 0.03), (0.03, 0.1), (0.1, 0.01)])
+def test_a_wave_through_a_gradient_of_d_runs_at_its_local_velocity(left, right):
+    """With dy = dx / sqrt(D) the equation has D = 1 and a drift of D' / (2 sqrt D).
+
+    So the front runs at 2.0777 sqrt(D) - D'/2, up to terms of second order in the change of D over
+    the front's width: less than 1e-3 here.
+    """
+    length_mm, smallest, largest = 30.0, min(left, right), max(left, right)
+    aimed = resolution_for(0.02, smallest, FK_CAF)
+    cells = int(np.ceil(length_mm / aimed.spacing_mm))
+    spacing_mm = length_mm / cells
+    x_mm = cell_centres_mm(cells, spacing_mm)
+    d = np.tile(np.linspace(left, right, cells), (3, 1))
+    dt_ms = min(aimed.dt_ms, 0.9 * stable_dt_ms(spacing_mm, largest, FK_CAF))
+    clock = Clock(frame_interval_ms=0.2, frames=500, largest_dt_ms=dt_ms)
+    tissue = Tissue(spacing_mm=spacing_mm, diffusivity_mm2_per_ms=d)
+    frames = np.stack([u[1:2].copy() for u in Simulation(tissue, planar(), clock, FK_CAF)])
+    arrival_ms = activation_times_ms(frames, 0.2)[0]
+    velocity_mm_per_ms = 2.0777 * np.sqrt(d[0]) - (right - left) / length_mm / 2
+    # Beyond the stimulus' neighbourhood, stretch by stretch.
+    edges = np.searchsorted(x_mm, [8.0, 13.0, 18.0, 23.0])
+    for first, last in pairwise(edges):
+        travelled_ms = arrival_ms[last] - arrival_ms[first]
+        expected_ms = np.trapezoid(1 / velocity_mm_per_ms[first : last + 1], x_mm[first : last + 1])
+        assert travelled_ms == pytest.approx(expected_ms, rel=5e-3)
+
+
+def test_a_field_of_d_is_calibrated_by_a_few_cables(monkeypatch):
+    spacings = []
+
+    def count(spacing, dt_ms, parameters):
+        spacings.append(spacing)
+        return 1.05
+
+    monkeypatch.setattr(calibration, "diffusivity_factor", count)
+    d = np.random.default_rng(0).uniform(0.02, 0.1, (60, 60))
+    tissue = Tissue(spacing_mm=0.1, diffusivity_mm2_per_ms=d)
+    raised = calibrated(tissue, 0.02, FK_CAF).diffusivity_mm2_per_ms
+    np.testing.assert_allclose(raised, 1.05 * d)
+    assert len(spacings) == calibration.SAMPLES < 10
+    bounds = sorted(0.1 / np.sqrt([d.max(), d.min()]))
+    assert (min(spacings), max(spacings)) == pytest.approx(tuple(bounds))
 
 
 def test_cells_that_no_wave_runs_on_are_refused():

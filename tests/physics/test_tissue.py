@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from fwdecg.errors import TissueError
-from fwdecg.physics.tissue import Scar, Sheet, Tissue
+from fwdecg.physics.tissue import Scar, Sheet, Texture, Tissue, Variation
 
 # A texture that rises from left to right: everything right of x = 6 mm is scar.
 LATTICE = np.broadcast_to(np.arange(12.0), (12, 12))
-SCAR = Scar(texture=LATTICE, texture_spacing_mm=1.0, threshold=6.0)
+SCAR = Scar(texture=Texture(values=LATTICE, spacing_mm=1.0), threshold=6.0)
 
 
 def test_cells_tile_the_sheet_and_are_no_larger_than_asked():
@@ -23,6 +23,27 @@ def test_scars_keep_their_place_at_any_spacing(spacing_mm):
     edge_mm = tissue.conducts[0].sum() * tissue.spacing_mm
     assert edge_mm == pytest.approx(6.0, abs=tissue.spacing_mm)
     assert set(np.unique(tissue.diffusivity_mm2_per_ms)) == {0.0, 0.1}
+
+
+@pytest.mark.parametrize("spacing_mm", [0.5, 0.21, 0.05])
+def test_d_varies_with_the_texture_at_any_spacing(spacing_mm):
+    # A texture that rises from -0.5 at the left edge to 0.5 at the right one.
+    texture = Texture(values=LATTICE[:11, :11] / 10 - 0.5, spacing_mm=1.0)
+    variation = Variation(texture=texture, amplitude=0.4)
+    sheet = Sheet(size_mm=10.0, diffusivity_mm2_per_ms=0.1, scar=SCAR, variation=variation)
+    tissue = sheet.rasterise(spacing_mm)
+    cells = tissue.diffusivity_mm2_per_ms.shape[0]
+    x_mm = (np.arange(cells) + 0.5) * tissue.spacing_mm
+    expected = np.where(x_mm <= 6.0, 0.1 * (1 + 0.4 * (x_mm / 10 - 0.5)), 0.0)
+    np.testing.assert_allclose(tissue.diffusivity_mm2_per_ms, np.tile(expected, (cells, 1)))
+    assert sheet.diffusivity_bounds_mm2_per_ms == pytest.approx((0.06, 0.14))
+
+
+@pytest.mark.parametrize(("amplitude", "largest"), [(1.0, 1.0), (-0.1, 1.0), (0.5, 1.1)])
+def test_variations_that_could_leave_no_d_are_refused(amplitude, largest):
+    texture = Texture(values=np.full((2, 2), -largest), spacing_mm=1.0)
+    with pytest.raises(TissueError, match="amplitude must be at least 0 and below 1"):
+        Variation(texture=texture, amplitude=amplitude)
 
 
 @pytest.mark.parametrize(
