@@ -28,7 +28,7 @@ IDENTITY = "identity"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What a number, or each number of a list, must satisfy; an empty rule accepts all."""
+    """What a value, or each value of a list, must satisfy; an empty rule accepts all."""
 
     above: float | None = None
     at_least: float | None = None
@@ -44,8 +44,9 @@ class Rule:
             for words, bound, holds in self._bounds():
                 if not holds(number, bound):
                     return f"must be {words} {bound:g}"
-        if self.choices and value not in self.choices:
-            return f"must be one of {', '.join(self.choices)}"
+        chosen, words = (value, "out of") if isinstance(value, tuple) else ((value,), "one of")
+        if self.choices and not set(chosen) <= set(self.choices):
+            return f"must be {words} {', '.join(self.choices)}"
         return None
 
     def _bounds(self) -> Iterator[tuple[str, float, Callable[[float, float], bool]]]:

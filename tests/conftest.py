@@ -12,6 +12,9 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.3"  # short epochs, short waits
 
+from dataclasses import replace
+from pathlib import Path
+
 import hypothesis
 import pytest
 import torch
@@ -21,6 +24,7 @@ from fwdecg.library.config import LibraryConfig, RecordingConfig, SolverConfig, 
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import build_part
 from fwdecg.library.reader import Library, open_library
+from fwdecg.library.shifts import SHIFTS
 
 torch.set_num_threads(1)
 
@@ -51,10 +55,36 @@ def small_config() -> LibraryConfig:
 @pytest.fixture(scope="session")
 def small_library(small_config, tmp_path_factory) -> Library:
     """That library, built without Ray; not to be changed."""
-    root = tmp_path_factory.mktemp("small") / "library"
-    records = [build_part(small_config, root, part) for part in plan_parts(small_config, [])]
-    publish_descriptions(small_config, root, records, core_seconds=1.0)
+    return build_without_ray(small_config, tmp_path_factory.mktemp("small") / "library")
+
+
+def build_without_ray(config: LibraryConfig, root: Path) -> Library:
+    records = [build_part(config, root, part) for part in plan_parts(config, [])]
+    publish_descriptions(config, root, records, core_seconds=1.0)
     return open_library(root)
+
+
+@pytest.fixture(scope="session")
+def regular_and_shifted_library(small_config, tmp_path_factory) -> tuple[Library, Library]:
+    """A block of such cases, and the same with five of each shift beside them."""
+    regular = replace(
+        small_config,
+        cases=50,
+        cases_per_part=10,
+        tissue=replace(
+            small_config.tissue,
+            remodelled_diffusivity_mm2_per_ms=(0.05, 0.09),
+            shifted_patch_size_mm=(2.5, 3.0),
+        ),
+        solver=replace(small_config.solver, scheme="plain"),  # without calibration of each D
+        recording=replace(small_config.recording, electrode_shift_mm=(1.0, -1.0, 0.5)),
+    )
+    shifted = replace(regular, cases=70, shifts=SHIFTS)
+    folder = tmp_path_factory.mktemp("shifts")
+    return (
+        build_without_ray(regular, folder / "regular"),
+        build_without_ray(shifted, folder / "shifted"),
+    )
 
 
 @pytest.fixture

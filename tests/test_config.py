@@ -34,6 +34,7 @@ class Outer:
     path: str = setting("x", "where", identity=False)
     fixed: float | None = setting(None, "or chosen automatically", above=0)
     fast: bool = setting(False, "whether")
+    kinds: tuple[str, ...] = setting((), "several", choices=("a", "b"))
 
     def __post_init__(self):
         check_settings(self)
@@ -47,9 +48,14 @@ class Demanding:
 def test_values_of_a_file_and_of_overrides(tmp_path):
     preset = tmp_path / "preset.toml"
     preset.write_text("count = 4\n[inner]\ndiffusivity = 1\nsites = [[1, 2, 3.5]]\nspan = [0, 3]\n")
-    config = load(Outer, preset, ["count=5", "kind=b", "inner.diffusivity=0.25", "fixed=2"])
+    config = load(
+        Outer,
+        preset,
+        ["count=5", "kind=b", 'kinds=["b", "a"]', "inner.diffusivity=0.25", "fixed=2"],
+    )
     assert config.count == 5
     assert config.kind == "b"
+    assert config.kinds == ("b", "a")
     assert config.inner.diffusivity == 0.25
     assert config.inner.sites == ((1.0, 2.0, 3.5),)
     assert config.inner.span == (0.0, 3.0)
@@ -68,6 +74,8 @@ def test_values_of_a_file_and_of_overrides(tmp_path):
         ({"count": 10}, "count = 10: must be at most 9"),
         ({"fast": 1}, "fast = 1: must be true or false, not int"),
         ({"kind": "c"}, "kind = 'c': must be one of a, b"),
+        ({"kinds": ["a", "c"]}, "kinds = ('a', 'c'): must be out of a, b"),
+        ({"kinds": "a"}, "kinds = 'a': must be list of text, not str"),
         ({"inner": {"diffusivity": -0.1}}, "inner.diffusivity = -0.1: must be above 0"),
         ({"inner": {"diffusivity": float("nan")}}, "inner.diffusivity = nan: must be finite"),
         ({"inner": {"span": [1.0]}}, "inner.span = [1.0]: must have 2 entries"),
@@ -140,4 +148,4 @@ def test_help_has_a_line_per_key():
     assert "inner.diffusivity (number, default 0.1): D in mm^2/ms" in lines
     assert "inner.sites (list of [number, number, number], default []): electrodes" in lines
     assert "fixed (number or left out, default none): or chosen automatically" in lines
-    assert len(lines) == 8
+    assert len(lines) == 9

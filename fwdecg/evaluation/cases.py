@@ -52,10 +52,10 @@ def stream_cases(library: Library, split: str = ALL) -> Iterator[LabelledCases]:
 
     Args:
         library: where they lie.
-        split: "train", "validation", "test", or "all" of them.
+        split: "train", "validation", "test", the test split of a shift, or "all" of them.
 
     Raises:
-        LibraryError: the split has no case, or a part cannot be read.
+        LibraryError: there is no such split, it has no case, or a part cannot be read.
     """
     library.require(split)
     rows = None if split == ALL else pc.field(SPLIT) == split

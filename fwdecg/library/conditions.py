@@ -30,7 +30,7 @@ PATTERN = (HEALTHY, GAP_JUNCTION, FIBROSIS, COMBINED, FIBROSIS)
 
 
 def condition_of(case_id: int) -> Condition:
-    """The condition of a case."""
+    """The condition of a regular case."""
     return PATTERN[case_id % len(PATTERN)]
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from fwdecg.config import check_settings, setting
 from fwdecg.errors import ConfigError, TissueError
+from fwdecg.library.shifts import DIFFUSIVITY, ELECTRODE, PATCH_SIZE, SHIFTS, STIMULUS
 from fwdecg.physics.fenton_karma import PUBLISHED, Parameters
 from fwdecg.physics.monodomain import SMALLEST_DT_MS, Scheme
 from fwdecg.physics.pseudo_ecg import require_clear_of_sheet
@@ -51,6 +52,12 @@ class TissueConfig:
         "share of the area that does not conduct, fibrosis and combined",
         above=0,
         below=0.5,
+    )
+    shifted_diffusivity_mm2_per_ms: Range = setting(
+        (0.11, 0.15), "range of D in the test split of the shift diffusivity", above=0
+    )
+    shifted_patch_size_mm: Range = setting(
+        (18.0, 25.0), "mean size of a large patch in that of the shift patch_size", above=0
     )
     diffusivity_variation: float = setting(
         0.0,
@@ -189,6 +196,10 @@ class RecordingConfig:
         at_least=1,
     )
     electrode_grid_height_mm: float = setting(40.0, "z of the electrodes of the grid", above=0)
+    electrode_shift_mm: tuple[float, float, float] = setting(
+        (15.0, 15.0, 0.0),
+        "x, y, z by which each electrode is displaced in the test split of the shift electrode",
+    )
     least_activated_fraction: float = setting(
         0.5,
         "a case in which less of the conducting tissue activates is quarantined",
@@ -218,15 +229,20 @@ class RecordingConfig:
         """Number of electrodes."""
         return math.prod(self.electrode_grid) if self.electrode_grid else len(self.electrodes_mm)
 
-    def electrodes(self, size_mm: float) -> Electrodes:
+    def electrodes(self, size_mm: float, *, shifted: bool = False) -> Electrodes:
         """Electrode positions in mm; those of a grid row by row from the top.
 
         Args:
             size_mm: side of the sheet; an electrode of a grid is above the middle of its share.
+            shifted: whether they are displaced.
         """
         if self.electrode_grid is None:
-            return np.array(self.electrodes_mm, dtype=np.float64)
-        rows, cols = self.electrode_grid
+            placed = np.array(self.electrodes_mm, dtype=np.float64)
+        else:
+            placed = self._grid(*self.electrode_grid, size_mm=size_mm)
+        return placed + self.electrode_shift_mm if shifted else placed
+
+    def _grid(self, rows: int, cols: int, *, size_mm: float) -> Electrodes:
         y_mm, x_mm = np.meshgrid(
             cell_centres_mm(rows, size_mm / rows),
             cell_centres_mm(cols, size_mm / cols),
@@ -245,6 +261,12 @@ class LibraryConfig:
     )
     cases: int = setting(300, "number of cases; a larger one extends", identity=False, at_least=1)
     seed: int = setting(2025, "seed of every random draw", at_least=0)
+    shifts: tuple[str, ...] = setting(
+        (),
+        "test splits beside the regular ones, each with one thing unlike training: "
+        + ", ".join(SHIFTS),
+        choices=SHIFTS,
+    )
     cases_per_part: int = setting(8, "cases in one Parquet file, simulated by one task", at_least=1)
     tissue: TissueConfig = setting(TissueConfig)
     pacing: PacingConfig = setting(PacingConfig)
@@ -254,6 +276,7 @@ class LibraryConfig:
     def __post_init__(self) -> None:
         """Check each value, that no electrode touches the sheet, and that waves are resolved."""
         check_settings(self)
+        self._require_true_shifts()
         self._require_clear_electrodes()
         self._require_stable_step()
         self._require_some_accuracy()
@@ -263,7 +286,9 @@ class LibraryConfig:
     def bulk_diffusivity_bounds_mm2_per_ms(self) -> Range:
         """Smallest and largest bulk D that any case can have."""
         tissue = self.tissue
-        values = (*tissue.healthy_diffusivity_mm2_per_ms, *tissue.remodelled_diffusivity_mm2_per_ms)
+        values = [*tissue.healthy_diffusivity_mm2_per_ms, *tissue.remodelled_diffusivity_mm2_per_ms]
+        if DIFFUSIVITY in self.shifts:
+            values += tissue.shifted_diffusivity_mm2_per_ms
         return min(values), max(values)
 
     @property
@@ -275,17 +300,44 @@ class LibraryConfig:
 
     @property
     def electrodes_mm(self) -> tuple[tuple[float, float, float], ...]:
-        """Position of each electrode, listed or of the grid."""
+        """Position of each electrode, listed or of the grid, where it is not shifted."""
         electrodes = self.recording.electrodes(self.tissue.size_mm).tolist()
         return tuple((x_mm, y_mm, z_mm) for x_mm, y_mm, z_mm in electrodes)
 
     def _require_clear_electrodes(self) -> None:
-        key = "electrode_grid_height_mm" if self.recording.electrode_grid else "electrodes_mm"
-        for electrode in self.recording.electrodes(self.tissue.size_mm):
+        grid = self.recording.electrode_grid
+        self._require_clear("electrode_grid_height_mm" if grid else "electrodes_mm", shifted=False)
+        if ELECTRODE in self.shifts:
+            self._require_clear("electrode_shift_mm", shifted=True)
+
+    def _require_clear(self, key: str, *, shifted: bool) -> None:
+        size_mm = self.tissue.size_mm
+        for electrode in self.recording.electrodes(size_mm, shifted=shifted):
             try:
-                require_clear_of_sheet(electrode, np.full(2, self.tissue.size_mm))
+                require_clear_of_sheet(electrode, np.full(2, size_mm))
             except TissueError as error:
                 raise ConfigError(f"recording.{key}: {error}") from error
+
+    def _require_true_shifts(self) -> None:
+        """Each shift once, and none that leaves a case as training may see it."""
+        tissue = self.tissue
+        if len(set(self.shifts)) < len(self.shifts):
+            raise ConfigError(f"shifts = {list(self.shifts)}: name each shift once")
+        if DIFFUSIVITY in self.shifts:
+            for regular in ("healthy_diffusivity_mm2_per_ms", "remodelled_diffusivity_mm2_per_ms"):
+                _require_apart(tissue, "shifted_diffusivity_mm2_per_ms", regular)
+        if PATCH_SIZE in self.shifts:
+            _require_apart(tissue, "shifted_patch_size_mm", "large_patch_size_mm")
+        if STIMULUS in self.shifts and self.pacing.protocol != "planar":
+            raise ConfigError(
+                f"shifts = {list(self.shifts)}: the shift stimulus turns a plane wave, but "
+                f'pacing.protocol = "{self.pacing.protocol}"; leave it out, or pace with "planar"'
+            )
+        if ELECTRODE in self.shifts and not any(self.recording.electrode_shift_mm):
+            raise ConfigError(
+                f"recording.electrode_shift_mm = {list(self.recording.electrode_shift_mm)}: must "
+                "displace the electrodes; change it, or leave the shift electrode out"
+            )
 
     def _require_some_accuracy(self) -> None:
         slowest, _ = self.diffusivity_bounds_mm2_per_ms
@@ -326,6 +378,15 @@ class LibraryConfig:
                 f"{latest_ms:.4g} ms, when the second stimulus of a re-entry starts at "
                 f"D = {slowest:g} mm^2/ms; raise it, or lower pacing.tail_position"
             )
+
+
+def _require_apart(tissue: TissueConfig, shifted: str, regular: str) -> None:
+    (low, high), (regular_low, regular_high) = getattr(tissue, shifted), getattr(tissue, regular)
+    if low <= regular_high and regular_low <= high:
+        raise ConfigError(
+            f"tissue.{shifted} = {[low, high]}: must not overlap tissue.{regular} = "
+            f"{[regular_low, regular_high]}; move it above or below"
+        )
 
 
 def _require_upwards(name: str, bounds: Range) -> None:

@@ -14,11 +14,11 @@ def split_dataset(library: Library, split: str, columns: Sequence[str]) -> ray.d
 
     Args:
         library: a finished library.
-        split: "train", "validation" or "test".
+        split: "train", "validation", "test", or the test split of a shift.
         columns: names of the wanted columns.
 
     Raises:
-        LibraryError: the split has no case.
+        LibraryError: there is no such split, or it has no case.
     """
     library.require(split)
     cases = ray.data.read_parquet(library.files, file_extensions=["parquet"])

@@ -1,4 +1,4 @@
-"""The manifest and the data card: what a library holds, how it was made, how to check it."""
+"""The manifest: what a library holds, how it was made, how to check it."""
 
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from fwdecg.config import identity_hash, identity_tree
-from fwdecg.library.conditions import CONDITIONS, condition_of
+from fwdecg.library.card import ALL, data_card
+from fwdecg.library.conditions import CONDITIONS
 from fwdecg.library.config import LibraryConfig
 from fwdecg.library.layout import CARD, MANIFEST, STATISTICS
 from fwdecg.library.part import PartRecord
-from fwdecg.library.schema import SCHEMA_VERSION, case_schema
-from fwdecg.library.splits import SPLITS, TRAIN, split_of
-from fwdecg.library.statistics import Statistics, combine
+from fwdecg.library.schema import SCHEMA_VERSION
+from fwdecg.library.shifts import place_of, splits_of
+from fwdecg.library.splits import TRAIN
+from fwdecg.library.statistics import combine
 from fwdecg.storage import METRICS, publish, publish_json
 
-ALL = "all"
 CONDITION_NAMES = tuple(condition.name for condition in CONDITIONS)
 
 
@@ -39,7 +40,10 @@ def manifest(
         "code_version": version("fwdecg"),
         "seed": config.seed,
         "cases": config.cases,
-        "counts": _counts(case_ids, quarantined),
+        "counts": {
+            "ok": _by_split(case_ids, config.shifts),
+            "quarantined": _by_split(quarantined, config.shifts),
+        },
         "quarantined": quarantined,
         "redraws": sum(record.redraws for record in records),
         "largest_cv_error_estimate": max(record.largest_cv_error for record in records),
@@ -83,86 +87,11 @@ def _main_figures(content: dict[str, Any]) -> dict[str, Any]:
     return figures | {"quarantined": len(content["quarantined"])} | content["cost"]
 
 
-def _counts(case_ids: Sequence[int], quarantined: Sequence[int]) -> dict[str, Any]:
-    """Cases by status, split and condition; "all" splits, "all" conditions."""
-    return {"ok": _by_split(case_ids), "quarantined": _by_split(quarantined)}
-
-
-def _by_split(case_ids: Sequence[int]) -> dict[str, dict[str, int]]:
+def _by_split(case_ids: Sequence[int], shifts: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Number of cases by split and condition; "all" splits, "all" conditions."""
+    places = [place_of(case_id, shifts) for case_id in case_ids]
     counts = {}
-    for split in (*SPLITS, ALL):
-        names = [condition_of(case).name for case in case_ids if split in (split_of(case), ALL)]
+    for split in (*splits_of(shifts), ALL):
+        names = [place.condition.name for place in places if split in (place.split, ALL)]
         counts[split] = {name: names.count(name) for name in CONDITION_NAMES} | {ALL: len(names)}
     return counts
-
-
-def data_card(config: LibraryConfig, content: dict[str, Any], statistics: Statistics | None) -> str:
-    """The README.md of a library: for a reader who has nothing but the folder."""
-    tissue, solver, recording = config.tissue, config.solver, config.recording
-    parameters = ", ".join(f"{k} {v:g}" for k, v in solver.parameters._asdict().items())
-    counts = "\n".join(
-        f"| {status} | {split} | " + " | ".join(str(number) for number in row.values()) + " |"
-        for status, splits in content["counts"].items()
-        for split, row in splits.items()
-    )
-    columns = "\n".join(
-        f"| `{field.name}` | {field.type} | {field.metadata[b'unit'].decode()} "
-        f"| {field.metadata[b'meaning'].decode()} |"
-        for field in case_schema(recording)
-    )
-    scale = (
-        "no training case"
-        if statistics is None
-        else (
-            f"u {statistics.u_mean:.4g} +- {statistics.u_spread:.4g}; phi_e "
-            + ", ".join(
-                f"{mean:.4g} +- {spread:.4g}"
-                for mean, spread in zip(statistics.phi_e_mean, statistics.phi_e_spread, strict=True)
-            )
-        )
-    )
-    return f"""# Simulated heart-tissue activations with their ECGs
-
-{content["counts"]["ok"][ALL][ALL]} cases in `cases/*.parquet`, one row each. Open them with any
-Parquet reader, e.g. `pyarrow.parquet.read_table("cases")`.
-
-## Model
-Monodomain equation du/dt = div(D grad u) - J_ion + J_stim on a square sheet of
-{tissue.size_mm:g} x {tissue.size_mm:g} mm, no flux at edges and patches; Fenton-Karma cell
-model {solver.cell_model} ({parameters}; times in ms). Stimulus: {config.pacing.protocol}.
-ECG: phi_e = sum div(D grad u) dA / |r - r_e| over the solver's own cells, in units of u times
-mm/ms, electrodes (x, y, z) in mm from the top-left corner: {list(config.electrodes_mm)}.
-
-## Numerics
-Cell-centred finite volumes, harmonic diffusivity between cells, exact exponential gates, float32;
-scheme: {solver.scheme}. Spacing and step of each case stand in its row; expected error of
-conduction velocity, in recovering tissue: up to {content["largest_cv_error_estimate"]:.1%}.
-{recording.frames} frames, one every {recording.frame_interval_ms:g} ms, the first at t = 0 (rest);
-maps are area means on {recording.map_pixels} x {recording.map_pixels} pixels.
-{content["cases_active_at_end"]} cases are still excited in the last frame.
-
-## Conditions
-D is uniform in a case, drawn from {tissue.healthy_diffusivity_mm2_per_ms} mm^2/ms (healthy,
-fibrosis) or {tissue.remodelled_diffusivity_mm2_per_ms} mm^2/ms (gap_junction, combined).
-Patches that do not conduct: thresholded Gaussian random fields, mean size
-{tissue.small_patch_size_mm} mm over {tissue.small_patch_fraction} of the area (healthy) or
-{tissue.large_patch_size_mm} mm over {tissue.large_patch_fraction} (fibrosis, combined); none in
-gap_junction.
-
-| status | split | {" | ".join(CONDITION_NAMES)} | all |
-|---|---|{"---|" * len(CONDITION_NAMES)}---|
-{counts}
-
-Mean and spread over the training split (`statistics.json`): {scale}.
-
-## Columns
-| column | type | unit | meaning |
-|---|---|---|---|
-{columns}
-
-## Provenance
-fwdecg {content["code_version"]}, configuration {content["config_hash"]} (in `manifest.json`), seed
-{content["seed"]}, {content["cost"]["node_updates"]:.3g} node updates. After Ogbomo-Harmitt et al.,
-"Towards Deep Learning Surrogate for the Forward Problem in Electrocardiology", Computing in
-Cardiology 2025 (arXiv 2512.13765); cite it, this software's version and the configuration's hash.
-"""

@@ -8,6 +8,8 @@ from fwdecg.library.config import LibraryConfig
 from fwdecg.physics.reentry import tail_arrival_ms
 from fwdecg.physics.stimulus import Pacing, cross_field, focal, planar
 
+PLANAR_TOP = "planar_top"  # name of a shifted stimulus
+
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnPacing:
@@ -27,7 +29,11 @@ class DrawnPacing:
 
 
 def draw_pacing(
-    rng: np.random.Generator, config: LibraryConfig, diffusivity_mm2_per_ms: float
+    rng: np.random.Generator,
+    config: LibraryConfig,
+    *,
+    diffusivity_mm2_per_ms: float,
+    shifted: bool = False,
 ) -> DrawnPacing:
     """The pacing of a tissue.
 
@@ -35,6 +41,7 @@ def draw_pacing(
         rng: source of what is drawn; a plane wave takes nothing from it.
         config: of the library.
         diffusivity_mm2_per_ms: D of the tissue.
+        shifted: whether a plane wave comes from the top edge.
     """
     protocol, size_mm = config.pacing.protocol, config.tissue.size_mm
     if protocol == "focal":
@@ -45,4 +52,6 @@ def draw_pacing(
         start_ms = tail_arrival_ms(tail_mm, diffusivity_mm2_per_ms, config.solver.parameters)
         stimuli = cross_field(size_mm, start_ms)
         return DrawnPacing(protocol=protocol, stimuli=stimuli, s2_start_ms=start_ms)
+    if shifted:
+        return DrawnPacing(protocol=PLANAR_TOP, stimuli=planar(edge="top"))
     return DrawnPacing(protocol=protocol, stimuli=planar())

@@ -51,18 +51,28 @@ class Library:
         return [str(self.root / part["file"]) for part in self.manifest["parts"]]
 
     def count(self, split: str) -> int:
-        """Number of usable cases of a split."""
-        return self.manifest["counts"]["ok"][split]["all"]
+        """Number of usable cases of a split; "all" stands for every split.
+
+        Raises:
+            LibraryError: the library has no such split.
+        """
+        counts = self.manifest["counts"]["ok"]
+        if split not in counts:
+            raise LibraryError(
+                f"{self.root} has no split {split}, but {', '.join(counts)}; a split of shifted "
+                "cases is asked for by library.shifts when the library is built"
+            )
+        return counts[split]["all"]
 
     def table(self, split: str, columns: Sequence[str] | None = None) -> pa.Table:
         """The cases of a split, by case id.
 
         Args:
-            split: "train", "validation" or "test".
+            split: "train", "validation", "test", or the test split of a shift.
             columns: those wanted, all by default.
 
         Raises:
-            LibraryError: the split has no case, or a file cannot be read.
+            LibraryError: there is no such split, it has no case, or a file cannot be read.
         """
         self.require(split)
         wanted = list(columns) if columns is not None else None
@@ -75,7 +85,7 @@ class Library:
         return table.sort_by(CASE_ID) if CASE_ID in table.column_names else table
 
     def require(self, split: str) -> None:
-        """Raise `LibraryError` if a split has no case."""
+        """Raise `LibraryError` if there is no such split, or it has no case."""
         if self.count(split) == 0:
             raise LibraryError(
                 f"{self.root} has no {split} case; raise library.cases and build it again"

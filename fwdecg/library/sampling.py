@@ -1,4 +1,4 @@
-"""(seed, case id) -> case: the random draws that make one tissue."""
+"""(configuration, case id) -> case: the random draws that make one tissue."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -7,11 +7,10 @@ import numpy as np
 from scipy.ndimage import label
 
 from fwdecg.errors import CaseError, TissueError
-from fwdecg.library.conditions import Condition, condition_of
-from fwdecg.library.config import LibraryConfig, TissueConfig
+from fwdecg.library.config import LibraryConfig, Range, TissueConfig
 from fwdecg.library.fibrosis import draw_scar
 from fwdecg.library.pacing import draw_pacing
-from fwdecg.library.splits import split_of
+from fwdecg.library.shifts import DIFFUSIVITY, ELECTRODE, PATCH_SIZE, STIMULUS, Place, place_of
 from fwdecg.library.variation import draw_variation
 from fwdecg.physics.stimulus import Pacing, stimulated_cells
 from fwdecg.physics.tissue import Sheet, Variation
@@ -30,7 +29,7 @@ class CaseSpec:
     Attributes:
         case_id: number of the case in its library.
         condition: name of the tissue condition.
-        split: "train", "validation" or "test".
+        split: "train", "validation", "test", or the test split of a shift.
         seed: of this case's own random generator.
         redraws: sheets that were thrown away because the stimulus was blocked.
         bulk_diffusivity_mm2_per_ms: D of the conducting tissue; what it varies about, if it does.
@@ -87,27 +86,24 @@ def draw_case(config: LibraryConfig, case_id: int) -> Case:
 
 
 def _draw(config: LibraryConfig, case_id: int, redraws: int) -> Case:
-    entropy = np.random.SeedSequence([config.seed, case_id, redraws])
+    tissue, place = config.tissue, place_of(case_id, config.shifts)
+    rank, *shift = place.stream
+    entropy = np.random.SeedSequence([config.seed, rank, redraws, *shift])
     seed = int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))  # fits a signed int64
     rng = np.random.default_rng(seed)
-    tissue, condition = config.tissue, condition_of(case_id)
-    diffusivity = rng.uniform(
-        *(
-            tissue.remodelled_diffusivity_mm2_per_ms
-            if condition.remodelled
-            else tissue.healthy_diffusivity_mm2_per_ms
-        )
-    )
-    size_mm, fraction = _draw_patches(rng, tissue, condition)
+    diffusivity = rng.uniform(*_diffusivity_range(tissue, place))
+    size_mm, fraction = _draw_patches(rng, tissue, place)
     scar = None
     if fraction > 0:
         scar = draw_scar(rng, tissue.size_mm, patch_size_mm=size_mm, fraction=fraction)
-    pacing = draw_pacing(rng, config, diffusivity)
+    pacing = draw_pacing(
+        rng, config, diffusivity_mm2_per_ms=diffusivity, shifted=place.shift == STIMULUS
+    )
     x_mm, y_mm = pacing.site_mm or (None, None)
     spec = CaseSpec(
         case_id=case_id,
-        condition=condition.name,
-        split=split_of(case_id),
+        condition=place.condition.name,
+        split=place.split,
         seed=seed,
         redraws=redraws,
         bulk_diffusivity_mm2_per_ms=diffusivity,
@@ -124,19 +120,34 @@ def _draw(config: LibraryConfig, case_id: int, redraws: int) -> Case:
         scar=scar,
         variation=_draw_variation(rng, tissue),
     )
-    electrodes_mm = config.recording.electrodes(tissue.size_mm)
-    return Case(spec=spec, sheet=sheet, pacing=pacing.stimuli, electrodes_mm=electrodes_mm)
+    return Case(
+        spec=spec,
+        sheet=sheet,
+        pacing=pacing.stimuli,
+        electrodes_mm=config.recording.electrodes(tissue.size_mm, shifted=place.shift == ELECTRODE),
+    )
+
+
+def _diffusivity_range(tissue: TissueConfig, place: Place) -> Range:
+    if place.shift == DIFFUSIVITY:
+        return tissue.shifted_diffusivity_mm2_per_ms
+    if place.condition.remodelled:
+        return tissue.remodelled_diffusivity_mm2_per_ms
+    return tissue.healthy_diffusivity_mm2_per_ms
 
 
 def _draw_patches(
-    rng: np.random.Generator, tissue: TissueConfig, condition: Condition
+    rng: np.random.Generator, tissue: TissueConfig, place: Place
 ) -> tuple[float, float]:
-    """Size in mm and covered share of a condition's patches."""
-    if condition.patches == "none":
+    """Size in mm and covered share of the patches."""
+    patches = place.condition.patches
+    if patches == "none":
         return 0.0, 0.0
-    if condition.patches == "small":
+    if patches == "small":
         return rng.uniform(*tissue.small_patch_size_mm), rng.uniform(*tissue.small_patch_fraction)
-    return rng.uniform(*tissue.large_patch_size_mm), rng.uniform(*tissue.large_patch_fraction)
+    shifted = place.shift == PATCH_SIZE
+    sizes_mm = tissue.shifted_patch_size_mm if shifted else tissue.large_patch_size_mm
+    return rng.uniform(*sizes_mm), rng.uniform(*tissue.large_patch_fraction)
 
 
 def _draw_variation(rng: np.random.Generator, tissue: TissueConfig) -> Variation | None:

@@ -23,7 +23,7 @@ ELECTRODES = "electrodes_mm"
 _SPEC_COLUMNS = (
     (CASE_ID, pa.int64(), "1", "number of the case"),
     (CONDITION, pa.string(), "1", "tissue condition"),
-    (SPLIT, pa.string(), "1", "train, validation or test"),
+    (SPLIT, pa.string(), "1", "train, validation, test, or test_ and the name of a shift"),
     ("seed", pa.int64(), "1", "seed of the case's random generator"),
     ("redraws", pa.int32(), "1", "sheets thrown away because the stimulus was blocked"),
     ("bulk_diffusivity_mm2_per_ms", pa.float64(), "mm^2/ms", "D of the conducting tissue"),

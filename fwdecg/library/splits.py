@@ -1,4 +1,4 @@
-"""Training, validation and test cases: 80, 10 and 10 % of every condition.
+"""Training, validation and test cases among the regular ones: 80, 10 and 10 % of every condition.
 
 Of ten successive cases of a condition one is for validation and one for testing. Cases are
 independent draws, so which of the ten is immaterial; the places differ between conditions only so
@@ -28,7 +28,7 @@ _HELD_OUT = {
 
 
 def split_of(case_id: int) -> str:
-    """The split of a case: "train", "validation" or "test"."""
+    """The split of a regular case: "train", "validation" or "test"."""
     validation, test = _HELD_OUT[condition_of(case_id)]
     place = rank_within_condition(case_id) % PERIOD
     return {validation: VALIDATION, test: TEST}.get(place, TRAIN)

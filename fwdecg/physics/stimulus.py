@@ -6,7 +6,7 @@ presets is about three times what starts a wave; the wave itself does not depend
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -91,9 +91,13 @@ class Stimulus:
 Pacing = Sequence[Stimulus]
 
 
-def planar(start_ms: float = 0.0) -> Pacing:
-    """A plane wave from the left edge."""
-    return (Stimulus(region=Rectangle(right_mm=PLANAR_WIDTH_MM), start_ms=start_ms),)
+def planar(start_ms: float = 0.0, *, edge: Literal["left", "top"] = "left") -> Pacing:
+    """A plane wave from an edge."""
+    strips = {
+        "left": Rectangle(right_mm=PLANAR_WIDTH_MM),
+        "top": Rectangle(bottom_mm=PLANAR_WIDTH_MM),
+    }
+    return (Stimulus(region=strips[edge], start_ms=start_ms),)
 
 
 def focal(x_mm: float, y_mm: float, *, start_ms: float = 0.0) -> Pacing:

@@ -17,9 +17,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
-from fwdecg.library.conditions import CONDITIONS, condition_of
+from fwdecg.library.conditions import CONDITIONS
 from fwdecg.library.config import LibraryConfig, SolverConfig
 from fwdecg.library.sampling import Case, draw_case
+from fwdecg.library.shifts import place_of
 from fwdecg.physics.markers import activation_times_ms
 from fwdecg.physics.monodomain import Clock, Simulation
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
@@ -116,9 +117,9 @@ def solver_accuracy(
 def _sample(config: LibraryConfig, cases_per_condition: int) -> Iterator[Case]:
     found = dict.fromkeys(CONDITIONS, 0)
     for case_id in range(config.cases):
-        condition = condition_of(case_id)
-        if found[condition] < cases_per_condition:
-            found[condition] += 1
+        place = place_of(case_id, config.shifts)
+        if place.shift is None and found[place.condition] < cases_per_condition:
+            found[place.condition] += 1
             yield draw_case(config, case_id)
 
 

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwdecg.errors import ConfigError
-from fwdecg.library.config import LibraryConfig, RecordingConfig, SolverConfig, TissueConfig
+from fwdecg.library.config import (
+    LibraryConfig,
+    PacingConfig,
+    RecordingConfig,
+    SolverConfig,
+    TissueConfig,
+)
 
 
 def test_a_grid_of_electrodes_by_hand():
@@ -113,3 +119,67 @@ def test_every_chosen_step_is_stable_where_d_is_largest(smallest, ratio, cv_erro
     spacing_mm, dt_ms = solver.resolution(smallest, ratio * smallest)
     assert spacing_mm == solver.resolution(smallest).spacing_mm
     assert dt_ms <= 0.9 * solver.stable_dt_ms(spacing_mm, ratio * smallest)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"shifts": ("electrodes",)}, "must be out of diffusivity, patch_size, stimulus, elec"),
+        ({"shifts": ("electrode", "electrode")}, "name each shift once"),
+        (
+            {
+                "shifts": ("diffusivity",),
+                "tissue": TissueConfig(shifted_diffusivity_mm2_per_ms=(0.10, 0.15)),
+            },
+            r"tissue.shifted_diffusivity_mm2_per_ms = \[0.1, 0.15\]: must not overlap "
+            r"tissue.healthy_diffusivity_mm2_per_ms = \[0.09, 0.1\]; move it above or below",
+        ),
+        (
+            {
+                "shifts": ("diffusivity",),
+                "tissue": TissueConfig(shifted_diffusivity_mm2_per_ms=(0.005, 0.2)),
+            },
+            "must not overlap",
+        ),
+        (
+            {
+                "shifts": ("patch_size",),
+                "tissue": TissueConfig(shifted_patch_size_mm=(12.0, 25.0)),
+            },
+            r"must not overlap tissue.large_patch_size_mm = \[5.0, 15.0\]",
+        ),
+        (
+            {"shifts": ("stimulus",), "pacing": PacingConfig(protocol="focal")},
+            'the shift stimulus turns a plane wave, but pacing.protocol = "focal"; leave it out',
+        ),
+        (
+            {
+                "shifts": ("electrode",),
+                "recording": RecordingConfig(electrode_shift_mm=(0.0, 0.0, -39.5)),
+            },
+            "recording.electrode_shift_mm: electrode .* is 0.5 mm from the sheet",
+        ),
+        (
+            {
+                "shifts": ("electrode",),
+                "recording": RecordingConfig(electrode_shift_mm=(0.0, 0.0, 0.0)),
+            },
+            r"electrode_shift_mm = \[0.0, 0.0, 0.0\]: must displace the electrodes",
+        ),
+    ],
+)
+def test_shifts_that_are_none_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        LibraryConfig(**values)
+    LibraryConfig(**values | {"shifts": ()})
+
+
+def test_bounds_cover_the_shifted_d():
+    assert LibraryConfig(shifts=("stimulus",)).diffusivity_bounds_mm2_per_ms == (0.01, 0.10)
+    assert LibraryConfig(shifts=("diffusivity",)).diffusivity_bounds_mm2_per_ms == (0.01, 0.15)
+
+
+def test_a_grid_is_displaced_as_a_whole():
+    recording = RecordingConfig(electrode_grid=(2, 2), electrode_shift_mm=(1.0, -2.0, 3.0))
+    moved = recording.electrodes(40.0, shifted=True) - recording.electrodes(40.0)
+    np.testing.assert_allclose(moved, np.tile([1.0, -2.0, 3.0], (4, 1)))

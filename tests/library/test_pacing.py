@@ -17,7 +17,7 @@ REENTRY = LibraryConfig(pacing=PacingConfig(protocol="reentry", tail_position=(0
 @given(seed=st.integers(0, 99), diffusivity=st.floats(0.02, 0.1), size_mm=st.floats(50.0, 100.0))
 def test_the_second_stimulus_meets_the_tail_inside_its_quarter(seed, diffusivity, size_mm):
     config = replace(REENTRY, tissue=TissueConfig(size_mm=size_mm))
-    pacing = draw_pacing(np.random.default_rng(seed), config, diffusivity)
+    pacing = draw_pacing(np.random.default_rng(seed), config, diffusivity_mm2_per_ms=diffusivity)
     since_ms = pacing.s2_start_ms - rested_duration_ms(config.solver.parameters)
     tail_mm = PLANAR_WIDTH_MM + 2.0777 * np.sqrt(diffusivity) * since_ms
     assert 0.2499 <= tail_mm / (size_mm / 2) <= 0.5001  # the velocity is known to 1e-4
@@ -25,17 +25,18 @@ def test_the_second_stimulus_meets_the_tail_inside_its_quarter(seed, diffusivity
     assert (first.start_ms, second.start_ms) == (0.0, pacing.s2_start_ms)
 
 
+def start_ms(tail_position):
+    config = replace(REENTRY, pacing=PacingConfig(protocol="reentry", tail_position=tail_position))
+    rng = np.random.default_rng(0)
+    return draw_pacing(rng, config, diffusivity_mm2_per_ms=0.05).s2_start_ms
+
+
 def test_the_position_of_the_tail_is_spread_over_its_range():
     rng = np.random.default_rng(0)
-    starts_ms = [draw_pacing(rng, REENTRY, 0.05).s2_start_ms for _ in range(400)]
-    ends = [
-        draw_pacing(
-            rng,
-            replace(REENTRY, pacing=PacingConfig(protocol="reentry", tail_position=(x, x))),
-            0.05,
-        ).s2_start_ms
-        for x in (0.25, 0.5)
+    starts_ms = [
+        draw_pacing(rng, REENTRY, diffusivity_mm2_per_ms=0.05).s2_start_ms for _ in range(400)
     ]
+    ends = [start_ms((x, x)) for x in (0.25, 0.5)]
     shares = (np.array(starts_ms) - ends[0]) / (ends[1] - ends[0])
     # Uniform: a mean of 400 draws strays by 0.014, a quartile by 0.022.
     assert shares.mean() == pytest.approx(0.5, abs=0.06)
@@ -45,7 +46,7 @@ def test_the_position_of_the_tail_is_spread_over_its_range():
 def test_one_stimulus_has_no_second():
     for protocol in ("planar", "focal"):
         config = LibraryConfig(pacing=PacingConfig(protocol=protocol))
-        pacing = draw_pacing(np.random.default_rng(0), config, 0.05)
+        pacing = draw_pacing(np.random.default_rng(0), config, diffusivity_mm2_per_ms=0.05)
         assert pacing.s2_start_ms is None
         assert len(pacing.stimuli) == 1
 

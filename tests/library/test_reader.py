@@ -1,12 +1,16 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from fwdecg.errors import FwdEcgError, LibraryError, ResultError
+from fwdecg.library.case import simulate_case
 from fwdecg.library.reader import open_library
+from fwdecg.library.sampling import draw_case
 from fwdecg.library.schema import tensor_column
+from fwdecg.library.shifts import SHIFTS, splits_of
 from fwdecg.library.splits import SPLITS
 
 
@@ -106,3 +110,54 @@ def test_an_empty_split_is_refused(root):
     (root / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(LibraryError, match="has no test case; raise library.cases"):
         open_library(root).require("test")
+
+
+def test_shifted_cases_are_splits_of_their_own(regular_and_shifted_library):
+    regular, shifted = regular_and_shifted_library
+    assert set(shifted.manifest["counts"]["ok"]) == {*splits_of(SHIFTS), "all"}
+    assert shifted.count("all") == sum(shifted.count(split) for split in splits_of(SHIFTS)) == 70
+    for split in SPLITS:
+        tables = [library.table(split) for library in (regular, shifted)]
+        assert tables[0].equals(tables[1])
+    for shift in SHIFTS:
+        table = shifted.table(f"test_{shift}")
+        assert table.num_rows == shifted.count(f"test_{shift}") == 5
+    with pytest.raises(LibraryError, match="has no split test_stimulus, but train, validation"):
+        regular.table("test_stimulus")
+
+
+def test_statistics_do_not_know_shifted_cases(regular_and_shifted_library):
+    regular, shifted = regular_and_shifted_library
+    assert regular.statistics == shifted.statistics
+
+
+def test_rows_tell_where_shifted_electrodes_were(regular_and_shifted_library):
+    _, shifted = regular_and_shifted_library
+    configured = np.array(shifted.config.electrodes_mm)
+    for split in splits_of(SHIFTS):
+        moved = tensor_column(shifted.table(split), "electrodes_mm") - configured
+        expected = (1.0, -1.0, 0.5) if split == "test_electrode" else (0.0, 0.0, 0.0)
+        np.testing.assert_array_equal(moved, np.broadcast_to(expected, moved.shape))
+
+
+def test_the_ecg_is_that_of_the_shifted_electrode(regular_and_shifted_library):
+    _, shifted = regular_and_shifted_library
+    case = draw_case(shifted.config, 65)
+    record = simulate_case(case, shifted.config)
+    unmoved = simulate_case(
+        replace(case, electrodes_mm=np.array(shifted.config.electrodes_mm)), shifted.config
+    )
+    found = tensor_column(shifted.table("test_electrode"), "phi_e")[0]
+    np.testing.assert_array_equal(found, record.phi_e)
+    assert np.abs(found - unmoved.phi_e).max() > 0.1 * np.abs(found).max()
+
+
+def test_the_card_tells_of_shifts(regular_and_shifted_library):
+    regular, shifted = regular_and_shifted_library
+    texts = [(library.root / "README.md").read_text() for library in (regular, shifted)]
+    for shift in SHIFTS:
+        assert f"| ok | test_{shift} | " in texts[1]
+        assert f"- `test_{shift}` " in texts[1]
+        assert f"test_{shift}" not in texts[0]
+    assert "(0.11, 0.15) mm^2/ms instead" in texts[1]
+    assert "displaced by (1.0, -1.0, 0.5) mm" in texts[1]

@@ -2,12 +2,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fwdecg.errors import CaseError
 from fwdecg.library.config import LibraryConfig, PacingConfig, TissueConfig
 from fwdecg.library.sampling import draw_case
+from fwdecg.library.shifts import SHIFTS, place_of
+from fwdecg.physics.stimulus import stimulated_cells
 
 PAPER = LibraryConfig()
+SHIFTED = LibraryConfig(shifts=SHIFTS)
 
 
 @pytest.mark.parametrize(
@@ -80,3 +85,56 @@ def test_a_case_that_cannot_be_drawn_is_an_error(monkeypatch):
     monkeypatch.setattr("fwdecg.library.sampling._reachable_fraction", lambda case: 0.0)
     with pytest.raises(CaseError, match="the stimulus is blocked in each of 100 drawn sheets"):
         draw_case(PAPER, 2)
+
+
+def shifted_ids(config, shift):
+    return range(50 + 5 * config.shifts.index(shift), 55 + 5 * config.shifts.index(shift))
+
+
+@given(case_id=st.integers(0, 500), shifts=st.permutations(SHIFTS), cases=st.integers(501, 9999))
+@settings(max_examples=20)
+def test_a_shifted_case_depends_on_configuration_and_id_alone(case_id, shifts, cases):
+    config = replace(SHIFTED, shifts=tuple(shifts))
+    first, again = (draw_case(c, case_id) for c in (config, replace(config, cases=cases)))
+    assert first.spec == again.spec
+    np.testing.assert_array_equal(first.electrodes_mm, again.electrodes_mm)
+    place = place_of(case_id, shifts)
+    assert (first.spec.split, first.spec.condition) == (place.split, place.condition.name)
+    if place.shift is None:
+        regular = draw_case(PAPER, place.rank)
+        assert replace(first.spec, case_id=place.rank) == regular.spec
+        np.testing.assert_array_equal(first.electrodes_mm, regular.electrodes_mm)
+
+
+@pytest.mark.parametrize("shift", SHIFTS)
+def test_a_shift_changes_one_thing(shift):
+    for case_id in shifted_ids(SHIFTED, shift):
+        case = draw_case(SHIFTED, case_id)
+        spec, tissue = case.spec, SHIFTED.tissue
+        assert spec.split == f"test_{shift}"
+        diffusivity = {"healthy": (0.09, 0.10), "fibrosis": (0.09, 0.10)}.get(
+            spec.condition, (0.01, 0.09)
+        )
+        low, high = (0.11, 0.15) if shift == "diffusivity" else diffusivity
+        assert low <= spec.bulk_diffusivity_mm2_per_ms <= high
+        if spec.condition in ("fibrosis", "combined"):
+            low, high = (18, 25) if shift == "patch_size" else (5, 15)
+            assert low <= spec.patch_size_mm <= high
+            assert 0.1 <= spec.patch_fraction <= 0.4
+        else:
+            assert shift != "patch_size"
+            assert spec.patch_size_mm <= 3
+        assert spec.stimulus == ("planar_top" if shift == "stimulus" else "planar")
+        cells = stimulated_cells(case.pacing[0], case.sheet.rasterise(1.0))
+        beyond = cells[:, 2:] if shift != "stimulus" else cells[2:]
+        assert cells.any()
+        assert not beyond.any()
+        expected = (65.0, 65.0, 40.0) if shift == "electrode" else (50.0, 50.0, 40.0)
+        np.testing.assert_array_equal(case.electrodes_mm, [expected])
+        assert case.sheet.size_mm == tissue.size_mm
+
+
+def test_shifted_cases_are_draws_of_their_own():
+    seeds = [draw_case(SHIFTED, case_id).spec.seed for case_id in range(50, 70)]
+    regular = [draw_case(SHIFTED, case_id).spec.seed for case_id in range(50)]
+    assert len({*seeds, *regular}) == 70

@@ -24,6 +24,13 @@ def test_a_plane_wave_starts_in_the_leftmost_columns():
     assert not cells[:, 2:].any()
 
 
+def test_a_plane_wave_from_the_top_is_its_transpose():
+    (left,), (top,) = planar(3.0), planar(3.0, edge="top")
+    cells = stimulated_cells(top, square())
+    np.testing.assert_array_equal(cells, stimulated_cells(left, square()).T)
+    assert top.start_ms == 3.0
+
+
 def test_a_focal_stimulus_is_a_disc_around_its_site():
     (stimulus,) = focal(7.5, 2.5)
     cells = stimulated_cells(stimulus, square())

@@ -44,6 +44,14 @@ def test_what_a_training_leaves(small_library, tmp_path):
     assert load_surrogate(tmp_path / "last.pt").epoch == 3
 
 
+def test_shifted_cases_are_never_learnt_from(regular_and_shifted_library, tmp_path):
+    """Regular cases are the same in both; whatever saw a shifted one would change the losses."""
+    folders = [tmp_path / "regular", tmp_path / "shifted"]
+    for library, folder in zip(regular_and_shifted_library, folders, strict=True):
+        train(library, MODEL, TRAINING, folder)
+    assert history(folders[0]) == history(folders[1])
+
+
 def test_a_finished_training_is_not_run_again(small_library, tmp_path, monkeypatch):
     first = train(small_library, MODEL, TRAINING, tmp_path)
     monkeypatch.setattr(trainer, "_train_in_process", None)
