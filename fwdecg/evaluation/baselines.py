@@ -62,7 +62,7 @@ class ExactOperator:
 
     The lead field of the area-mean D (harmonic faces) is applied to the voltage of the conducting
     part of each pixel: a map's area mean counts patches as u = 0, so it is divided by the share of
-    the pixel that conducts, D / bulk D. Without that division pixels at the rims of patches count
+    the pixel that conducts. Without that division pixels at the rims of patches count
     too little, and R^2 in fibrosis falls from 0.996 to 0.93 on 1.6 mm pixels.
 
     What limits it is the grid: at edges and rims the operator weighs u at the border, of which the
@@ -88,7 +88,7 @@ class ExactOperator:
     def _ecg(self, cases: LabelledCases, row: int) -> Float32[np.ndarray, "electrode frame"]:
         diffusivity = cases.diffusivity_mm2_per_ms[row].astype(np.float64)
         tissue = Tissue(spacing_mm=self.map_spacing_mm, diffusivity_mm2_per_ms=diffusivity)
-        share = diffusivity / cases.bulk_diffusivity_mm2_per_ms[row]
+        share = cases.conducting_fraction[row]
         leads = lead_fields(tissue, self.electrodes_mm)
         # Where nothing conducts the lead field is 0, and so is its product with anything.
         return _apply(leads / np.where(share > 0, share, 1.0), cases.u[row])

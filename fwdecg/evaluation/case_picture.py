@@ -30,18 +30,15 @@ class CasePicture:
         trace: true and predicted ECG.
         u: voltage maps, dimensionless.
         diffusivity_mm2_per_ms: area mean of D per pixel, 0 where nothing conducts.
+        conducting_share: of each pixel's area.
         map_spacing_mm: side of a pixel.
     """
 
     trace: Trace
     u: Frames
     diffusivity_mm2_per_ms: Field
+    conducting_share: Field
     map_spacing_mm: float
-
-    @property
-    def conducting_share(self) -> Field:
-        """Share of each pixel's area that conducts; D is uniform there."""
-        return self.diffusivity_mm2_per_ms / self.diffusivity_mm2_per_ms.max()
 
 
 def draw_case(picture: CasePicture, path: Path) -> None:

@@ -7,11 +7,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from jaxtyping import Float16, Float32, Float64, Int64
+from jaxtyping import Float, Float16, Float32, Float64, Int64
 
 from fwdecg.errors import LibraryError
 from fwdecg.library.reader import Library
-from fwdecg.library.schema import CASE_ID, CONDITION, DIFFUSIVITY, PHI_E, SPLIT, U, tensor_column
+from fwdecg.library.schema import (
+    CASE_ID,
+    CONDITION,
+    CONDUCTING,
+    DIFFUSIVITY,
+    PHI_E,
+    SPLIT,
+    U,
+    tensor_column,
+)
 
 ALL = "all"  # every split
 CASES_AT_ONCE = 32  # about 40 MB of the paper's maps
@@ -31,7 +40,8 @@ class LabelledCases:
         u: voltage maps, dimensionless.
         phi_e: ECG in mm/ms.
         diffusivity_mm2_per_ms: area mean of D, 0 where nothing conducts.
-        bulk_diffusivity_mm2_per_ms: D of the conducting tissue.
+        conducting_fraction: share of each pixel's area that conducts.
+        bulk_diffusivity_mm2_per_ms: D of the conducting tissue, or what it varies about.
     """
 
     case_id: Int64[np.ndarray, " case"]
@@ -40,6 +50,7 @@ class LabelledCases:
     u: Float16[np.ndarray, "case frame row col"]
     phi_e: Float32[np.ndarray, "case electrode frame"]
     diffusivity_mm2_per_ms: Float32[np.ndarray, "case row col"]
+    conducting_fraction: Float[np.ndarray, "case row col"]
     bulk_diffusivity_mm2_per_ms: Float64[np.ndarray, " case"]
 
     def __len__(self) -> int:
@@ -59,7 +70,8 @@ def stream_cases(library: Library, split: str = ALL) -> Iterator[LabelledCases]:
     """
     library.require(split)
     rows = None if split == ALL else pc.field(SPLIT) == split
-    for table in _regrouped(_read([file], rows) for file in library.files):
+    columns = _columns(library)
+    for table in _regrouped(_read([file], columns, rows) for file in library.files):
         yield _labelled(table)
 
 
@@ -69,7 +81,7 @@ def read_case(library: Library, case_id: int) -> LabelledCases:
     Raises:
         LibraryError: there is no such case, or its part cannot be read.
     """
-    table = _read(library.files, pc.field(CASE_ID) == case_id)
+    table = _read(library.files, _columns(library), pc.field(CASE_ID) == case_id)
     if table.num_rows == 0:
         raise LibraryError(f"{library.root} has no case {case_id}; see its manifest.json")
     return _labelled(table)
@@ -92,20 +104,29 @@ def _regrouped(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield rest
 
 
-def _read(files: Sequence[str], rows: pc.Expression | None) -> pa.Table:
+def _columns(library: Library) -> list[str]:
+    varies = library.config.tissue.diffusivity_variation > 0
+    return [*_COLUMNS, CONDUCTING] if varies else _COLUMNS
+
+
+def _read(files: Sequence[str], columns: list[str], rows: pc.Expression | None) -> pa.Table:
     try:
-        return pq.read_table(files, columns=_COLUMNS, filters=rows)
+        return pq.read_table(files, columns=columns, filters=rows)
     except (OSError, pa.ArrowInvalid) as error:
         raise LibraryError(f"{files[0]} cannot be read: {error}; build it again") from error
 
 
 def _labelled(table: pa.Table) -> LabelledCases:
+    diffusivity, bulk = tensor_column(table, DIFFUSIVITY), table[BULK_DIFFUSIVITY].to_numpy()
+    recorded = CONDUCTING in table.column_names
+    share = tensor_column(table, CONDUCTING) if recorded else diffusivity / bulk[:, None, None]
     return LabelledCases(
         case_id=table[CASE_ID].to_numpy(),
         condition=tuple(table[CONDITION].to_pylist()),
         split=tuple(table[SPLIT].to_pylist()),
         u=tensor_column(table, U),
         phi_e=tensor_column(table, PHI_E),
-        diffusivity_mm2_per_ms=tensor_column(table, DIFFUSIVITY),
-        bulk_diffusivity_mm2_per_ms=table[BULK_DIFFUSIVITY].to_numpy(),
+        diffusivity_mm2_per_ms=diffusivity,
+        conducting_fraction=share,
+        bulk_diffusivity_mm2_per_ms=bulk,
     )

@@ -55,5 +55,6 @@ def _picture(library: Library, trace: Trace) -> CasePicture:
         trace=trace,
         u=case.u[0],
         diffusivity_mm2_per_ms=case.diffusivity_mm2_per_ms[0],
+        conducting_share=case.conducting_fraction[0],
         map_spacing_mm=config.tissue.size_mm / config.recording.map_pixels,
     )

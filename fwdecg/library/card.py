@@ -144,5 +144,5 @@ def _columns(config: LibraryConfig) -> str:
     return "\n".join(
         f"| `{field.name}` | {field.type} | {field.metadata[b'unit'].decode()} "
         f"| {field.metadata[b'meaning'].decode()} |"
-        for field in case_schema(config.recording)
+        for field in case_schema(config)
     )

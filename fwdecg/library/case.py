@@ -27,6 +27,7 @@ class CaseRecord:
     u: Float16[np.ndarray, "frame row col"]
     phi_e: Float32[np.ndarray, "electrode frame"]
     diffusivity_mm2_per_ms: Float32[np.ndarray, "row col"]
+    conducting_fraction: Float32[np.ndarray, "row col"]
     electrodes_mm: Electrodes
     solver_spacing_mm: float
     solver_dt_ms: float
@@ -76,6 +77,7 @@ def _record(case: Case, tissue: Tissue, clock: Clock, config: LibraryConfig) -> 
         u=u,
         phi_e=phi_e,
         diffusivity_mm2_per_ms=area_mean(tissue.diffusivity_mm2_per_ms, pixels).astype(np.float32),
+        conducting_fraction=area_mean(tissue.conducts.astype(float), pixels).astype(np.float32),
         electrodes_mm=case.electrodes_mm,
         solver_spacing_mm=used.spacing_mm,
         solver_dt_ms=used.dt_ms,

@@ -69,7 +69,7 @@ def build_part(config: LibraryConfig, root: Path, part: Part) -> PartRecord:
         records = [_simulate_or_quarantine(config, root, case_id) for case_id in part.case_ids]
         usable = [record for record in records if record is not None]
         if usable:
-            table = cases_table(usable, config.recording, config.tissue.size_mm)
+            table = cases_table(usable, config)
             publish(root, part.file, lambda path: _write(table, path))
     return describe_part(config, root, part)
 

@@ -11,12 +11,13 @@ import numpy as np
 import pyarrow as pa
 
 from fwdecg.library.case import CaseRecord
-from fwdecg.library.config import RecordingConfig
+from fwdecg.library.config import LibraryConfig
 
 SCHEMA_VERSION = 1
 
 CASE_ID, CONDITION, SPLIT, U, PHI_E = "case_id", "condition", "split", "u", "phi_e"
 DIFFUSIVITY = "diffusivity_mm2_per_ms"
+CONDUCTING = "conducting_fraction"
 ELECTRODES = "electrodes_mm"
 
 # name, Arrow type, unit, meaning: first the spec's fields, then those of the simulation
@@ -50,16 +51,20 @@ _SCALAR_COLUMNS = (
 )
 
 
-def case_schema(recording: RecordingConfig) -> pa.Schema:
-    """The Arrow schema of a part for maps and records of given shapes."""
+def case_schema(config: LibraryConfig) -> pa.Schema:
+    """The Arrow schema of the parts of a library."""
+    recording = config.recording
     frames, pixels = recording.frames, recording.map_pixels
     electrodes = recording.electrode_count
-    tensors = (
+    tensors = [
         (U, pa.float16(), (frames, pixels, pixels), "1", "area mean of the voltage u per pixel"),
         (PHI_E, pa.float32(), (electrodes, frames), "mm/ms", "extracellular potential, Eq. 1"),
         (DIFFUSIVITY, pa.float32(), (pixels, pixels), "mm^2/ms", "area mean of D; 0 = no tissue"),
         (ELECTRODES, pa.float64(), (electrodes, 3), "mm", "x, y, z from the top-left corner"),
-    )
+    ]
+    if config.tissue.diffusivity_variation > 0:  # else it is D over the bulk D
+        share = (CONDUCTING, pa.float32(), (pixels, pixels), "1", "share of a pixel that conducts")
+        tensors.append(share)
     constants = (
         ("frame_interval_ms", pa.float64(), "ms", "time between frames; the first is t = 0"),
         ("map_spacing_mm", pa.float64(), "mm", "side of a pixel"),
@@ -74,25 +79,18 @@ def case_schema(recording: RecordingConfig) -> pa.Schema:
     return pa.schema(fields, metadata=origin)
 
 
-def cases_table(
-    records: Sequence[CaseRecord], recording: RecordingConfig, size_mm: float
-) -> pa.Table:
-    """The rows of some cases.
-
-    Args:
-        records: the simulated cases.
-        recording: what was recorded of each.
-        size_mm: side of the sheet.
-    """
-    schema = case_schema(recording)
+def cases_table(records: Sequence[CaseRecord], config: LibraryConfig) -> pa.Table:
+    """The rows of some cases of a library."""
+    schema, recording = case_schema(config), config.recording
     count = len(records)
     columns: dict[str, pa.Array] = {
         U: _tensors([record.u for record in records]),
         PHI_E: _tensors([record.phi_e for record in records]),
         DIFFUSIVITY: _tensors([record.diffusivity_mm2_per_ms for record in records]),
+        CONDUCTING: _tensors([record.conducting_fraction for record in records]),
         ELECTRODES: _tensors([record.electrodes_mm for record in records]),
         "frame_interval_ms": pa.array([recording.frame_interval_ms] * count),
-        "map_spacing_mm": pa.array([size_mm / recording.map_pixels] * count),
+        "map_spacing_mm": pa.array([config.tissue.size_mm / recording.map_pixels] * count),
     }
     for name, kind, *_ in _SPEC_COLUMNS:
         columns[name] = pa.array([getattr(record.spec, name) for record in records], kind)

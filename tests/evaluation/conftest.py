@@ -1,5 +1,6 @@
 """A tiny library, simulated by the real code, and surrogates that fit it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,10 +41,20 @@ TINY = SurrogateConfig(
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
     """Ten cases on 16 x 16 cells, 20 frames, two electrodes, in parts of four."""
-    root: Path = tmp_path_factory.mktemp("library")
-    parts = [Part(first, min(first + 4, 10)) for first in range(0, 10, 4)]
-    records = [build_part(CONFIG, root, part) for part in parts]
-    publish_descriptions(CONFIG, root, records, core_seconds=0.0)
+    return _built(CONFIG, tmp_path_factory.mktemp("library"))
+
+
+@pytest.fixture(scope="session")
+def varied_library(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    """Three such cases, with D that varies inside each tissue."""
+    tissue = replace(CONFIG.tissue, diffusivity_variation=0.3, diffusivity_variation_length_mm=3.0)
+    return _built(replace(CONFIG, cases=3, tissue=tissue), tmp_path_factory.mktemp("varied"))
+
+
+def _built(config: LibraryConfig, root: Path) -> Library:
+    parts = [Part(first, min(first + 4, config.cases)) for first in range(0, config.cases, 4)]
+    records = [build_part(config, root, part) for part in parts]
+    publish_descriptions(config, root, records, core_seconds=0.0)
     return open_library(root)
 
 

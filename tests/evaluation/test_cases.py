@@ -42,6 +42,14 @@ def test_one_case(library: Library) -> None:
         read_case(library, 10)
 
 
+def test_the_share_that_conducts(library: Library, varied_library: Library) -> None:
+    """The solver's cells are pixels here: each conducts as a whole or not at all."""
+    for of in (library, varied_library):
+        (cases,) = stream_cases(of)
+        conducts = cases.diffusivity_mm2_per_ms > 0
+        np.testing.assert_allclose(cases.conducting_fraction, conducts, rtol=1e-6)
+
+
 def test_an_empty_split(library: Library) -> None:
     counts = {"ok": library.manifest["counts"]["ok"] | {"test": {"all": 0}}}
     without = dataclasses.replace(library, manifest=library.manifest | {"counts": counts})

@@ -73,7 +73,11 @@ def test_a_case(tmp_path: Path, excited: bool) -> None:
     diffusivity = np.full((8, 8), 0.1)
     diffusivity[2:4, 3:5] = 0.0
     picture = CasePicture(
-        trace=_trace(), u=u, diffusivity_mm2_per_ms=diffusivity, map_spacing_mm=1.0
+        trace=_trace(),
+        u=u,
+        diffusivity_mm2_per_ms=diffusivity,
+        conducting_share=diffusivity / 0.1,
+        map_spacing_mm=1.0,
     )
     draw_case(picture, path)
     assert _is_drawn(path)

@@ -19,6 +19,7 @@ CASES = LabelledCases(
     u=np.zeros((2, 3, 4, 4), np.float16),
     phi_e=TRUE,
     diffusivity_mm2_per_ms=np.ones((2, 4, 4), np.float32),
+    conducting_fraction=np.ones((2, 4, 4)),
     bulk_diffusivity_mm2_per_ms=np.ones(2),
 )
 

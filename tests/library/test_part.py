@@ -67,6 +67,22 @@ def test_a_grid_of_electrodes_is_recorded_row_by_row(small_config, tmp_path):
     np.testing.assert_allclose(phi_e[:2], phi_e[4:], rtol=1e-4, atol=1e-5)
 
 
+def test_varying_d_comes_with_the_share_that_conducts(small_config, built, tmp_path):
+    tissue = replace(
+        small_config.tissue,
+        remodelled_diffusivity_mm2_per_ms=(0.05, 0.09),
+        diffusivity_variation=0.4,
+    )
+    config = replace(small_config, tissue=tissue)
+    build_part(config, tmp_path, Part(2, 3))
+    table = pq.read_table(tmp_path / "cases")
+    share = table["conducting_fraction"].combine_chunks().to_numpy_ndarray()[0]
+    conducts = draw_case(config, 2).sheet.rasterise(0.25).conducts
+    np.testing.assert_allclose(share, conducts.reshape(8, 4, 8, 4).mean(axis=(1, 3)), rtol=1e-6)
+    root, record = built
+    assert "conducting_fraction" not in pq.read_schema(root / record.part.file).names
+
+
 def test_plain_pandas_reads_it_too(built):
     root, _ = built
     frame = pd.read_parquet(root / "cases")
