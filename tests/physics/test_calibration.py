@@ -103,7 +103,7 @@ def test_a_wave_through_a_gradient_of_d_runs_at_its_local_velocity(left, right):
     for first, last in pairwise(edges):
         travelled_ms = arrival_ms[last] - arrival_ms[first]
         expected_ms = np.trapezoid(1 / velocity_mm_per_ms[first : last + 1], x_mm[first : last + 1])
-        assert travelled_ms == pytest.approx(expected_ms, rel=5e-3)
+        assert travelled_ms == pytest.approx(expected_ms, rel=2e-3)
 
 
 def test_a_field_of_d_is_calibrated_by_a_few_cables(monkeypatch):
