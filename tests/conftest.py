@@ -16,11 +16,12 @@ import hypothesis
 import pytest
 import torch
 
-from fwdecg.library.build import plan_parts
 from fwdecg.library.config import LibraryConfig, RecordingConfig, SolverConfig, TissueConfig
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import build_part
+from fwdecg.library.plan import plan_parts
 from fwdecg.library.reader import Library, open_library
+from fwdecg.storage import Store
 
 torch.set_num_threads(1)
 
@@ -51,10 +52,10 @@ def small_config() -> LibraryConfig:
 @pytest.fixture(scope="session")
 def small_library(small_config, tmp_path_factory) -> Library:
     """That library, built without Ray; not to be changed."""
-    root = tmp_path_factory.mktemp("small") / "library"
-    records = [build_part(small_config, root, part) for part in plan_parts(small_config, [])]
-    publish_descriptions(small_config, root, records, core_seconds=1.0)
-    return open_library(root)
+    store = Store.at(tmp_path_factory.mktemp("small") / "library")
+    records = [build_part(small_config, store, part) for part in plan_parts(small_config, [])]
+    publish_descriptions(small_config, store, records, core_seconds=1.0)
+    return open_library(store)
 
 
 @pytest.fixture

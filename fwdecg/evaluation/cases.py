@@ -59,7 +59,7 @@ def stream_cases(library: Library, split: str = ALL) -> Iterator[LabelledCases]:
     """
     library.require(split)
     rows = None if split == ALL else pc.field(SPLIT) == split
-    for table in _regrouped(_read([file], rows) for file in library.files):
+    for table in _regrouped(_read(library, [file], rows) for file in library.files):
         yield _labelled(table)
 
 
@@ -69,9 +69,9 @@ def read_case(library: Library, case_id: int) -> LabelledCases:
     Raises:
         LibraryError: there is no such case, or its part cannot be read.
     """
-    table = _read(library.files, pc.field(CASE_ID) == case_id)
+    table = _read(library, library.files, pc.field(CASE_ID) == case_id)
     if table.num_rows == 0:
-        raise LibraryError(f"{library.root} has no case {case_id}; see its manifest.json")
+        raise LibraryError(f"{library.place} has no case {case_id}; see its manifest.json")
     return _labelled(table)
 
 
@@ -92,9 +92,11 @@ def _regrouped(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield rest
 
 
-def _read(files: Sequence[str], rows: pc.Expression | None) -> pa.Table:
+def _read(library: Library, files: Sequence[str], rows: pc.Expression | None) -> pa.Table:
     try:
-        return pq.read_table(files, columns=_COLUMNS, filters=rows)
+        return pq.read_table(
+            files, columns=_COLUMNS, filters=rows, filesystem=library.store.filesystem
+        )
     except (OSError, pa.ArrowInvalid) as error:
         raise LibraryError(f"{files[0]} cannot be read: {error}; build it again") from error
 

@@ -10,7 +10,7 @@ from fwdecg.evaluation.figures import Trace, draw_bars, draw_overlays
 from fwdecg.evaluation.report import PredictorReport
 from fwdecg.library.conditions import CONDITIONS
 from fwdecg.library.reader import Library
-from fwdecg.storage import publish
+from fwdecg.storage import Store
 
 FIGURES = "figures"
 RANKS = {"best": 1.0, "median": 0.5, "worst": 0.0}  # place in the order of R^2, 0 the smallest
@@ -27,13 +27,14 @@ def draw_gallery(
         reports: of the predictors, the network first.
         folder: of the evaluation; the pictures lie in its folder figures.
     """
-    publish(folder, f"{FIGURES}/r2.png", partial(draw_bars, reports))
+    store = Store.at(folder)
+    store.publish_by(f"{FIGURES}/r2.png", partial(draw_bars, reports))
     for rank in RANKS:
         draw = partial(draw_overlays, ranked(traces, rank), rank=rank)
-        publish(folder, f"{FIGURES}/ecg_{rank}.png", draw)
+        store.publish_by(f"{FIGURES}/ecg_{rank}.png", draw)
     for trace in ranked(traces, "median"):
         name = f"{FIGURES}/case_{trace.condition}.png"
-        publish(folder, name, partial(draw_case, _picture(library, trace)))
+        store.publish_by(name, partial(draw_case, _picture(library, trace)))
 
 
 def ranked(traces: Sequence[Trace], rank: str) -> list[Trace]:

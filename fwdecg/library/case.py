@@ -1,5 +1,6 @@
 """One case simulated: the maps, the ECG and the checks that make a row of a library."""
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,8 @@ def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
     """The record of a case, solved at the resolution its own diffusivity asks for.
 
     Raises:
-        CaseError: the voltage stops being finite, or too little of the tissue activates.
+        CaseError: the voltage stops being finite, too little of the tissue activates, or it takes
+            too long.
     """
     recording = config.recording
     chosen = config.solver.resolution(case.spec.bulk_diffusivity_mm2_per_ms)
@@ -65,7 +67,14 @@ def _record(case: Case, tissue: Tissue, clock: Clock, config: LibraryConfig) -> 
     phi_e = np.empty((len(leads), clock.frames), dtype=np.float32)
     activated = np.zeros_like(tissue.conducts)
     simulation = Simulation(tissue, case.pacing, clock, parameters, scheme)
+    deadline = time.monotonic() + config.case_time_limit_s
     for frame, voltage in enumerate(simulation):
+        if time.monotonic() > deadline:
+            raise CaseError(
+                f"took longer than library.case_time_limit_s = {config.case_time_limit_s:g}, at "
+                f"frame {frame} of {clock.frames}; raise the limit or library.solver.cv_error, "
+                "delete this file and build again"
+            )
         u[frame] = area_mean(voltage, pixels)
         phi_e[:, frame] = pseudo_ecg(voltage, leads)
         activated |= voltage > ACTIVATION_LEVEL

@@ -22,6 +22,7 @@ from fwdecg.shapes import Electrodes
 Range = tuple[float, float]
 
 COARSEST = 0.3  # expected error of the conduction velocity beyond which no wave is resolved
+COMPRESSED_SHARE = 0.3  # of the maps' size in memory, in a file; as measured on the paper's
 STABILITY_MARGIN = 0.9  # of the largest stable step, where the spacing is the user's
 
 
@@ -190,6 +191,11 @@ class RecordingConfig:
         return round(self.duration_ms / self.frame_interval_ms)
 
     @property
+    def map_bytes(self) -> int:
+        """Size of a case's maps in memory; all else of a case is small beside them."""
+        return self.frames * self.map_pixels**2 * np.dtype(np.float16).itemsize
+
+    @property
     def electrodes(self) -> Electrodes:
         """Electrode positions, (electrode, 3) in mm."""
         return np.array(self.electrodes_mm, dtype=np.float64)
@@ -204,7 +210,13 @@ class LibraryConfig:
     )
     cases: int = setting(300, "number of cases; a larger one extends", identity=False, at_least=1)
     seed: int = setting(2025, "seed of every random draw", at_least=0)
-    cases_per_part: int = setting(8, "cases in one Parquet file, simulated by one task", at_least=1)
+    part_mb: float = setting(128.0, "size of a Parquet file, about", above=0)
+    cases_per_part: int | None = setting(
+        None, "cases in one Parquet file instead of part_mb", at_least=1
+    )
+    case_time_limit_s: float = setting(
+        3600.0, "a case that takes longer is quarantined", identity=False, above=0
+    )
     tissue: TissueConfig = setting(TissueConfig)
     pacing: PacingConfig = setting(PacingConfig)
     solver: SolverConfig = setting(SolverConfig)
@@ -216,6 +228,13 @@ class LibraryConfig:
         self._require_clear_electrodes()
         self._require_stable_step()
         self._require_some_accuracy()
+
+    @property
+    def part_cases(self) -> int:
+        """Cases in one Parquet file."""
+        if self.cases_per_part is not None:
+            return self.cases_per_part
+        return max(int(self.part_mb * 1e6 / (COMPRESSED_SHARE * self.recording.map_bytes)), 1)
 
     def _require_clear_electrodes(self) -> None:
         size_mm = np.full(2, self.tissue.size_mm)

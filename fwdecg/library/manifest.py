@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from fwdecg.config import identity_hash, identity_tree
@@ -13,7 +12,7 @@ from fwdecg.library.part import PartRecord
 from fwdecg.library.schema import SCHEMA_VERSION, case_schema
 from fwdecg.library.splits import SPLITS, TRAIN, split_of
 from fwdecg.library.statistics import Statistics, combine
-from fwdecg.storage import METRICS, publish, publish_json
+from fwdecg.storage import METRICS, Store
 
 ALL = "all"
 CONDITION_NAMES = tuple(condition.name for condition in CONDITIONS)
@@ -62,18 +61,17 @@ def manifest(
 
 
 def publish_descriptions(
-    config: LibraryConfig, root: Path, records: Sequence[PartRecord], *, core_seconds: float
+    config: LibraryConfig, store: Store, records: Sequence[PartRecord], *, core_seconds: float
 ) -> dict[str, Any]:
     """Write statistics, data card and, last, the manifest, which makes the library readable."""
     content = manifest(config, records, core_seconds=core_seconds)
     training = content["counts"]["ok"][TRAIN][ALL]
     statistics = combine((record.moments for record in records), cases=training)
     if statistics is not None:
-        publish_json(root, STATISTICS, statistics.as_dict())
-    card = data_card(config, content, statistics)
-    publish(root, CARD, lambda path: path.write_text(card, encoding="utf-8"))
-    publish_json(root, METRICS, _main_figures(content))
-    publish_json(root, MANIFEST, content)
+        store.publish_json(STATISTICS, statistics.as_dict())
+    store.publish(CARD, data_card(config, content, statistics))
+    store.publish_json(METRICS, _main_figures(content))
+    store.publish_json(MANIFEST, content)
     return content
 
 

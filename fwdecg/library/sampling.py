@@ -80,18 +80,22 @@ def draw_case(config: LibraryConfig, case_id: int) -> Case:
     )
 
 
-def _draw(config: LibraryConfig, case_id: int, redraws: int) -> Case:
+def drawn_diffusivity(config: LibraryConfig, case_id: int) -> float:
+    """D in mm^2/ms of a case, unless its first sheet has to be drawn again."""
+    rng = np.random.default_rng(_seed(config, case_id, redraws=0))
+    return _draw_diffusivity(rng, config.tissue, condition_of(case_id))
+
+
+def _seed(config: LibraryConfig, case_id: int, redraws: int) -> int:
     entropy = np.random.SeedSequence([config.seed, case_id, redraws])
-    seed = int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))  # fits a signed int64
+    return int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))  # fits a signed int64
+
+
+def _draw(config: LibraryConfig, case_id: int, redraws: int) -> Case:
+    seed = _seed(config, case_id, redraws)
     rng = np.random.default_rng(seed)
     tissue, condition = config.tissue, condition_of(case_id)
-    diffusivity = rng.uniform(
-        *(
-            tissue.remodelled_diffusivity_mm2_per_ms
-            if condition.remodelled
-            else tissue.healthy_diffusivity_mm2_per_ms
-        )
-    )
+    diffusivity = _draw_diffusivity(rng, tissue, condition)
     size_mm, fraction = _draw_patches(rng, tissue, condition)
     scar = None
     if fraction > 0:
@@ -112,6 +116,14 @@ def _draw(config: LibraryConfig, case_id: int, redraws: int) -> Case:
     )
     sheet = Sheet(size_mm=tissue.size_mm, diffusivity_mm2_per_ms=diffusivity, scar=scar)
     return Case(spec=spec, sheet=sheet, pacing=focal(*site_mm) if site_mm else planar())
+
+
+def _draw_diffusivity(
+    rng: np.random.Generator, tissue: TissueConfig, condition: Condition
+) -> float:
+    if condition.remodelled:
+        return rng.uniform(*tissue.remodelled_diffusivity_mm2_per_ms)
+    return rng.uniform(*tissue.healthy_diffusivity_mm2_per_ms)
 
 
 def _draw_patches(

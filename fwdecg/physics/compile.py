@@ -17,6 +17,15 @@ _FILES = sorted(Path(__file__).parent.glob("*.py"))
 SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in _FILES)).hexdigest()
 
 
+def cache_folder() -> Path:
+    """Where the machine code of this package's kernels is kept."""
+    return Path(kernel()(_nothing)._cache.cache_path)
+
+
+def _nothing() -> None:
+    """A function to ask numba about."""
+
+
 def kernel(*, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
     """A decorator that compiles a function on its first call and keeps the machine code on disk.
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fwdecg.library.config import LibraryConfig
-from fwdecg.storage import METRICS, publish, publish_json
+from fwdecg.storage import METRICS, Store
 from fwdecg.studies.solver_accuracy import PLAIN, Outcome, solver_accuracy
 from fwdecg.studies.solver_speed import solver_speed
 
@@ -63,9 +63,10 @@ def _publish(folder: Path, speed: dict[str, float], outcomes: list[Outcome]) -> 
         "accuracy": [asdict(outcome) for outcome in outcomes],
         "cost_over_plain": _gains(outcomes),
     }
-    publish_json(folder, METRICS, metrics)
+    store = Store.at(folder)
+    store.publish_json(METRICS, metrics)
     text = "\n".join([*_speed_lines(metrics), *_accuracy_lines(outcomes)]) + "\n"
-    publish(folder, REPORT, lambda path: path.write_text(text, encoding="utf-8"))
+    store.publish(REPORT, text)
 
 
 def _machine() -> dict[str, Any]:

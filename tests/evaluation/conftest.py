@@ -1,7 +1,5 @@
 """A tiny library, simulated by the real code, and surrogates that fit it."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -13,6 +11,7 @@ from fwdecg.library.part import build_part
 from fwdecg.library.reader import Library, open_library
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
+from fwdecg.storage import Store
 from fwdecg.training.checkpoint import Signature, TrainedSurrogate
 
 # The solver's cells are the pixels of the maps, so that Eq. 1 can be told from the maps exactly.
@@ -40,11 +39,11 @@ TINY = SurrogateConfig(
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
     """Ten cases on 16 x 16 cells, 20 frames, two electrodes, in parts of four."""
-    root: Path = tmp_path_factory.mktemp("library")
+    store = Store.at(tmp_path_factory.mktemp("library"))
     parts = [Part(first, min(first + 4, 10)) for first in range(0, 10, 4)]
-    records = [build_part(CONFIG, root, part) for part in parts]
-    publish_descriptions(CONFIG, root, records, core_seconds=0.0)
-    return open_library(root)
+    records = [build_part(CONFIG, store, part) for part in parts]
+    publish_descriptions(CONFIG, store, records, core_seconds=0.0)
+    return open_library(store)
 
 
 @pytest.fixture(scope="session")

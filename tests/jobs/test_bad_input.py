@@ -31,7 +31,7 @@ def refusal(job, arguments, monkeypatch, capsys):
 
 @pytest.fixture
 def library(small_library, tmp_path):
-    shutil.copytree(small_library.root, tmp_path / "library")
+    shutil.copytree(small_library.store.folder, tmp_path / "library")
     return tmp_path / "library"
 
 

@@ -36,7 +36,7 @@ def test_help_names_every_key_with_default_and_meaning(job, monkeypatch, capsys)
 @pytest.mark.parametrize("preset", sorted(JOBS.glob("*.toml")), ids=lambda path: path.name)
 def test_presets_are_valid(preset):
     experiment = load(Experiment, preset)
-    assert experiment.library_folder.is_absolute()
+    assert experiment.library_store.folder.is_absolute()
     assert experiment.library.recording.frames > 1
 
 

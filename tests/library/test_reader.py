@@ -12,7 +12,7 @@ from fwdecg.library.splits import SPLITS
 
 @pytest.fixture
 def root(small_library, tmp_path):
-    shutil.copytree(small_library.root, tmp_path / "library")
+    shutil.copytree(small_library.store.folder, tmp_path / "library")
     return tmp_path / "library"
 
 
