@@ -17,6 +17,7 @@ from fwdecg.physics.resolution import Resolution, cv_error
 from fwdecg.physics.tissue import Tissue
 from fwdecg.shapes import Mask
 
+FRAMES_AT_ONCE = 16
 REPOLARISED_LEVEL = 0.1  # a cell above this at the end of a record is counted as still active
 
 
@@ -68,16 +69,14 @@ def _record(case: Case, tissue: Tissue, clock: Clock, config: LibraryConfig) -> 
     activated = np.zeros_like(tissue.conducts)
     simulation = Simulation(tissue, case.pacing, clock, parameters, scheme)
     deadline = time.monotonic() + config.case_time_limit_s
-    for frame, voltage in enumerate(simulation):
-        if time.monotonic() > deadline:
-            raise CaseError(
-                f"took longer than library.case_time_limit_s = {config.case_time_limit_s:g}, at "
-                f"frame {frame} of {clock.frames}; raise the limit or library.solver.cv_error, "
-                "delete this file and build again"
-            )
-        u[frame] = area_mean(voltage, pixels)
-        phi_e[:, frame] = pseudo_ecg(voltage, leads)
-        activated |= voltage > ACTIVATION_LEVEL
+    first = 0
+    for voltage in simulation.in_stacks(FRAMES_AT_ONCE):
+        last = first + len(voltage)
+        u[first:last] = area_mean(voltage, pixels)
+        phi_e[:, first:last] = pseudo_ecg(voltage, leads)
+        activated |= voltage.max(axis=0) > ACTIVATION_LEVEL
+        first = last
+        _require_time(deadline, config.case_time_limit_s)
     return CaseRecord(
         spec=case.spec,
         u=u,
@@ -87,9 +86,17 @@ def _record(case: Case, tissue: Tissue, clock: Clock, config: LibraryConfig) -> 
         solver_dt_ms=used.dt_ms,
         cv_error_estimate=error,
         activated_fraction=_share(activated, tissue),
-        active_fraction_at_end=_share(voltage > REPOLARISED_LEVEL, tissue),
+        active_fraction_at_end=_share(voltage[-1] > REPOLARISED_LEVEL, tissue),
         node_updates=simulation.node_updates,
     )
+
+
+def _require_time(deadline: float, limit_s: float) -> None:
+    if time.monotonic() > deadline:
+        raise CaseError(
+            f"took longer than library.case_time_limit_s = {limit_s:g}; raise it or "
+            "library.solver.cv_error, delete this file and build again"
+        )
 
 
 def _share(cells: Mask, tissue: Tissue) -> float:

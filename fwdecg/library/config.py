@@ -94,7 +94,7 @@ class SolverConfig:
     )
     skip_rest: bool = setting(True, "leave tissue at rest out of the steps")
     cv_error: float = setting(
-        0.02,
+        0.025,
         "target of the relative error of the conduction velocity; sets spacing and step",
         above=0,
         at_most=COARSEST,

@@ -49,7 +49,9 @@ def test_the_recorded_error_is_within_the_target(small_config):
 
 
 def test_an_ecg_that_is_not_finite_is_refused(small_config, monkeypatch):
-    monkeypatch.setattr("fwdecg.library.case.pseudo_ecg", lambda u, leads: np.full(2, np.nan))
+    monkeypatch.setattr(
+        "fwdecg.library.case.pseudo_ecg", lambda u, leads: np.full((2, len(u)), np.nan)
+    )
     with pytest.raises(CaseError, match="a map or the ECG holds a value that is not finite"):
         simulate_case(draw_case(small_config, 1), small_config)
 
