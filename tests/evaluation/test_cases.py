@@ -8,7 +8,7 @@ import pytest
 
 import fwdecg.evaluation.cases as module
 from fwdecg.errors import LibraryError
-from fwdecg.evaluation.cases import read_case, stream_cases
+from fwdecg.evaluation.cases import read_cases, stream_cases
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import tensor_column
 from fwdecg.library.splits import SPLITS
@@ -34,12 +34,12 @@ def test_a_split_is_the_librarys(library: Library, split: str) -> None:
     np.testing.assert_array_equal(batch.phi_e, tensor_column(table, "phi_e"))
 
 
-def test_one_case(library: Library) -> None:
-    case = read_case(library, 7)
-    assert case.case_id.tolist() == [7]
-    assert case.condition == ("fibrosis",)
+def test_chosen_cases(library: Library) -> None:
+    cases = read_cases(library, [7, 2])
+    assert cases.case_id.tolist() == [2, 7]
+    assert cases.condition == ("fibrosis", "fibrosis")
     with pytest.raises(LibraryError, match="no case 10"):
-        read_case(library, 10)
+        read_cases(library, [7, 10])
 
 
 def test_an_empty_split(library: Library) -> None:
