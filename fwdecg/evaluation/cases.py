@@ -12,8 +12,8 @@ from jaxtyping import Float16, Float32, Float64, Int64
 from fwdecg.errors import LibraryError
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION, DIFFUSIVITY, PHI_E, SPLIT, U, tensor_column
+from fwdecg.library.splits import ALL
 
-ALL = "all"  # every split
 CASES_AT_ONCE = 32  # about 40 MB of the paper's maps
 BULK_DIFFUSIVITY = "bulk_diffusivity_mm2_per_ms"
 
@@ -63,15 +63,16 @@ def stream_cases(library: Library, split: str = ALL) -> Iterator[LabelledCases]:
         yield _labelled(table)
 
 
-def read_case(library: Library, case_id: int) -> LabelledCases:
-    """One case of a library.
+def read_cases(library: Library, case_ids: Sequence[int]) -> LabelledCases:
+    """Chosen cases of a library by case id, all in memory.
 
     Raises:
-        LibraryError: there is no such case, or its part cannot be read.
+        LibraryError: there is no such case, or a part cannot be read.
     """
-    table = _read(library, library.files, pc.field(CASE_ID) == case_id)
-    if table.num_rows == 0:
-        raise LibraryError(f"{library.place} has no case {case_id}; see its manifest.json")
+    table = _read(library, library.files, pc.field(CASE_ID).isin(case_ids)).sort_by(CASE_ID)
+    missing = sorted(set(case_ids) - set(table[CASE_ID].to_pylist()))
+    if missing:
+        raise LibraryError(f"{library.place} has no case {missing[0]}; see its manifest.json")
     return _labelled(table)
 
 

@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from fwdecg.evaluation.case_picture import CasePicture, draw_case
-from fwdecg.evaluation.cases import read_case
 from fwdecg.evaluation.figures import Trace, draw_bars, draw_overlays
+from fwdecg.evaluation.recorded_case import recorded_cases
 from fwdecg.evaluation.report import PredictorReport
 from fwdecg.library.conditions import CONDITIONS
 from fwdecg.library.reader import Library
@@ -33,8 +33,9 @@ def draw_gallery(
         draw = partial(draw_overlays, ranked(traces, rank), rank=rank)
         store.publish_by(f"{FIGURES}/ecg_{rank}.png", draw)
     for trace in ranked(traces, "median"):
-        name = f"{FIGURES}/case_{trace.condition}.png"
-        store.publish_by(name, partial(draw_case, _picture(library, trace)))
+        (case,) = recorded_cases(library, [trace.case_id])
+        picture = CasePicture(trace=trace, maps=case.maps)
+        store.publish_by(f"{FIGURES}/case_{trace.condition}.png", partial(draw_case, picture))
 
 
 def ranked(traces: Sequence[Trace], rank: str) -> list[Trace]:
@@ -48,13 +49,3 @@ def ranked(traces: Sequence[Trace], rank: str) -> list[Trace]:
         if own:
             chosen.append(own[int(RANKS[rank] * (len(own) - 1))])
     return chosen
-
-
-def _picture(library: Library, trace: Trace) -> CasePicture:
-    case, config = read_case(library, trace.case_id), library.config
-    return CasePicture(
-        trace=trace,
-        u=case.u[0],
-        diffusivity_mm2_per_ms=case.diffusivity_mm2_per_ms[0],
-        map_spacing_mm=config.tissue.size_mm / config.recording.map_pixels,
-    )

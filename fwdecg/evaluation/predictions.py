@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 from jaxtyping import Float, Float32, Int64
 
 from fwdecg.errors import ResultError
-from fwdecg.evaluation.cases import ALL, stream_cases
+from fwdecg.evaluation.cases import stream_cases
 from fwdecg.evaluation.predict import predict_maps, require_fit, weights_hash
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION, PHI_E, SPLIT
+from fwdecg.library.splits import ALL
 from fwdecg.progress import Progress
 from fwdecg.storage import STAGING, Store
 from fwdecg.training.checkpoint import TrainedSurrogate

@@ -14,7 +14,7 @@ from fwdecg.errors import LibraryError
 from fwdecg.library.config import LibraryConfig
 from fwdecg.library.layout import CASES, MANIFEST, STATISTICS
 from fwdecg.library.schema import CASE_ID, SCHEMA_VERSION, SPLIT
-from fwdecg.library.splits import TRAIN
+from fwdecg.library.splits import ALL, TRAIN
 from fwdecg.library.statistics import Statistics
 from fwdecg.storage import Store
 
@@ -67,7 +67,7 @@ class Library:
         """The cases of a split, by case id.
 
         Args:
-            split: "train", "validation" or "test".
+            split: "train", "validation", "test", or "all" of them.
             columns: those wanted, all by default.
 
         Raises:
@@ -75,8 +75,9 @@ class Library:
         """
         self.require(split)
         wanted = list(columns) if columns is not None else None
+        rows = None if split == ALL else pc.field(SPLIT) == split
         try:
-            table = self.dataset().to_table(columns=wanted, filter=pc.field(SPLIT) == split)
+            table = self.dataset().to_table(columns=wanted, filter=rows)
         except (OSError, pa.ArrowInvalid) as error:
             raise LibraryError(f"{self.place}: a part cannot be read: {error}") from error
         return table.sort_by(CASE_ID) if CASE_ID in table.column_names else table

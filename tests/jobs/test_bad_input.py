@@ -93,6 +93,25 @@ def test_bad_arguments_of_a_benchmark(arguments, message, monkeypatch, capsys, t
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: LIBRARY"),
+        (["missing"], "missing: no such library; build it with jobs/build_library.py"),
+        (["{library}", "--case", "10"], "there is no case 10 in the library, whose 10 cases"),
+        (["{library}", "--case", "first"], "argument --case: invalid int value: 'first'"),
+        (["{library}", "--out", "{library}/cases"], "choose another folder"),
+    ],
+)
+def test_bad_arguments_of_show_library(
+    arguments, message, small_library, monkeypatch, capsys, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    own = [text.format(library=small_library.store.folder) for text in arguments]
+    assert message in refusal("show_library", own, monkeypatch, capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("job", ["train", "evaluate"])
 def test_a_missing_library(job, monkeypatch, capsys, tmp_path):
     arguments = [QUICKSTART, "--set", f"results.path={tmp_path}"]

@@ -7,7 +7,7 @@ import pytest
 from fwdecg.errors import FwdEcgError, LibraryError, ResultError
 from fwdecg.library.reader import open_library
 from fwdecg.library.schema import tensor_column
-from fwdecg.library.splits import SPLITS
+from fwdecg.library.splits import ALL, SPLITS
 
 
 @pytest.fixture
@@ -22,6 +22,8 @@ def test_splits_are_disjoint_and_complete(root):
     ids = [set(table["case_id"].to_pylist()) for table in tables]
     assert sum(len(i) for i in ids) == len(set.union(*ids)) == 10
     assert [library.count(split) for split in SPLITS] == [len(i) for i in ids]
+    assert library.table(ALL, ["case_id"])["case_id"].to_pylist() == list(range(10))
+    assert library.count(ALL) == 10
 
 
 def test_statistics_are_those_of_the_training_split(root):
