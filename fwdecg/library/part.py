@@ -143,11 +143,7 @@ def _write(table: pa.Table, path: Path) -> None:
 def _moments(training: pa.Table, electrodes: int) -> PartMoments:
     if training.num_rows == 0:
         return PartMoments(u=Moments(), phi_e=(Moments(),) * electrodes)
-    phi_e = tensor_column(training, PHI_E)
-    return PartMoments(
-        u=Moments.of(tensor_column(training, U)),
-        phi_e=tuple(Moments.of(phi_e[:, electrode]) for electrode in range(electrodes)),
-    )
+    return PartMoments.of(tensor_column(training, U), tensor_column(training, PHI_E))
 
 
 def _empty_record(config: LibraryConfig, part: Part) -> PartRecord:
