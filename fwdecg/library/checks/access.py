@@ -18,6 +18,8 @@ from fwdecg.storage import read_json
 # About 150 bytes a part and 10 a quarantined case: enough for millions of cases.
 LARGEST_DESCRIPTION_BYTES = 2**28
 
+READ_AHEAD_BYTES = 2**20  # of each column; otherwise a part's whole column would be in memory
+
 # What damaged content raises in pyarrow and in Python's decoders.
 DAMAGE = (OSError, pa.ArrowException, UnicodeDecodeError, RecursionError, FwdEcgError)
 
@@ -75,8 +77,8 @@ def text(root: Path, file: str) -> str:
 
 
 def open_part(root: Path, file: str) -> pq.ParquetFile:
-    """A part, whose rows are read when they are asked for."""
-    return pq.ParquetFile(root / file)
+    """A part, whose rows are read when they are asked for, and no earlier."""
+    return pq.ParquetFile(root / file, pre_buffer=False, buffer_size=READ_AHEAD_BYTES)
 
 
 def _require_moderate(root: Path, file: str) -> None:

@@ -13,7 +13,7 @@ from fwdecg.library.checks.schema import nulls
 from fwdecg.library.config import RecordingConfig
 from fwdecg.library.schema import NULLABLE
 
-BATCH_BYTES = 2**26
+BATCH_BYTES = 2**23  # of tensors; pyarrow needs about five times as much to decode them
 
 # Names of a row's columns to values; those that cannot be read are left out.
 Row = Mapping[str, Any]
