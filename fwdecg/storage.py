@@ -85,6 +85,11 @@ class Store:
         """True if there is such a file or folder."""
         return self._info(file).type != fs.FileType.NotFound
 
+    def size(self, file: str) -> int | None:
+        """Bytes of a file; None if there is none."""
+        info = self._info(file)
+        return info.size if info.type == fs.FileType.File else None
+
     def sizes(self, folder: str = "") -> dict[str, int]:
         """Bytes of each file right inside a folder, by name; empty if there is no such folder."""
         inside = fs.FileSelector(self.path(folder), allow_not_found=True)
@@ -97,8 +102,16 @@ class Store:
         Raises:
             FileNotFoundError: there is none.
         """
-        with self.filesystem.open_input_file(self.path(file)) as stream:
+        with self.open(file) as stream:
             return stream.read_buffer()
+
+    def open(self, file: str) -> pa.NativeFile:
+        """A file to be read at any place.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        return self.filesystem.open_input_file(self.path(file))
 
     def publish(self, file: str, content: bytes | pa.Buffer | str) -> None:
         """Make a file appear at once: readers see the old one, or none, or the whole new one.

@@ -37,37 +37,65 @@ class CaseRecord:
     node_updates: int
 
 
-def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
-    """The record of a case, solved at the resolution its own diffusivity asks for.
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What of a case's record is known before it is simulated.
 
-    Raises:
-        CaseError: the voltage stops being finite, too little of the tissue activates, or it takes
-            too long.
+    Attributes:
+        tissue: the raster it is solved on.
+        clock: its step and frames.
+        diffusivity_mm2_per_ms: the map of D.
+        cv_error_estimate: expected error of the conduction velocity.
     """
-    recording = config.recording
-    chosen = config.solver.resolution(case.spec.bulk_diffusivity_mm2_per_ms)
+
+    tissue: Tissue
+    clock: Clock
+    diffusivity_mm2_per_ms: Float32[np.ndarray, "row col"]
+    cv_error_estimate: float
+
+
+def set_up(case: Case, config: LibraryConfig) -> Setup:
+    """How a case is solved: at the resolution its own diffusivity asks for."""
+    recording, solver = config.recording, config.solver
+    diffusivity = case.spec.bulk_diffusivity_mm2_per_ms
+    chosen = solver.resolution(diffusivity)
     tissue = case.sheet.rasterise(chosen.spacing_mm)
     clock = Clock(
         frame_interval_ms=recording.frame_interval_ms,
         frames=recording.frames,
         largest_dt_ms=chosen.dt_ms,
     )
-    record = _record(case, tissue, clock, config)
-    _require_usable(record, recording.least_activated_fraction)
+    used = Resolution(spacing_mm=tissue.spacing_mm, dt_ms=clock.dt_ms)
+    diffusivity_map = area_mean(tissue.diffusivity_mm2_per_ms, recording.map_pixels)
+    return Setup(
+        tissue=tissue,
+        clock=clock,
+        diffusivity_mm2_per_ms=diffusivity_map.astype(np.float32),
+        cv_error_estimate=cv_error(used, diffusivity, solver.parameters, plain=solver.plain),
+    )
+
+
+def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
+    """The record of a case.
+
+    Raises:
+        CaseError: the voltage stops being finite, too little of the tissue activates, or it takes
+            too long.
+    """
+    record = _record(case, set_up(case, config), config)
+    _require_usable(record, config.recording.least_activated_fraction)
     return record
 
 
-def _record(case: Case, tissue: Tissue, clock: Clock, config: LibraryConfig) -> CaseRecord:
-    recording, parameters = config.recording, config.solver.parameters
-    scheme = config.solver.discretisation
-    leads = lead_fields(tissue, recording.electrodes)
-    used = Resolution(spacing_mm=tissue.spacing_mm, dt_ms=clock.dt_ms)
-    error = cv_error(used, case.spec.bulk_diffusivity_mm2_per_ms, parameters, plain=scheme.plain)
-    pixels = recording.map_pixels
+def _record(case: Case, setup: Setup, config: LibraryConfig) -> CaseRecord:
+    tissue, clock = setup.tissue, setup.clock
+    leads = lead_fields(tissue, config.recording.electrodes)
+    pixels = config.recording.map_pixels
     u = np.empty((clock.frames, pixels, pixels), dtype=np.float16)
     phi_e = np.empty((len(leads), clock.frames), dtype=np.float32)
     activated = np.zeros_like(tissue.conducts)
-    simulation = Simulation(tissue, case.pacing, clock, parameters, scheme)
+    solver = config.solver
+    simulation = Simulation(tissue, case.pacing, clock, solver.parameters, solver.discretisation)
     deadline = time.monotonic() + config.case_time_limit_s
     first = 0
     for voltage in simulation.in_stacks(FRAMES_AT_ONCE):
@@ -81,10 +109,10 @@ def _record(case: Case, tissue: Tissue, clock: Clock, config: LibraryConfig) -> 
         spec=case.spec,
         u=u,
         phi_e=phi_e,
-        diffusivity_mm2_per_ms=area_mean(tissue.diffusivity_mm2_per_ms, pixels).astype(np.float32),
-        solver_spacing_mm=used.spacing_mm,
-        solver_dt_ms=used.dt_ms,
-        cv_error_estimate=error,
+        diffusivity_mm2_per_ms=setup.diffusivity_mm2_per_ms,
+        solver_spacing_mm=tissue.spacing_mm,
+        solver_dt_ms=clock.dt_ms,
+        cv_error_estimate=setup.cv_error_estimate,
         activated_fraction=_share(activated, tissue),
         active_fraction_at_end=_share(voltage[-1] > REPOLARISED_LEVEL, tissue),
         node_updates=simulation.node_updates,

@@ -9,8 +9,8 @@ CASES, QUARANTINE = "cases", "quarantine"
 SPOOL = ".spool"  # cases whose part is not whole yet; readers of Parquet folders skip dotted names
 MANIFEST, STATISTICS, CARD = "manifest.json", "statistics.json", "README.md"
 
-_PART_NAME = re.compile(r"cases-(\d{6,})-(\d{6,})\.parquet")
-_CASE_NAME = re.compile(r"case-(\d{6,})\.\w+")
+_PART_NAME = re.compile(r"cases-(\d{6,})-(\d{6,})\.parquet", re.ASCII)
+_CASE_NAME = re.compile(r"case-(\d{6,})\.\w+", re.ASCII)
 
 
 class Part(NamedTuple):
@@ -32,8 +32,14 @@ class Part(NamedTuple):
 
 def published_parts(store: Store) -> list[Part]:
     """The parts that a library already holds, by first case."""
-    matches = (_PART_NAME.fullmatch(name) for name in store.sizes(CASES))
-    return sorted(Part(int(m[1]), int(m[2])) for m in matches if m)
+    found = (part_named(name) for name in store.sizes(CASES))
+    return sorted(part for part in found if part)
+
+
+def part_named(name: str) -> Part | None:
+    """The part whose file has a name; None if no part's has."""
+    match = _PART_NAME.fullmatch(name)
+    return Part(int(match[1]), int(match[2])) if match else None
 
 
 def spooled_cases(store: Store) -> set[int]:
@@ -56,6 +62,12 @@ def quarantine_file(case_id: int) -> str:
     return f"{QUARANTINE}/case-{case_id:06d}.json"
 
 
+def case_named(name: str) -> int | None:
+    """The case whose own file, spooled or quarantined, has a name; None if no case's has."""
+    match = _CASE_NAME.fullmatch(name)
+    return int(match[1]) if match else None
+
+
 def _cases_in(store: Store, folder: str) -> set[int]:
-    matches = (_CASE_NAME.fullmatch(name) for name in store.sizes(folder))
-    return {int(m[1]) for m in matches if m}
+    found = (case_named(name) for name in store.sizes(folder))
+    return {case_id for case_id in found if case_id is not None}

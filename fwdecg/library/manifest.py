@@ -38,7 +38,7 @@ def manifest(
         "code_version": version("fwdecg"),
         "seed": config.seed,
         "cases": config.cases,
-        "counts": _counts(case_ids, quarantined),
+        "counts": counts(case_ids, quarantined),
         "quarantined": quarantined,
         "redraws": sum(record.redraws for record in records),
         "largest_cv_error_estimate": max(record.largest_cv_error for record in records),
@@ -81,24 +81,24 @@ def _main_figures(content: dict[str, Any]) -> dict[str, Any]:
     return figures | {"quarantined": len(content["quarantined"])} | content["cost"]
 
 
-def _counts(case_ids: Sequence[int], quarantined: Sequence[int]) -> dict[str, Any]:
+def counts(case_ids: Sequence[int], quarantined: Sequence[int]) -> dict[str, Any]:
     """Cases by status, split and condition; "all" splits, "all" conditions."""
     return {"ok": _by_split(case_ids), "quarantined": _by_split(quarantined)}
 
 
 def _by_split(case_ids: Sequence[int]) -> dict[str, dict[str, int]]:
-    counts = {}
+    numbers = {}
     for split in (*SPLITS, ALL):
         names = [condition_of(case).name for case in case_ids if split in (split_of(case), ALL)]
-        counts[split] = {name: names.count(name) for name in CONDITION_NAMES} | {ALL: len(names)}
-    return counts
+        numbers[split] = {name: names.count(name) for name in CONDITION_NAMES} | {ALL: len(names)}
+    return numbers
 
 
 def data_card(config: LibraryConfig, content: dict[str, Any], statistics: Statistics | None) -> str:
     """The README.md of a library: for a reader who has nothing but the folder."""
     tissue, solver, recording = config.tissue, config.solver, config.recording
     parameters = ", ".join(f"{k} {v:g}" for k, v in solver.parameters._asdict().items())
-    counts = "\n".join(
+    numbers = "\n".join(
         f"| {status} | {split} | " + " | ".join(str(number) for number in row.values()) + " |"
         for status, splits in content["counts"].items()
         for split, row in splits.items()
@@ -149,7 +149,7 @@ gap_junction.
 
 | status | split | {" | ".join(CONDITION_NAMES)} | all |
 |---|---|{"---|" * len(CONDITION_NAMES)}---|
-{counts}
+{numbers}
 
 Mean and spread over the training split (`statistics.json`): {scale}.
 

@@ -142,11 +142,7 @@ def _moments(cases: pa.Table, electrodes: int) -> PartMoments:
     training = cases.filter(pc.field(SPLIT) == TRAIN)
     if training.num_rows == 0:
         return _no_moments(electrodes)
-    phi_e = tensor_column(training, PHI_E)
-    return PartMoments(
-        u=Moments.of(tensor_column(training, U)),
-        phi_e=tuple(Moments.of(phi_e[:, electrode]) for electrode in range(electrodes)),
-    )
+    return PartMoments.of(tensor_column(training, U), tensor_column(training, PHI_E))
 
 
 def _no_moments(electrodes: int) -> PartMoments:
