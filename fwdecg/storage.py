@@ -1,27 +1,266 @@
-"""Results on disk: files appear whole or not at all, a folder belongs to one configuration."""
+"""Where results are kept: files appear whole or not at all, a place belongs to one configuration.
+
+A store is a folder, or a prefix of an object store such as `s3://bucket/prefix`. pyarrow reads the
+URI, fsspec those that pyarrow does not know; keys and endpoint come from the URI's query
+(`?endpoint_override=http://host:port`) or from the environment, as with every tool of that cloud.
+"""
 
 import json
+import logging
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import fsspec
+import pyarrow as pa
+from pyarrow import fs
 
 from fwdecg.config import differing_keys
-from fwdecg.errors import ResultError
+from fwdecg.errors import ConfigError, ResultError
+
+logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 STAGING = ".staging"
 CONFIG, METRICS = "config.json", "metrics.json"
 
+# A store that does not answer is asked again after these times, two minutes in all.
+WAITS_S = (1, 2, 4, 8, 15, 30, 60)
+_LASTING = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
 
-def publish(root: Path, file: str, write: Callable[[Path], object]) -> None:
-    """Make `root / file` appear at once with what `write` writes to the path it is given.
 
-    The file is written in a staging folder of the same file system, flushed, and renamed: a reader
-    sees the old file, or none, or the whole new one, and so it is if two writers race.
+@dataclass(frozen=True)
+class Store:
+    """A folder or a prefix of an object store. Files are named by their path inside it.
+
+    Attributes:
+        root: absolute path, or URI.
     """
-    target, aside = root / file, root / STAGING / f"{uuid.uuid4().hex}-{Path(file).name}"
+
+    root: str
+
+    @classmethod
+    def at(cls, place: "str | Path | Store") -> "Store":
+        """The store at a path or URI.
+
+        Raises:
+            ConfigError: the URI is of an unknown kind.
+        """
+        if isinstance(place, Store):
+            return place
+        if "://" not in str(place):
+            return cls(str(Path(place).expanduser().absolute()))
+        store = cls(str(place))
+        _ = store.filesystem
+        return store
+
+    @property
+    def filesystem(self) -> fs.FileSystem:
+        """As pyarrow sees it."""
+        return _open(self.root)[0]
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder, if it is one."""
+        return Path(self.path()) if isinstance(self.filesystem, fs.LocalFileSystem) else None
+
+    def path(self, file: str = "") -> str:
+        """Where a file lies in `filesystem`."""
+        return f"{_open(self.root)[1]}/{file}".rstrip("/")
+
+    def shown(self, file: str = "") -> str:
+        """Where a file lies, for people."""
+        place, _, _ = self.root.partition("?")
+        return f"{place.rstrip('/')}/{file}".rstrip("/")
+
+    def exists(self, file: str = "") -> bool:
+        """True if there is such a file or folder."""
+        return self._info(file).type != fs.FileType.NotFound
+
+    def size(self, file: str) -> int | None:
+        """Bytes of a file; None if there is none."""
+        info = self._info(file)
+        return info.size if info.type == fs.FileType.File else None
+
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        """Bytes of each file right inside a folder, by name; empty if there is no such folder."""
+        inside = fs.FileSelector(self.path(folder), allow_not_found=True)
+        found = self.filesystem.get_file_info(inside)
+        return {info.base_name: info.size for info in found if info.type == fs.FileType.File}
+
+    def read(self, file: str) -> pa.Buffer:
+        """The content of a file.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        with self.open(file) as stream:
+            return stream.read_buffer()
+
+    def open(self, file: str) -> pa.NativeFile:
+        """A file to be read at any place.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        return self.filesystem.open_input_file(self.path(file))
+
+    def publish(self, file: str, content: bytes | pa.Buffer | str) -> None:
+        """Make a file appear at once: readers see the old one, or none, or the whole new one.
+
+        So it is too if two writers race. In a folder it is written aside, flushed, and renamed; an
+        object appears when its upload is complete.
+        """
+        held = content.encode() if isinstance(content, str) else content
+        if self.folder is not None:
+            self.publish_by(file, lambda path: path.write_bytes(held))
+            return
+        with self.filesystem.open_output_stream(self.path(file)) as stream:
+            stream.write(held)
+
+    def publish_by(self, file: str, write: Callable[[Path], object]) -> None:
+        """Make a file appear at once with what `write` writes to the path it is given."""
+        folder = self.folder
+        if folder is not None:
+            _publish_in_folder(folder, file, write)
+            return
+        with TemporaryDirectory() as aside:
+            path = Path(aside) / Path(file).name
+            write(path)
+            self.publish(file, path.read_bytes())
+
+    def publish_json(self, file: str, content: dict[str, Any]) -> None:
+        """Make a JSON file appear at once."""
+        self.publish(file, json.dumps(content, indent=2) + "\n")
+
+    def read_json(self, file: str) -> dict[str, Any]:
+        """The content of a JSON file.
+
+        Raises:
+            ResultError: it is missing or damaged.
+        """
+        place = self.shown(file)
+        try:
+            content = json.loads(self.read(file).to_pybytes())
+        except FileNotFoundError as error:
+            raise ResultError(
+                f"{place} is missing: this is not a finished result; run the job that makes it "
+                "again"
+            ) from error
+        except ValueError as error:
+            raise ResultError(
+                f"{place} is damaged ({error}); delete it and run the job that makes it again"
+            ) from error
+        if not isinstance(content, dict):
+            raise ResultError(f"{place} is damaged; delete it and run the job that makes it")
+        return content
+
+    def remove(self, file: str) -> None:
+        """Delete a file, if it is there."""
+        try:
+            self.filesystem.delete_file(self.path(file))
+        except FileNotFoundError:
+            return
+
+    def remove_folder(self, folder: str) -> None:
+        """Delete a folder with all it holds, if it is there."""
+        self.filesystem.delete_dir_contents(self.path(folder), missing_dir_ok=True)
+        if self.exists(folder):
+            self.filesystem.delete_dir(self.path(folder))
+
+    def claim(self, asked: dict[str, Any], section: str) -> None:
+        """Leave a configuration in a new place; refuse a place that has another one.
+
+        Args:
+            asked: the configuration as plain values.
+            section: of a preset that holds the keys, for the message; empty if they name it.
+
+        Raises:
+            ResultError: the place has another configuration, or files but none, or is read-only.
+        """
+        if self.exists(CONFIG):
+            differing = differing_keys(self.read_json(CONFIG), asked)
+            if differing:
+                names = ", ".join(f"{section}.{name}".lstrip(".") for name in differing)
+                raise ResultError(
+                    f"{self.shown()} was made with another {names}; choose another path or delete "
+                    "it"
+                )
+            return
+        try:
+            if self._holds_something():
+                raise ResultError(
+                    f"{self.shown()} is not empty and has no {CONFIG}; choose another path"
+                )
+            self.publish_json(CONFIG, asked)
+        except OSError as error:
+            raise ResultError(
+                f"{self.shown()} cannot be written: {error.strerror or error}; choose another"
+            ) from error
+
+    def clear_staging(self) -> None:
+        """Remove what interrupted writers left behind."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder / STAGING, ignore_errors=True)
+
+    def _info(self, file: str) -> fs.FileInfo:
+        return self.filesystem.get_file_info(self.path(file))
+
+    def _holds_something(self) -> bool:
+        inside = fs.FileSelector(self.path(), allow_not_found=True)
+        found = self.filesystem.get_file_info(inside)
+        return any(info.base_name not in ("", STAGING) for info in found)
+
+
+def patiently(action: Callable[[], Answer]) -> Answer:
+    """What an action on a store returns, tried again while the store has a passing trouble.
+
+    Such as: a full disk, a server that does not answer, a stale handle of a network folder.
+
+    Raises:
+        OSError: the trouble lasts, or waiting would not help.
+    """
+    for wait_s in WAITS_S:
+        try:
+            return action()
+        except _LASTING:
+            raise
+        except OSError as error:
+            logger.warning("%s; trying again in %g s", error, wait_s)
+            time.sleep(wait_s)
+    return action()
+
+
+@cache
+def _open(root: str) -> tuple[fs.FileSystem, str]:
+    """The file system of a path or URI, and the path in it."""
+    if "://" not in root:
+        return fs.LocalFileSystem(), root
+    try:
+        filesystem, path = fs.FileSystem.from_uri(root)
+    except pa.ArrowInvalid:
+        filesystem, path = _by_fsspec(root)
+    return filesystem, path.rstrip("/")
+
+
+def _by_fsspec(uri: str) -> tuple[fs.FileSystem, str]:
+    try:
+        found, path = fsspec.core.url_to_fs(uri)
+    except (ValueError, ImportError) as error:
+        raise ConfigError(f"{uri}: neither pyarrow nor fsspec can open it ({error})") from error
+    return fs.PyFileSystem(fs.FSSpecHandler(found)), path
+
+
+def _publish_in_folder(folder: Path, file: str, write: Callable[[Path], object]) -> None:
+    target, aside = folder / file, folder / STAGING / f"{uuid.uuid4().hex}-{Path(file).name}"
     target.parent.mkdir(parents=True, exist_ok=True)
     aside.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -31,63 +270,3 @@ def publish(root: Path, file: str, write: Callable[[Path], object]) -> None:
         aside.replace(target)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def publish_json(root: Path, file: str, content: dict[str, Any]) -> None:
-    """Make a JSON file appear at once."""
-    text = json.dumps(content, indent=2) + "\n"
-    publish(root, file, lambda path: path.write_text(text, encoding="utf-8"))
-
-
-def read_json(root: Path, file: str) -> dict[str, Any]:
-    """The content of a JSON file.
-
-    Raises:
-        ResultError: it is missing or damaged.
-    """
-    try:
-        content = json.loads((root / file).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ResultError(
-            f"{root / file} is missing: the folder is not a finished result; run the job that "
-            "makes it again"
-        ) from error
-    except ValueError as error:
-        raise ResultError(
-            f"{root / file} is damaged ({error}); delete it and run the job that makes it again"
-        ) from error
-    if not isinstance(content, dict):
-        raise ResultError(f"{root / file} is damaged; delete it and run the job that makes it")
-    return content
-
-
-def claim(root: Path, asked: dict[str, Any], section: str) -> None:
-    """Leave a configuration in a new folder; refuse a folder that has another one.
-
-    Args:
-        root: the folder, made if it is not there.
-        asked: the configuration as plain values.
-        section: of a preset that holds the keys, for the message; empty if they name it.
-
-    Raises:
-        ResultError: the folder has another configuration, or files but none.
-    """
-    if (root / CONFIG).exists():
-        differing = differing_keys(read_json(root, CONFIG), asked)
-        if differing:
-            names = ", ".join(f"{section}.{name}".lstrip(".") for name in differing)
-            raise ResultError(
-                f"{root} was made with another {names}; choose another path or delete the folder"
-            )
-        return
-    try:
-        if root.is_dir() and any(entry.name != STAGING for entry in root.iterdir()):
-            raise ResultError(f"{root} is not empty and has no {CONFIG}; choose another path")
-        publish_json(root, CONFIG, asked)
-    except OSError as error:
-        raise ResultError(f"{root} cannot be written: {error.strerror}; choose another") from error
-
-
-def clear_staging(root: Path) -> None:
-    """Remove what interrupted writers left behind."""
-    shutil.rmtree(root / STAGING, ignore_errors=True)

@@ -8,11 +8,11 @@ def main() -> None:
     """Build, or resume, or extend the library of a preset."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
     connect()
-    manifest = build_library(experiment.library, experiment.library_folder)
+    manifest = build_library(experiment.library, experiment.library_store)
     usable, failed = (manifest["counts"][status]["all"]["all"] for status in ("ok", "quarantined"))
     error = manifest["largest_cv_error_estimate"]
     print(f"{usable} cases, {failed} quarantined, CV error up to {error:.1%}")
-    print(f"  {experiment.library_folder}")
+    print(f"  {experiment.library_store.shown()}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     experiment = load_experiment(arguments)
-    library = open_library(experiment.library_folder)
+    library = open_library(experiment.library_store)
     trained = load_surrogate(arguments.checkpoint or experiment.training_folder / BEST)
     folder = experiment.evaluation_folder
     evaluate(library, trained, experiment.evaluation, folder)

@@ -22,7 +22,7 @@ def main() -> None:
     require_new(output)
     batch_size = EvaluationConfig(batch_size=arguments.batch_size).batch_size
     trained = load_surrogate(arguments.checkpoint)
-    if Path(arguments.input).is_dir():
+    if "://" in arguments.input or Path(arguments.input).is_dir():
         library = open_library(arguments.input)
         cases = predict_library(library, trained, output, batch_size=batch_size)
     else:

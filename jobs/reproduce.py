@@ -4,7 +4,7 @@ from fwdecg.command import connect, job_parser, load_experiment, run_job
 from fwdecg.evaluation.evaluate import REPORT, evaluate
 from fwdecg.library.build import build_library
 from fwdecg.library.reader import open_library
-from fwdecg.storage import METRICS, clear_staging, publish_json
+from fwdecg.storage import METRICS, Store
 from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.run import BEST
 from fwdecg.training.trainer import train
@@ -14,8 +14,8 @@ def main() -> None:
     """Run the three stages."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
     connect()
-    built = build_library(experiment.library, experiment.library_folder)
-    library = open_library(experiment.library_folder)
+    built = build_library(experiment.library, experiment.library_store)
+    library = open_library(experiment.library_store)
     folder = experiment.training_folder
     trained = train(library, experiment.model, experiment.training, folder)
     surrogate = load_surrogate(folder / BEST)
@@ -25,10 +25,11 @@ def main() -> None:
         "training": trained,
         "evaluation": evaluated,
     }
-    publish_json(experiment.results_folder, METRICS, metrics)
-    clear_staging(experiment.results_folder)
+    results = Store.at(experiment.results_folder)
+    results.publish_json(METRICS, metrics)
+    results.clear_staging()
     print((experiment.evaluation_folder / REPORT).read_text(encoding="utf-8"))
-    print(f"library     {experiment.library_folder}")
+    print(f"library     {experiment.library_store.shown()}")
     print(f"training    {experiment.training_folder}")
     print(f"evaluation  {experiment.evaluation_folder}, pictures in its folder figures")
 

@@ -8,7 +8,7 @@ from fwdecg.training.trainer import train
 def main() -> None:
     """Train, or resume."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
-    library = open_library(experiment.library_folder)
+    library = open_library(experiment.library_store)
     if experiment.training.workers > 0:
         connect()
     metrics = train(library, experiment.model, experiment.training, experiment.training_folder)

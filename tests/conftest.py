@@ -19,12 +19,14 @@ import hypothesis
 import pytest
 import torch
 
-from fwdecg.library.build import plan_parts
-from fwdecg.library.config import LibraryConfig, RecordingConfig, SolverConfig, TissueConfig
+from fwdecg.library.config import LibraryConfig, RecordingConfig, TissueConfig
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import build_part
+from fwdecg.library.plan import plan_parts
 from fwdecg.library.reader import Library, open_library
 from fwdecg.library.shifts import SHIFTS
+from fwdecg.library.solver_config import SolverConfig
+from fwdecg.storage import Store
 
 torch.set_num_threads(1)
 
@@ -59,9 +61,10 @@ def small_library(small_config, tmp_path_factory) -> Library:
 
 
 def build_without_ray(config: LibraryConfig, root: Path) -> Library:
-    records = [build_part(config, root, part) for part in plan_parts(config, [])]
-    publish_descriptions(config, root, records, core_seconds=1.0)
-    return open_library(root)
+    store = Store.at(root)
+    records = [build_part(config, store, part) for part in plan_parts(config, [])]
+    publish_descriptions(config, store, records, core_seconds=1.0)
+    return open_library(store)
 
 
 @pytest.fixture(scope="session")

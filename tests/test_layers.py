@@ -35,9 +35,9 @@ THIRD_PARTY = {
     "shapes": {"numpy", "jaxtyping"},
     "progress": set(),
     "config": set(),
-    "storage": set(),
+    "storage": {"pyarrow", "fsspec"},
     "physics": {"numpy", "numba", "jaxtyping"},
-    "library": {"numpy", "pyarrow", "scipy", "jaxtyping", "ray"},
+    "library": {"numpy", "pyarrow", "scipy", "jaxtyping", "filelock", "ray"},
     "model": {"torch", "jaxtyping"},
     "training": {"numpy", "torch", "jaxtyping", "ray"},
     "evaluation": {"numpy", "torch", "scipy", "pyarrow", "matplotlib", "jaxtyping"},
@@ -45,7 +45,7 @@ THIRD_PARTY = {
     "command": {"ray"},
     "jobs": set(),
 }
-RAY_MODULES = {"library/build.py", "library/dataset.py", "training/trainer.py", "command.py"}
+RAY_MODULES = {"library/fanout.py", "library/dataset.py", "training/trainer.py", "command.py"}
 
 MODULES = sorted(PACKAGE.rglob("*.py")) + sorted((ROOT / "jobs").glob("*.py"))
 NAMES = [str(path.relative_to(ROOT)) for path in MODULES]

@@ -21,8 +21,8 @@ from fwdecg.library.schema import (
     U,
     tensor_column,
 )
+from fwdecg.library.splits import ALL
 
-ALL = "all"  # every split
 CASES_AT_ONCE = 32  # about 40 MB of the paper's maps
 BULK_DIFFUSIVITY = "bulk_diffusivity_mm2_per_ms"
 
@@ -70,20 +70,20 @@ def stream_cases(library: Library, split: str = ALL) -> Iterator[LabelledCases]:
     """
     library.require(split)
     rows = None if split == ALL else pc.field(SPLIT) == split
-    columns = _columns(library)
-    for table in _regrouped(_read([file], columns, rows) for file in library.files):
+    for table in _regrouped(_read(library, [file], rows) for file in library.files):
         yield _labelled(table)
 
 
-def read_case(library: Library, case_id: int) -> LabelledCases:
-    """One case of a library.
+def read_cases(library: Library, case_ids: Sequence[int]) -> LabelledCases:
+    """Chosen cases of a library by case id, all in memory.
 
     Raises:
-        LibraryError: there is no such case, or its part cannot be read.
+        LibraryError: there is no such case, or a part cannot be read.
     """
-    table = _read(library.files, _columns(library), pc.field(CASE_ID) == case_id)
-    if table.num_rows == 0:
-        raise LibraryError(f"{library.root} has no case {case_id}; see its manifest.json")
+    table = _read(library, library.files, pc.field(CASE_ID).isin(case_ids)).sort_by(CASE_ID)
+    missing = sorted(set(case_ids) - set(table[CASE_ID].to_pylist()))
+    if missing:
+        raise LibraryError(f"{library.place} has no case {missing[0]}; see its manifest.json")
     return _labelled(table)
 
 
@@ -109,9 +109,11 @@ def _columns(library: Library) -> list[str]:
     return [*_COLUMNS, CONDUCTING] if varies else _COLUMNS
 
 
-def _read(files: Sequence[str], columns: list[str], rows: pc.Expression | None) -> pa.Table:
+def _read(library: Library, files: Sequence[str], rows: pc.Expression | None) -> pa.Table:
     try:
-        return pq.read_table(files, columns=columns, filters=rows)
+        return pq.read_table(
+            files, columns=_columns(library), filters=rows, filesystem=library.store.filesystem
+        )
     except (OSError, pa.ArrowInvalid) as error:
         raise LibraryError(f"{files[0]} cannot be read: {error}; build it again") from error
 

@@ -25,7 +25,7 @@ from fwdecg.evaluation.scores import CaseScore, Ecgs, score_cases, scores_table,
 from fwdecg.library.reader import Library
 from fwdecg.library.splits import TEST
 from fwdecg.progress import Progress
-from fwdecg.storage import METRICS, claim, clear_staging, publish, publish_json, read_json
+from fwdecg.storage import METRICS, Store
 from fwdecg.training.checkpoint import TrainedSurrogate
 
 logger = logging.getLogger(__name__)
@@ -54,10 +54,11 @@ def evaluate(
     """
     require_fit(trained.signature, library.config)
     identity = _identity(library, trained, config)
-    claim(folder, identity, "")
-    if (folder / METRICS).exists():
+    store = Store.at(folder)
+    store.claim(identity, "")
+    if store.exists(METRICS):
         logger.info("%s is evaluated already", folder)
-        return read_json(folder, METRICS)
+        return store.read_json(METRICS)
     network = Network.of(trained, config.batch_size)
     logger.info("fitting the baselines to the training split")
     baselines = fit_baselines(library)
@@ -69,11 +70,11 @@ def evaluate(
         "predictors": {report.name: report.as_dict() for report in reports},
     }
     table, text = scores_table(trial.scores), report_text(reports[0], reports[1:]) + "\n"
-    publish(folder, CASES, lambda path: pq.write_table(table, path))
-    publish(folder, REPORT, lambda path: path.write_text(text, encoding="utf-8"))
+    store.publish_by(CASES, lambda path: pq.write_table(table, path))
+    store.publish(REPORT, text)
     draw_gallery(library, trial.traces, reports, folder)
-    publish_json(folder, METRICS, content)
-    clear_staging(folder)
+    store.publish_json(METRICS, content)
+    store.clear_staging()
     return content
 
 

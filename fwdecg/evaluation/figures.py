@@ -1,13 +1,11 @@
 """Pictures of an evaluation: ECGs over each other (Fig. 2 of the paper), and R^2 by condition.
 
-Each function draws one file, in the format of its suffix, on a figure of its own: no state of
-pyplot is touched. Colours are Okabe and Ito's, which readers of every colour vision tell apart.
+Each function draws one file, in the format of its suffix, on a figure of its own.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -16,20 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fwdecg.evaluation.report import COLUMNS, PredictorReport, Spread
+from fwdecg.evaluation.style import STYLE, WIDTH_INCH, ecg_label, words
 
-STYLE: dict[Any, Any] = {
-    "font.size": 8.0,
-    "axes.titlesize": 8.0,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "errorbar.capsize": 1.8,
-    "legend.frameon": False,
-    "savefig.dpi": 220,
-}
 TRUE, PREDICTED = "black", "#d55e00"
+Z_SCORE = "z-score"
 PREDICTOR_COLOURS = ("#d55e00", "#999999", "#0072b2", "#009e73", "#f0e442")
-WIDTH_INCH = 7.2  # of a page's text
 BARS_SHARE = 0.84  # of the distance between two groups of bars
 LOWEST_R2 = -0.25  # bars and whiskers that reach further are cut off; the number stands beside
 
@@ -79,7 +68,7 @@ def draw_overlays(traces: Sequence[Trace], path: Path, *, rank: str) -> None:
         for panel in panels[-1]:
             panel.set_xlabel("time (ms)")
         for panel in panels[:, 0]:
-            panel.set_ylabel(ecg_label(traces[0]))
+            panel.set_ylabel(ecg_label(len(traces[0].true), Z_SCORE))
         handles, labels = panels[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=2)
         figure.savefig(path)
@@ -97,13 +86,6 @@ def draw_ecg(panel: Axes, trace: Trace) -> None:
         label="predicted",
     )
     panel.margins(x=0)
-
-
-def ecg_label(trace: Trace) -> str:
-    """Label of the axis of an ECG."""
-    electrodes = len(trace.true)
-    which = "ECG" if electrodes == 1 else f"ECG 1 of {electrodes}"
-    return f"{which} (z-score)"
 
 
 def draw_bars(reports: Sequence[PredictorReport], path: Path) -> None:
@@ -137,11 +119,6 @@ def draw_bars(reports: Sequence[PredictorReport], path: Path) -> None:
             loc="outside upper center", ncols=len(reports), handlelength=1.2, columnspacing=1.4
         )
         figure.savefig(path)
-
-
-def words(condition: str) -> str:
-    """A condition's name as a heading has it."""
-    return condition.replace("_", " ")
 
 
 def _draw_bars_of_one(

@@ -5,12 +5,12 @@ from functools import partial
 from pathlib import Path
 
 from fwdecg.evaluation.case_picture import CasePicture, draw_case
-from fwdecg.evaluation.cases import read_case
 from fwdecg.evaluation.figures import Trace, draw_bars, draw_overlays
+from fwdecg.evaluation.recorded_case import recorded_cases
 from fwdecg.evaluation.report import PredictorReport
 from fwdecg.library.conditions import CONDITIONS
 from fwdecg.library.reader import Library
-from fwdecg.storage import publish
+from fwdecg.storage import Store
 
 FIGURES = "figures"
 RANKS = {"best": 1.0, "median": 0.5, "worst": 0.0}  # place in the order of R^2, 0 the smallest
@@ -27,13 +27,15 @@ def draw_gallery(
         reports: of the predictors, the network first.
         folder: of the evaluation; the pictures lie in its folder figures.
     """
-    publish(folder, f"{FIGURES}/r2.png", partial(draw_bars, reports))
+    store = Store.at(folder)
+    store.publish_by(f"{FIGURES}/r2.png", partial(draw_bars, reports))
     for rank in RANKS:
         draw = partial(draw_overlays, ranked(traces, rank), rank=rank)
-        publish(folder, f"{FIGURES}/ecg_{rank}.png", draw)
+        store.publish_by(f"{FIGURES}/ecg_{rank}.png", draw)
     for trace in ranked(traces, "median"):
-        name = f"{FIGURES}/case_{trace.condition}.png"
-        publish(folder, name, partial(draw_case, _picture(library, trace)))
+        (case,) = recorded_cases(library, [trace.case_id])
+        picture = CasePicture(trace=trace, maps=case.maps)
+        store.publish_by(f"{FIGURES}/case_{trace.condition}.png", partial(draw_case, picture))
 
 
 def ranked(traces: Sequence[Trace], rank: str) -> list[Trace]:
@@ -47,14 +49,3 @@ def ranked(traces: Sequence[Trace], rank: str) -> list[Trace]:
         if own:
             chosen.append(own[int(RANKS[rank] * (len(own) - 1))])
     return chosen
-
-
-def _picture(library: Library, trace: Trace) -> CasePicture:
-    case, config = read_case(library, trace.case_id), library.config
-    return CasePicture(
-        trace=trace,
-        u=case.u[0],
-        diffusivity_mm2_per_ms=case.diffusivity_mm2_per_ms[0],
-        conducting_share=case.conducting_fraction[0],
-        map_spacing_mm=config.tissue.size_mm / config.recording.map_pixels,
-    )

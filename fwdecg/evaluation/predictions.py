@@ -12,12 +12,13 @@ import pyarrow.parquet as pq
 from jaxtyping import Float, Float32, Int64
 
 from fwdecg.errors import ResultError
-from fwdecg.evaluation.cases import ALL, stream_cases
+from fwdecg.evaluation.cases import stream_cases
 from fwdecg.evaluation.predict import predict_maps, require_fit, weights_hash
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION, PHI_E, SPLIT
+from fwdecg.library.splits import ALL
 from fwdecg.progress import Progress
-from fwdecg.storage import STAGING, publish, publish_json
+from fwdecg.storage import STAGING, Store
 from fwdecg.training.checkpoint import TrainedSurrogate
 
 logger = logging.getLogger(__name__)
@@ -117,9 +118,10 @@ def write_predictions(path: Path, tables: Iterable[pa.Table]) -> int:
                 written += table.num_rows
 
     try:
-        publish(path.parent, path.name, write)
+        store = Store.at(path.parent)
+        store.publish_by(path.name, write)
         origin = {key.decode(): text.decode() for key, text in first.schema.metadata.items()}
-        publish_json(path.parent, f"{path.stem}.metrics.json", {"cases": written} | origin)
+        store.publish_json(f"{path.stem}.metrics.json", {"cases": written} | origin)
     except OSError as error:
         raise ResultError(f"{path} cannot be written: {error.strerror}; choose another") from error
     with contextlib.suppress(OSError):  # the folder is the user's: leave no empty one behind

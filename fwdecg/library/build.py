@@ -1,124 +1,146 @@
-"""Fan-out: Ray tasks simulate the parts of a library, a bounded number of them at a time.
+"""A library built on a Ray cluster: cases are simulated by tasks, then gathered into parts.
 
-A task returns a small record; maps go from its memory to its file and nowhere else. Whatever is
+Maps go from a task's memory to the store and nowhere else; tasks return small records. Whatever is
 published stays, so that the same command resumes after any interruption.
 """
 
 import logging
-import time
-from collections.abc import Iterator
-from itertools import pairwise
+from collections import deque
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import ray
+from typing import Any
 
 from fwdecg.config import identity_tree
 from fwdecg.errors import FwdEcgError, LibraryError, RunError
+from fwdecg.library.case import simulate_case
 from fwdecg.library.config import LibraryConfig
-from fwdecg.library.layout import QUARANTINE, Part, published_parts
+from fwdecg.library.fanout import Task, run_tasks
+from fwdecg.library.layout import (
+    QUARANTINE,
+    SPOOL,
+    Part,
+    published_parts,
+    quarantined_cases,
+    spooled_cases,
+)
 from fwdecg.library.manifest import publish_descriptions
-from fwdecg.library.part import PartRecord, build_part, is_done
+from fwdecg.library.part import PartRecord, finish_part
+from fwdecg.library.plan import costliest_first, plan_parts
 from fwdecg.library.reader import open_library
+from fwdecg.library.spool import Simulate, Spooled, quarantine, spool_case
 from fwdecg.progress import Progress, clock_text
-from fwdecg.storage import claim, clear_staging
+from fwdecg.storage import Store, patiently
 
 logger = logging.getLogger(__name__)
 
-TASKS_PER_CPU = 2  # one running, one waiting, so that no processor idles between two tasks
-SECONDS_BETWEEN_CHECKS = 5.0
 
-
-class _Finished(NamedTuple):
-    record: PartRecord
-    core_seconds: float
-
-
-def build_library(config: LibraryConfig, root: Path) -> dict[str, Any]:
+def build_library(
+    config: LibraryConfig, place: str | Path | Store, simulate: Simulate = simulate_case
+) -> dict[str, Any]:
     """Simulate all cases of a library that are not there yet, with the connected Ray cluster.
 
     Args:
         config: of the library.
-        root: its folder, which every node of the cluster must see under this name.
+        place: its folder, which every node of the cluster must see under this name, or its URI.
+        simulate: what makes the record of a drawn case.
 
     Returns:
         The content of the manifest.
 
     Raises:
-        ResultError: the folder holds another library.
+        ResultError: the place holds another library.
         LibraryError: a part is damaged, or every case failed.
-        RunError: parts lost their workers over and over again.
+        RunError: a part could not be gathered, as its workers died over and over again.
+        OSError: the store cannot be written, for longer than a passing trouble lasts.
     """
-    claim(root, identity_tree(config), "library")
-    finished = _finished(config, root)
+    store = Store.at(place)
+    store.claim(identity_tree(config), "library")
+    finished = _finished(config, store)
     if finished is not None:
-        logger.info("%s is built already", root)
+        logger.info("%s is built already", store.shown())
         return finished
     _warn_of_fixed_resolution(config)
-    outcomes = _simulate(config, root, plan_parts(config, published_parts(root)))
-    core_seconds = sum(outcome.core_seconds for outcome in outcomes)
-    logger.info("library complete, %s of processor time", clock_text(core_seconds))
-    records = [outcome.record for outcome in outcomes]
-    content = publish_descriptions(config, root, records, core_seconds=core_seconds)
-    clear_staging(root)
+    build = _Build(config, store, simulate)
+    records = build.run()
+    logger.info("library complete, %s of processor time", clock_text(build.core_seconds))
+    content = patiently(
+        lambda: publish_descriptions(config, store, records, core_seconds=build.core_seconds)
+    )
+    store.remove_folder(SPOOL)
+    store.clear_staging()
     if content["counts"]["ok"]["all"]["all"] == 0:
         raise LibraryError(
-            f"{root}: every case is quarantined; the reasons stand in {root / QUARANTINE}"
+            f"{store.shown()}: every case is quarantined; the reasons stand in "
+            f"{store.shown(QUARANTINE)}"
         )
     return content
 
 
-def _simulate(config: LibraryConfig, root: Path, parts: list[Part]) -> list[_Finished]:
-    """What came of all parts, in their order, whether done before or now."""
-    to_do = {part for part in parts if not is_done(root, part)}
-    progress = Progress(logger, "cases simulated", sum(len(part.case_ids) for part in to_do))
-    outcomes: dict[Part, _Finished] = {}
-    for part, outcome in _run_all(config, root, parts):
-        outcomes[part] = outcome
-        if part in to_do:
-            failures = sum(len(done.record.quarantined) for done in outcomes.values())
-            progress.advance(len(part.case_ids), f", {failures} quarantined" if failures else "")
-    missing = [part for part in parts if part not in outcomes]
-    if missing:
-        raise RunError(
-            f"{len(missing)} parts lost their workers again and again, the first is cases "
-            f"{missing[0].first} to {missing[0].stop - 1}; see the log, then run the same command"
+class _Build:
+    """What is left to do of a library, and what came of the rest."""
+
+    def __init__(self, config: LibraryConfig, store: Store, simulate: Simulate) -> None:
+        """Look what is there."""
+        self._config, self._store, self._simulate = config, store, simulate
+        published = published_parts(store)
+        self._parts = plan_parts(config, published)
+        held = spooled_cases(store) | quarantined_cases(store)
+        self._missing = {
+            part: set() if part in published else set(part.case_ids) - held for part in self._parts
+        }
+        self._progress = Progress(logger, "cases simulated", sum(map(len, self._missing.values())))
+        self._records: dict[Part, PartRecord] = {}
+        self._failures = 0
+        self._tasks: deque[Task] = deque()
+        self.core_seconds = 0.0
+
+    def run(self) -> list[PartRecord]:
+        """Do it; the records of all parts, in their order."""
+        for part in self._parts:
+            if not self._missing[part]:
+                self._tasks.append(self._gathering(part))
+            for case_id in costliest_first(self._config, self._missing[part]):
+                self._tasks.append(self._simulation(part, case_id))
+        run_tasks(self._tasks)
+        return [self._records[part] for part in self._parts]
+
+    def _simulation(self, part: Part, case_id: int) -> Task:
+        return Task(
+            name=f"case {case_id}",
+            work=partial(spool_case, self._config, self._store, case_id, self._simulate),
+            then=partial(self._simulated, part, case_id),
+            lost=partial(self._poisoned, part, case_id),
         )
-    return [outcomes[part] for part in parts]
 
-
-def plan_parts(config: LibraryConfig, published: list[Part]) -> list[Part]:
-    """The parts that make up a library, by first case: those that exist, then the rest.
-
-    Raises:
-        LibraryError: the folder holds more cases than are asked for, or some of them twice.
-    """
-    if published and published[-1].stop > config.cases:
-        raise LibraryError(
-            f"library.cases = {config.cases}: the library already holds {published[-1].stop}; "
-            "ask for at least as many, or choose another library.path"
+    def _gathering(self, part: Part) -> Task:
+        return Task(
+            name=part.file,
+            work=partial(finish_part, self._config, self._store, part),
+            then=partial(self._records.__setitem__, part),
+            lost=_give_up,
         )
-    parts, first = [], 0
-    for part in published:
-        if part.first < first:
-            raise LibraryError(
-                f"{part.file} holds cases that the part before it holds too; delete one of them"
-            )
-        parts += [*_grid(first, part.first, config.cases_per_part), part]
-        first = part.stop
-    return parts + _grid(first, config.cases, config.cases_per_part)
+
+    def _simulated(self, part: Part, case_id: int, outcome: Spooled) -> None:
+        self.core_seconds += outcome.core_seconds
+        self._failures += outcome.quarantined
+        self._progress.advance(1, f", {self._failures} quarantined" if self._failures else "")
+        self._missing[part].remove(case_id)
+        if not self._missing[part]:
+            self._tasks.appendleft(self._gathering(part))
+
+    def _poisoned(self, part: Part, case_id: int, error: RunError) -> None:
+        quarantine(self._store, case_id, error)
+        self._simulated(part, case_id, Spooled(quarantined=True, core_seconds=0.0))
 
 
-def _grid(first: int, stop: int, size: int) -> list[Part]:
-    """The parts from case `first` to before `stop`, cut at the multiples of `size`."""
-    edges = [first, *range((first // size + 1) * size, stop, size), stop]
-    return [Part(a, b) for a, b in pairwise(edges) if a < b]
+def _give_up(error: RunError) -> None:
+    raise error
 
 
-def _finished(config: LibraryConfig, root: Path) -> dict[str, Any] | None:
+def _finished(config: LibraryConfig, store: Store) -> dict[str, Any] | None:
     """The manifest if it describes this very library, with every part whole; else None."""
     try:
-        library = open_library(root)
+        library = open_library(store)
     except FwdEcgError:  # whatever it lacks is made, or named, by building
         return None
     return library.manifest if library.manifest["cases"] == config.cases else None
@@ -133,38 +155,3 @@ def _warn_of_fixed_resolution(config: LibraryConfig) -> None:
             100 * config.solver.expected_cv_error(slowest),
             slowest,
         )
-
-
-def _run_all(
-    config: LibraryConfig, root: Path, parts: list[Part]
-) -> Iterator[tuple[Part, _Finished]]:
-    """Parts as they finish; a part whose worker died beyond all retries is logged and left out."""
-    # A case's own errors never leave it; what does is the machine's, and may pass.
-    options = {"num_cpus": 1, "max_retries": 3, "retry_exceptions": [OSError, MemoryError]}
-    task = ray.remote(**options)(_build_part_timed)  # type: ignore[call-overload]
-    waiting = list(reversed(parts))
-    running: dict[ray.ObjectRef, Part] = {}
-    while waiting or running:
-        while waiting and len(running) < _window():
-            part = waiting.pop()
-            running[task.remote(config, root, part)] = part
-        done, _ = ray.wait(list(running), num_returns=1, timeout=SECONDS_BETWEEN_CHECKS)
-        for reference in done:
-            part = running.pop(reference)
-            try:
-                yield part, ray.get(reference)
-            except ray.exceptions.RayTaskError as error:
-                raise error.cause from error
-            except ray.exceptions.RayError as error:  # its worker or node was lost
-                logger.warning("cases %d to %d: %s", part.first, part.stop - 1, error)
-
-
-def _window() -> int:
-    """Tasks in flight; the cluster may grow and shrink meanwhile."""
-    return max(TASKS_PER_CPU * int(ray.cluster_resources().get("CPU", 1)), 1)
-
-
-def _build_part_timed(config: LibraryConfig, root: Path, part: Part) -> _Finished:
-    started = time.process_time()
-    record = build_part(config, root, part)
-    return _Finished(record, time.process_time() - started)

@@ -12,9 +12,8 @@ from fwdecg.library.shifts import (
     STIMULUS,
     shifted_split,
 )
+from fwdecg.library.splits import ALL
 from fwdecg.library.statistics import Statistics
-
-ALL = "all"
 
 
 def data_card(config: LibraryConfig, content: dict[str, Any], statistics: Statistics | None) -> str:

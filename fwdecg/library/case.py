@@ -1,5 +1,6 @@
 """One case simulated: the maps, the ECG and the checks that make a row of a library."""
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from fwdecg.physics.resolution import Resolution, cv_error
 from fwdecg.physics.tissue import Tissue
 from fwdecg.shapes import Electrodes, Mask
 
+FRAMES_AT_ONCE = 16
 REPOLARISED_LEVEL = 0.1  # a cell above this at the end of a record is counted as still active
 
 
@@ -37,55 +39,100 @@ class CaseRecord:
     node_updates: int
 
 
-def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
-    """The record of a case, solved at the resolution its own smallest diffusivity asks for.
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What of a case's record is known before it is simulated.
 
-    Raises:
-        CaseError: the voltage stops being finite, or too little of the tissue activates.
+    Attributes:
+        tissue: the raster it is solved on.
+        clock: its step and frames.
+        diffusivity_mm2_per_ms: the map of D.
+        conducting_fraction: the map of the share of each pixel that conducts.
+        cv_error_estimate: expected error of the conduction velocity.
     """
-    recording = config.recording
-    chosen = config.solver.resolution(*case.sheet.diffusivity_bounds_mm2_per_ms)
+
+    tissue: Tissue
+    clock: Clock
+    diffusivity_mm2_per_ms: Float32[np.ndarray, "row col"]
+    conducting_fraction: Float32[np.ndarray, "row col"]
+    cv_error_estimate: float
+
+
+def set_up(case: Case, config: LibraryConfig) -> Setup:
+    """How a case is solved: at the resolution its own smallest diffusivity asks for."""
+    recording, solver = config.recording, config.solver
+    slowest, fastest = case.sheet.diffusivity_bounds_mm2_per_ms
+    chosen = solver.resolution(slowest, fastest)
     tissue = case.sheet.rasterise(chosen.spacing_mm)
     clock = Clock(
         frame_interval_ms=recording.frame_interval_ms,
         frames=recording.frames,
         largest_dt_ms=chosen.dt_ms,
     )
-    record = _record(case, tissue, clock, config)
-    _require_usable(record, recording.least_activated_fraction)
+    used = Resolution(spacing_mm=tissue.spacing_mm, dt_ms=clock.dt_ms)
+    diffusivity = area_mean(tissue.diffusivity_mm2_per_ms, recording.map_pixels)
+    conducting = area_mean(tissue.conducts.astype(float), recording.map_pixels)
+    return Setup(
+        tissue=tissue,
+        clock=clock,
+        diffusivity_mm2_per_ms=diffusivity.astype(np.float32),
+        conducting_fraction=conducting.astype(np.float32),
+        cv_error_estimate=cv_error(used, slowest, solver.parameters, plain=solver.plain),
+    )
+
+
+def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
+    """The record of a case.
+
+    Raises:
+        CaseError: the voltage stops being finite, too little of the tissue activates, or it takes
+            too long.
+    """
+    record = _record(case, set_up(case, config), config)
+    _require_usable(record, config.recording.least_activated_fraction)
     return record
 
 
-def _record(case: Case, tissue: Tissue, clock: Clock, config: LibraryConfig) -> CaseRecord:
-    recording, parameters = config.recording, config.solver.parameters
-    scheme = config.solver.discretisation
+def _record(case: Case, setup: Setup, config: LibraryConfig) -> CaseRecord:
+    tissue, clock = setup.tissue, setup.clock
     leads = lead_fields(tissue, case.electrodes_mm)
-    used = Resolution(spacing_mm=tissue.spacing_mm, dt_ms=clock.dt_ms)
-    slowest, _ = case.sheet.diffusivity_bounds_mm2_per_ms
-    error = cv_error(used, slowest, parameters, plain=scheme.plain)
-    pixels = recording.map_pixels
+    pixels = config.recording.map_pixels
     u = np.empty((clock.frames, pixels, pixels), dtype=np.float16)
     phi_e = np.empty((len(leads), clock.frames), dtype=np.float32)
     activated = np.zeros_like(tissue.conducts)
-    simulation = Simulation(tissue, case.pacing, clock, parameters, scheme)
-    for frame, voltage in enumerate(simulation):
-        u[frame] = area_mean(voltage, pixels)
-        phi_e[:, frame] = pseudo_ecg(voltage, leads)
-        activated |= voltage > ACTIVATION_LEVEL
+    solver = config.solver
+    simulation = Simulation(tissue, case.pacing, clock, solver.parameters, solver.discretisation)
+    deadline = time.monotonic() + config.case_time_limit_s
+    first = 0
+    for voltage in simulation.in_stacks(FRAMES_AT_ONCE):
+        last = first + len(voltage)
+        u[first:last] = area_mean(voltage, pixels)
+        phi_e[:, first:last] = pseudo_ecg(voltage, leads)
+        activated |= voltage.max(axis=0) > ACTIVATION_LEVEL
+        first = last
+        _require_time(deadline, config.case_time_limit_s)
     return CaseRecord(
         spec=case.spec,
         u=u,
         phi_e=phi_e,
-        diffusivity_mm2_per_ms=area_mean(tissue.diffusivity_mm2_per_ms, pixels).astype(np.float32),
-        conducting_fraction=area_mean(tissue.conducts.astype(float), pixels).astype(np.float32),
+        diffusivity_mm2_per_ms=setup.diffusivity_mm2_per_ms,
+        conducting_fraction=setup.conducting_fraction,
         electrodes_mm=case.electrodes_mm,
-        solver_spacing_mm=used.spacing_mm,
-        solver_dt_ms=used.dt_ms,
-        cv_error_estimate=error,
+        solver_spacing_mm=tissue.spacing_mm,
+        solver_dt_ms=clock.dt_ms,
+        cv_error_estimate=setup.cv_error_estimate,
         activated_fraction=_share(activated, tissue),
-        active_fraction_at_end=_share(voltage > REPOLARISED_LEVEL, tissue),
+        active_fraction_at_end=_share(voltage[-1] > REPOLARISED_LEVEL, tissue),
         node_updates=simulation.node_updates,
     )
+
+
+def _require_time(deadline: float, limit_s: float) -> None:
+    if time.monotonic() > deadline:
+        raise CaseError(
+            f"took longer than library.case_time_limit_s = {limit_s:g}; raise it or "
+            "library.solver.cv_error, delete this file and build again"
+        )
 
 
 def _share(cells: Mask, tissue: Tissue) -> float:

@@ -8,25 +8,16 @@ import numpy as np
 from fwdecg.config import check_settings, setting
 from fwdecg.errors import ConfigError, TissueError
 from fwdecg.library.shifts import DIFFUSIVITY, ELECTRODE, PATCH_SIZE, SHIFTS, STIMULUS
-from fwdecg.physics.fenton_karma import PUBLISHED, Parameters
-from fwdecg.physics.monodomain import SMALLEST_DT_MS, Scheme
+from fwdecg.library.solver_config import COARSEST, SolverConfig
+from fwdecg.physics.monodomain import SMALLEST_DT_MS
 from fwdecg.physics.pseudo_ecg import require_clear_of_sheet
 from fwdecg.physics.raster import cell_centres_mm
 from fwdecg.physics.reentry import tail_arrival_ms
-from fwdecg.physics.resolution import (
-    Resolution,
-    calibrated_dt_ms,
-    cv_error,
-    resolution_for,
-    stable_dt_ms,
-)
 from fwdecg.shapes import Electrodes
 
 Range = tuple[float, float]
 
-COARSEST = 0.3  # expected error of the conduction velocity beyond which no wave is resolved
-# Of the largest stable step, where the spacing is the user's, or D varies much.
-STABILITY_MARGIN = 0.9
+COMPRESSED_SHARE = 0.3  # of the maps' size in memory, in a file; as measured on the paper's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +67,11 @@ class TissueConfig:
             if isinstance(value, tuple):
                 _require_upwards(name, value)
 
+    def diffusivity_span(self, bulk_mm2_per_ms: float) -> Range:
+        """Smallest and largest D in mm^2/ms inside a tissue of a bulk D."""
+        variation = self.diffusivity_variation
+        return bulk_mm2_per_ms * (1 - variation), bulk_mm2_per_ms * (1 + variation)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PacingConfig:
@@ -102,85 +98,6 @@ class PacingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SolverConfig:
-    """The cell model and how finely the equation is solved."""
-
-    cell_model: str = setting(
-        "FK-CAF", f"parameter set, one of {', '.join(PUBLISHED)}", choices=tuple(PUBLISHED)
-    )
-    scheme: str = setting(
-        "calibrated",
-        "calibrated: right velocity on coarse cells; plain: explicit Euler, five points",
-        choices=("calibrated", "plain"),
-    )
-    skip_rest: bool = setting(True, "leave tissue at rest out of the steps")
-    cv_error: float = setting(
-        0.02,
-        "target of the relative error of the conduction velocity; sets spacing and step",
-        above=0,
-        at_most=COARSEST,
-    )
-    spacing_mm: float | None = setting(
-        None, "fixed side of a cell instead of the target's", above=0
-    )
-    dt_ms: float | None = setting(None, "fixed step instead of the target's", above=0)
-
-    def __post_init__(self) -> None:
-        """Check each value."""
-        check_settings(self)
-
-    @property
-    def parameters(self) -> Parameters:
-        """The published parameter set."""
-        return PUBLISHED[self.cell_model]
-
-    @property
-    def plain(self) -> bool:
-        """Whether the scheme is the plain one."""
-        return self.scheme == "plain"
-
-    @property
-    def discretisation(self) -> Scheme:
-        """The scheme as the solver takes it."""
-        return Scheme(plain=self.plain, skip_rest=self.skip_rest)
-
-    @property
-    def fixed(self) -> bool:
-        """Whether spacing or step are the user's instead of the target's."""
-        return self.spacing_mm is not None or self.dt_ms is not None
-
-    def resolution(self, smallest: float, largest: float | None = None) -> Resolution:
-        """Spacing and step for a tissue.
-
-        Args:
-            smallest: D of the tissue where it is smallest, in mm^2/ms.
-            largest: where it is largest, unless D is uniform.
-        """
-        aimed = resolution_for(self.cv_error, smallest, self.parameters, plain=self.plain)
-        spacing_mm = self.spacing_mm or aimed.spacing_mm
-        dt_ms = self.dt_ms or min(
-            self._dt_ms(spacing_mm, smallest, aimed),
-            STABILITY_MARGIN * self.stable_dt_ms(spacing_mm, largest or smallest),
-        )
-        return Resolution(spacing_mm=spacing_mm, dt_ms=dt_ms)
-
-    def _dt_ms(self, spacing_mm: float, diffusivity_mm2_per_ms: float, aimed: Resolution) -> float:
-        """The scheme's own step: the plain one's goes with the target, the other's with a cell."""
-        if self.plain:
-            return aimed.dt_ms
-        return calibrated_dt_ms(spacing_mm, diffusivity_mm2_per_ms, self.parameters)
-
-    def stable_dt_ms(self, spacing_mm: float, diffusivity_mm2_per_ms: float) -> float:
-        """Largest stable step on cells of `spacing_mm`."""
-        return stable_dt_ms(spacing_mm, diffusivity_mm2_per_ms, self.parameters, plain=self.plain)
-
-    def expected_cv_error(self, diffusivity_mm2_per_ms: float) -> float:
-        """Expected relative error of the conduction velocity at that resolution."""
-        resolution = self.resolution(diffusivity_mm2_per_ms)
-        return cv_error(resolution, diffusivity_mm2_per_ms, self.parameters, plain=self.plain)
-
-
-@dataclass(frozen=True, kw_only=True)
 class RecordingConfig:
     """What is kept of a simulation."""
 
@@ -194,6 +111,7 @@ class RecordingConfig:
         None,
         "rows and columns of electrodes evenly spread above the sheet, instead of that list",
         at_least=1,
+        at_most=100,
     )
     electrode_grid_height_mm: float = setting(40.0, "z of the electrodes of the grid", above=0)
     electrode_shift_mm: tuple[float, float, float] = setting(
@@ -223,6 +141,11 @@ class RecordingConfig:
     def frames(self) -> int:
         """Number of frames; the first is the resting tissue at t = 0, none is at the very end."""
         return round(self.duration_ms / self.frame_interval_ms)
+
+    @property
+    def map_bytes(self) -> int:
+        """Size of a case's maps in memory; all else of a case is small beside them."""
+        return self.frames * self.map_pixels**2 * np.dtype(np.float16).itemsize
 
     @property
     def electrode_count(self) -> int:
@@ -267,7 +190,13 @@ class LibraryConfig:
         + ", ".join(SHIFTS),
         choices=SHIFTS,
     )
-    cases_per_part: int = setting(8, "cases in one Parquet file, simulated by one task", at_least=1)
+    part_mb: float = setting(128.0, "size of a Parquet file, about", above=0)
+    cases_per_part: int | None = setting(
+        None, "cases in one Parquet file instead of part_mb", at_least=1
+    )
+    case_time_limit_s: float = setting(
+        3600.0, "a case that takes longer is quarantined", identity=False, above=0
+    )
     tissue: TissueConfig = setting(TissueConfig)
     pacing: PacingConfig = setting(PacingConfig)
     solver: SolverConfig = setting(SolverConfig)
@@ -295,14 +224,20 @@ class LibraryConfig:
     def diffusivity_bounds_mm2_per_ms(self) -> Range:
         """Smallest and largest D that any point of any case can have."""
         lowest, highest = self.bulk_diffusivity_bounds_mm2_per_ms
-        variation = self.tissue.diffusivity_variation
-        return lowest * (1 - variation), highest * (1 + variation)
+        return self.tissue.diffusivity_span(lowest)[0], self.tissue.diffusivity_span(highest)[1]
 
     @property
     def electrodes_mm(self) -> tuple[tuple[float, float, float], ...]:
         """Position of each electrode, listed or of the grid, where it is not shifted."""
         electrodes = self.recording.electrodes(self.tissue.size_mm).tolist()
         return tuple((x_mm, y_mm, z_mm) for x_mm, y_mm, z_mm in electrodes)
+
+    @property
+    def part_cases(self) -> int:
+        """Cases in one Parquet file."""
+        if self.cases_per_part is not None:
+            return self.cases_per_part
+        return max(int(self.part_mb * 1e6 / (COMPRESSED_SHARE * self.recording.map_bytes)), 1)
 
     def _require_clear_electrodes(self) -> None:
         grid = self.recording.electrode_grid
@@ -349,9 +284,8 @@ class LibraryConfig:
             )
 
     def _require_stable_step(self) -> None:
-        variation = self.tissue.diffusivity_variation
         for bulk in self.bulk_diffusivity_bounds_mm2_per_ms:
-            slowest, fastest = bulk * (1 - variation), bulk * (1 + variation)
+            slowest, fastest = self.tissue.diffusivity_span(bulk)
             spacing_mm, dt_ms = self.solver.resolution(slowest, fastest)
             largest_dt_ms = self.solver.stable_dt_ms(spacing_mm, fastest)
             if dt_ms < SMALLEST_DT_MS:

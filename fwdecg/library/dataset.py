@@ -21,5 +21,7 @@ def split_dataset(library: Library, split: str, columns: Sequence[str]) -> ray.d
         LibraryError: there is no such split, or it has no case.
     """
     library.require(split)
-    cases = ray.data.read_parquet(library.files, file_extensions=["parquet"])
+    cases = ray.data.read_parquet(
+        library.files, filesystem=library.store.filesystem, file_extensions=["parquet"]
+    )
     return cases.filter(expr=col(SPLIT) == split).select_columns(list(columns))

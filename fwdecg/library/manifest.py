@@ -2,20 +2,19 @@
 
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from fwdecg.config import identity_hash, identity_tree
-from fwdecg.library.card import ALL, data_card
+from fwdecg.library.card import data_card
 from fwdecg.library.conditions import CONDITIONS
 from fwdecg.library.config import LibraryConfig
 from fwdecg.library.layout import CARD, MANIFEST, STATISTICS
 from fwdecg.library.part import PartRecord
 from fwdecg.library.schema import SCHEMA_VERSION
 from fwdecg.library.shifts import place_of, splits_of
-from fwdecg.library.splits import TRAIN
+from fwdecg.library.splits import ALL, TRAIN
 from fwdecg.library.statistics import combine
-from fwdecg.storage import METRICS, publish, publish_json
+from fwdecg.storage import METRICS, Store
 
 CONDITION_NAMES = tuple(condition.name for condition in CONDITIONS)
 
@@ -40,10 +39,7 @@ def manifest(
         "code_version": version("fwdecg"),
         "seed": config.seed,
         "cases": config.cases,
-        "counts": {
-            "ok": _by_split(case_ids, config.shifts),
-            "quarantined": _by_split(quarantined, config.shifts),
-        },
+        "counts": counts(case_ids, quarantined, config.shifts),
         "quarantined": quarantined,
         "redraws": sum(record.redraws for record in records),
         "largest_cv_error_estimate": max(record.largest_cv_error for record in records),
@@ -66,18 +62,17 @@ def manifest(
 
 
 def publish_descriptions(
-    config: LibraryConfig, root: Path, records: Sequence[PartRecord], *, core_seconds: float
+    config: LibraryConfig, store: Store, records: Sequence[PartRecord], *, core_seconds: float
 ) -> dict[str, Any]:
     """Write statistics, data card and, last, the manifest, which makes the library readable."""
     content = manifest(config, records, core_seconds=core_seconds)
     training = content["counts"]["ok"][TRAIN][ALL]
     statistics = combine((record.moments for record in records), cases=training)
     if statistics is not None:
-        publish_json(root, STATISTICS, statistics.as_dict())
-    card = data_card(config, content, statistics)
-    publish(root, CARD, lambda path: path.write_text(card, encoding="utf-8"))
-    publish_json(root, METRICS, _main_figures(content))
-    publish_json(root, MANIFEST, content)
+        store.publish_json(STATISTICS, statistics.as_dict())
+    store.publish(CARD, data_card(config, content, statistics))
+    store.publish_json(METRICS, _main_figures(content))
+    store.publish_json(MANIFEST, content)
     return content
 
 
@@ -87,11 +82,17 @@ def _main_figures(content: dict[str, Any]) -> dict[str, Any]:
     return figures | {"quarantined": len(content["quarantined"])} | content["cost"]
 
 
+def counts(
+    case_ids: Sequence[int], quarantined: Sequence[int], shifts: Sequence[str]
+) -> dict[str, Any]:
+    """Cases by status, split and condition; "all" splits, "all" conditions."""
+    return {"ok": _by_split(case_ids, shifts), "quarantined": _by_split(quarantined, shifts)}
+
+
 def _by_split(case_ids: Sequence[int], shifts: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Number of cases by split and condition; "all" splits, "all" conditions."""
     places = [place_of(case_id, shifts) for case_id in case_ids]
-    counts = {}
+    numbers = {}
     for split in (*splits_of(shifts), ALL):
         names = [place.condition.name for place in places if split in (place.split, ALL)]
-        counts[split] = {name: names.count(name) for name in CONDITION_NAMES} | {ALL: len(names)}
-    return counts
+        numbers[split] = {name: names.count(name) for name in CONDITION_NAMES} | {ALL: len(names)}
+    return numbers

@@ -1,30 +1,30 @@
-"""One part of a library: its cases simulated, the unfit ones quarantined, the others published.
+"""One part of a library: its cases gathered into one Parquet file, and described.
 
-A part is described from its published file alone, whether this run wrote it or an earlier one did:
-a build that resumes ends with the very manifest and statistics of one that was never interrupted.
+A part is described from its published bytes alone, whether this run wrote them or an earlier one
+did: a build that resumes ends with the very manifest and statistics of one never interrupted.
 """
 
 import hashlib
-import logging
-import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fwdecg.errors import LibraryError
-from fwdecg.library.case import CaseRecord, simulate_case
+from fwdecg.library.case import simulate_case
 from fwdecg.library.config import LibraryConfig
-from fwdecg.library.layout import Part, quarantine_file
-from fwdecg.library.sampling import CaseSpec, draw_case
-from fwdecg.library.schema import CASE_ID, PHI_E, SPLIT, U, cases_table, tensor_column
+from fwdecg.library.layout import Part, quarantined_cases, spool_file, spooled_cases
+from fwdecg.library.schema import CASE_ID, PHI_E, SPLIT, U, case_schema, tensor_column
 from fwdecg.library.splits import TRAIN
+from fwdecg.library.spool import Simulate, spool_case, spooled_tables
 from fwdecg.library.statistics import Moments, PartMoments
-from fwdecg.storage import publish, publish_json
+from fwdecg.storage import Store, patiently
 
-logger = logging.getLogger(__name__)
+CASES_PER_ROW_GROUP = 16  # what a reader must hold at least; 20 MB of the paper's maps
+_DESCRIBED = ("cv_error_estimate", "active_fraction_at_end", "redraws", "node_updates")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,105 +59,103 @@ class PartRecord:
         return tuple(sorted(set(self.part.case_ids) - set(self.case_ids)))
 
 
-def build_part(config: LibraryConfig, root: Path, part: Part) -> PartRecord:
-    """Simulate and publish a part unless that is done already; describe it.
+def build_part(
+    config: LibraryConfig, store: Store, part: Part, simulate: Simulate = simulate_case
+) -> PartRecord:
+    """Simulate what is missing of a part here, one case after the other, and publish it."""
+    if not store.exists(part.file):
+        held = spooled_cases(store) | quarantined_cases(store)
+        for case_id in sorted(set(part.case_ids) - held):
+            spool_case(config, store, case_id, simulate)
+    return finish_part(config, store, part)
+
+
+def finish_part(config: LibraryConfig, store: Store, part: Part) -> PartRecord:
+    """Publish a part from its spooled cases, unless that is done already, and describe it.
 
     Raises:
-        LibraryError: the part's file is damaged.
+        LibraryError: a file is damaged.
+        FileNotFoundError: a case is neither spooled nor quarantined.
     """
-    if not is_done(root, part):
-        records = [_simulate_or_quarantine(config, root, case_id) for case_id in part.case_ids]
-        usable = [record for record in records if record is not None]
-        if usable:
-            table = cases_table(usable, config)
-            publish(root, part.file, lambda path: _write(table, path))
-    return describe_part(config, root, part)
+    content = _published(store, part)
+    if content is None:
+        failed = quarantined_cases(store)
+        held = [case_id for case_id in part.case_ids if case_id not in failed]
+        if not held:
+            return _empty_record(config, part)
+        content = _gathered(config, store, held)
+        patiently(lambda: store.publish(part.file, content))
+    for case_id in part.case_ids:
+        store.remove(spool_file(case_id))
+    return _described(config, store, part, content)
 
 
-def is_done(root: Path, part: Part) -> bool:
-    """True if a part's file is published, or each of its cases is quarantined."""
-    if (root / part.file).exists():
-        return True
-    return all((root / quarantine_file(case_id)).exists() for case_id in part.case_ids)
-
-
-def describe_part(config: LibraryConfig, root: Path, part: Part) -> PartRecord:
-    """The record of a part that is done, read from its file.
-
-    Raises:
-        LibraryError: the file is damaged.
-    """
-    path = root / part.file
-    if not path.exists():
-        return _empty_record(config, part)
-    content = path.read_bytes()
+def _published(store: Store, part: Part) -> pa.Buffer | None:
     try:
-        table = pq.read_table(pa.BufferReader(content))
+        return patiently(lambda: store.read(part.file))
+    except FileNotFoundError:
+        return None
+
+
+def _gathered(config: LibraryConfig, store: Store, case_ids: list[int]) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    options = {"compression": "zstd", "use_dictionary": False, "store_schema": True}
+    with pq.ParquetWriter(sink, case_schema(config), **options) as writer:
+        for table in spooled_tables(store, case_ids, CASES_PER_ROW_GROUP):
+            writer.write_table(table)
+    return sink.getvalue()
+
+
+def _described(config: LibraryConfig, store: Store, part: Part, content: pa.Buffer) -> PartRecord:
+    electrodes = config.recording.electrode_count
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content))
+        scalars = file.read([CASE_ID, *_DESCRIBED])
+        moments = reduce(
+            lambda a, b: a + b,
+            (_moments(group, electrodes) for group in _row_groups(file)),
+            _no_moments(electrodes),
+        )
     except (OSError, pa.ArrowInvalid) as error:
-        raise LibraryError(f"{path} is damaged ({error}); delete it and build again") from error
-    training = table.filter(pc.field(SPLIT) == TRAIN)
+        raise LibraryError(
+            f"{store.shown(part.file)} is damaged ({error}); delete it and build again"
+        ) from error
     return PartRecord(
         part=part,
-        case_ids=tuple(table[CASE_ID].to_pylist()),
+        case_ids=tuple(scalars[CASE_ID].to_pylist()),
         sha256=hashlib.sha256(content).hexdigest(),
-        size_bytes=len(content),
-        moments=_moments(training, config.recording.electrode_count),
-        largest_cv_error=pc.max(table["cv_error_estimate"]).as_py(),
-        active_at_end=pc.sum(pc.greater(table["active_fraction_at_end"], 0)).as_py(),
-        redraws=pc.sum(table["redraws"]).as_py(),
-        node_updates=pc.sum(table["node_updates"]).as_py(),
+        size_bytes=content.size,
+        moments=moments,
+        largest_cv_error=pc.max(scalars["cv_error_estimate"]).as_py(),
+        active_at_end=pc.sum(pc.greater(scalars["active_fraction_at_end"], 0)).as_py(),
+        redraws=pc.sum(scalars["redraws"]).as_py(),
+        node_updates=pc.sum(scalars["node_updates"]).as_py(),
     )
 
 
-def _simulate_or_quarantine(config: LibraryConfig, root: Path, case_id: int) -> CaseRecord | None:
-    spec = None
-    try:
-        case = draw_case(config, case_id)
-        spec = case.spec
-        record = simulate_case(case, config)
-    except (MemoryError, OSError):  # the machine's fault, not the case's: try again
-        raise
-    except Exception as error:  # whatever is wrong with one case must not stop the others
-        _quarantine(root, case_id, spec, error)
-        return None
-    (root / quarantine_file(case_id)).unlink(missing_ok=True)
-    return record
+def _row_groups(file: pq.ParquetFile) -> Iterator[pa.Table]:
+    for group in range(file.num_row_groups):
+        yield file.read_row_group(group, [SPLIT, U, PHI_E])
 
 
-def _quarantine(root: Path, case_id: int, spec: CaseSpec | None, error: Exception) -> None:
-    reason = f"{type(error).__name__}: {error}"
-    logger.warning("case %d is quarantined: %s", case_id, reason)
-    content = {
-        "case_id": case_id,
-        "spec": spec.as_dict() if spec else None,
-        "error": reason,
-        "traceback": traceback.format_exception(error),
-    }
-    publish_json(root, quarantine_file(case_id), content)
-
-
-def _write(table: pa.Table, path: Path) -> None:
-    pq.write_table(table, path, compression="zstd", use_dictionary=False, store_schema=True)
-
-
-def _moments(training: pa.Table, electrodes: int) -> PartMoments:
+def _moments(cases: pa.Table, electrodes: int) -> PartMoments:
+    training = cases.filter(pc.field(SPLIT) == TRAIN)
     if training.num_rows == 0:
-        return PartMoments(u=Moments(), phi_e=(Moments(),) * electrodes)
-    phi_e = tensor_column(training, PHI_E)
-    return PartMoments(
-        u=Moments.of(tensor_column(training, U)),
-        phi_e=tuple(Moments.of(phi_e[:, electrode]) for electrode in range(electrodes)),
-    )
+        return _no_moments(electrodes)
+    return PartMoments.of(tensor_column(training, U), tensor_column(training, PHI_E))
+
+
+def _no_moments(electrodes: int) -> PartMoments:
+    return PartMoments(u=Moments(), phi_e=(Moments(),) * electrodes)
 
 
 def _empty_record(config: LibraryConfig, part: Part) -> PartRecord:
-    none = pa.table({SPLIT: []})
     return PartRecord(
         part=part,
         case_ids=(),
         sha256="",
         size_bytes=0,
-        moments=_moments(none, config.recording.electrode_count),
+        moments=_no_moments(config.recording.electrode_count),
         largest_cv_error=0.0,
         active_at_end=0,
         redraws=0,

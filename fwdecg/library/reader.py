@@ -12,11 +12,11 @@ import pyarrow.dataset as ds
 from fwdecg.config import from_tree
 from fwdecg.errors import LibraryError
 from fwdecg.library.config import LibraryConfig
-from fwdecg.library.layout import MANIFEST, STATISTICS
+from fwdecg.library.layout import CASES, MANIFEST, STATISTICS
 from fwdecg.library.schema import CASE_ID, SCHEMA_VERSION, SPLIT
-from fwdecg.library.splits import TRAIN
+from fwdecg.library.splits import ALL, TRAIN
 from fwdecg.library.statistics import Statistics
-from fwdecg.storage import read_json
+from fwdecg.storage import Store
 
 REQUIRED = {"schema_version", "config", "config_hash", "cases", "counts", "parts"}
 
@@ -26,12 +26,12 @@ class Library:
     """A finished library.
 
     Attributes:
-        root: its folder.
+        store: where it is.
         manifest: content of manifest.json.
         statistics: of the training split.
     """
 
-    root: Path
+    store: Store
     manifest: dict[str, Any]
     statistics: Statistics
 
@@ -47,8 +47,13 @@ class Library:
 
     @property
     def files(self) -> list[str]:
-        """Paths of the parts."""
-        return [str(self.root / part["file"]) for part in self.manifest["parts"]]
+        """Paths of the parts in the store's file system."""
+        return [self.store.path(part["file"]) for part in self.manifest["parts"]]
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return self.store.shown()
 
     def count(self, split: str) -> int:
         """Number of usable cases of a split; "all" stands for every split.
@@ -59,16 +64,20 @@ class Library:
         counts = self.manifest["counts"]["ok"]
         if split not in counts:
             raise LibraryError(
-                f"{self.root} has no split {split}, but {', '.join(counts)}; a split of shifted "
+                f"{self.place} has no split {split}, but {', '.join(counts)}; a split of shifted "
                 "cases is asked for by library.shifts when the library is built"
             )
         return counts[split]["all"]
+
+    def dataset(self) -> ds.Dataset:
+        """All its parts, not read yet."""
+        return ds.dataset(self.files, filesystem=self.store.filesystem, format="parquet")
 
     def table(self, split: str, columns: Sequence[str] | None = None) -> pa.Table:
         """The cases of a split, by case id.
 
         Args:
-            split: "train", "validation", "test", or the test split of a shift.
+            split: "train", "validation", "test", the test split of a shift, or "all" of them.
             columns: those wanted, all by default.
 
         Raises:
@@ -76,52 +85,62 @@ class Library:
         """
         self.require(split)
         wanted = list(columns) if columns is not None else None
+        rows = None if split == ALL else pc.field(SPLIT) == split
         try:
-            table = ds.dataset(self.files, format="parquet").to_table(
-                columns=wanted, filter=pc.field(SPLIT) == split
-            )
+            table = self.dataset().to_table(columns=wanted, filter=rows)
         except (OSError, pa.ArrowInvalid) as error:
-            raise LibraryError(f"{self.root}: a part cannot be read: {error}") from error
+            raise LibraryError(f"{self.place}: a part cannot be read: {error}") from error
         return table.sort_by(CASE_ID) if CASE_ID in table.column_names else table
 
     def require(self, split: str) -> None:
         """Raise `LibraryError` if there is no such split, or it has no case."""
         if self.count(split) == 0:
             raise LibraryError(
-                f"{self.root} has no {split} case; raise library.cases and build it again"
+                f"{self.place} has no {split} case; raise library.cases and build it again"
             )
 
 
-def open_library(path: str | Path) -> Library:
+def open_library(place: str | Path | Store) -> Library:
     """A finished library, its files checked for presence and size.
+
+    Args:
+        place: its folder or URI.
 
     Raises:
         LibraryError: it is missing, unfinished, of another schema, or a part is cut short.
     """
-    root = Path(path).absolute()
-    if not root.is_dir():
-        raise LibraryError(f"{path}: no such library; build it with jobs/build_library.py")
-    manifest = read_json(root, MANIFEST)
+    store = Store.at(place)
+    if not store.exists():
+        raise LibraryError(f"{place}: no such library; build it with jobs/build_library.py")
+    manifest = store.read_json(MANIFEST)
     found = manifest.get("schema_version")
     if found != SCHEMA_VERSION:
         raise LibraryError(
-            f"{root} has schema version {found}, this fwdecg reads {SCHEMA_VERSION}; build it again"
+            f"{store.shown()} has schema version {found}, this fwdecg reads {SCHEMA_VERSION}; "
+            "build it again"
         )
     missing = REQUIRED - manifest.keys()
     if missing:
         raise LibraryError(
-            f"{root / MANIFEST} has no {', '.join(sorted(missing))}; delete it and build the "
+            f"{store.shown(MANIFEST)} has no {', '.join(sorted(missing))}; delete it and build the "
             "library again"
         )
     if manifest["counts"]["ok"][TRAIN]["all"] == 0:
-        raise LibraryError(f"{root} has no usable training case; raise library.cases and build it")
-    for part in manifest["parts"]:
-        file = root / part["file"]
-        size = file.stat().st_size if file.exists() else 0
+        raise LibraryError(
+            f"{store.shown()} has no usable training case; raise library.cases and build it"
+        )
+    _require_whole_parts(store, manifest["parts"])
+    statistics = Statistics.from_dict(store.read_json(STATISTICS))
+    return Library(store=store, manifest=manifest, statistics=statistics)
+
+
+def _require_whole_parts(store: Store, parts: list[dict[str, Any]]) -> None:
+    sizes = store.sizes(CASES)
+    for part in parts:
+        size = sizes.get(Path(part["file"]).name, 0)
         if size != part["bytes"]:
             raise LibraryError(
-                f"{file} has {size} bytes, its manifest says {part['bytes']}; delete the file and "
-                "build the library again: the other parts are kept"
+                f"{store.shown(part['file'])} has {size} bytes, its manifest says "
+                f"{part['bytes']}; delete the file and build the library again: the other parts "
+                "are kept"
             )
-    statistics = Statistics.from_dict(read_json(root, STATISTICS))
-    return Library(root=root, manifest=manifest, statistics=statistics)

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.ndimage import label
 
 from fwdecg.errors import CaseError, TissueError
-from fwdecg.library.config import LibraryConfig, Range, TissueConfig
+from fwdecg.library.config import LibraryConfig, TissueConfig
 from fwdecg.library.fibrosis import draw_scar
 from fwdecg.library.pacing import draw_pacing
 from fwdecg.library.shifts import DIFFUSIVITY, ELECTRODE, PATCH_SIZE, STIMULUS, Place, place_of
@@ -85,13 +85,24 @@ def draw_case(config: LibraryConfig, case_id: int) -> Case:
     )
 
 
-def _draw(config: LibraryConfig, case_id: int, redraws: int) -> Case:
-    tissue, place = config.tissue, place_of(case_id, config.shifts)
+def drawn_diffusivity(config: LibraryConfig, case_id: int) -> float:
+    """Bulk D in mm^2/ms of a case, unless its first sheet has to be drawn again."""
+    place = place_of(case_id, config.shifts)
+    rng = np.random.default_rng(_seed(config, place, redraws=0))
+    return _draw_diffusivity(rng, config.tissue, place)
+
+
+def _seed(config: LibraryConfig, place: Place, redraws: int) -> int:
     rank, *shift = place.stream
     entropy = np.random.SeedSequence([config.seed, rank, redraws, *shift])
-    seed = int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))  # fits a signed int64
+    return int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))  # fits a signed int64
+
+
+def _draw(config: LibraryConfig, case_id: int, redraws: int) -> Case:
+    tissue, place = config.tissue, place_of(case_id, config.shifts)
+    seed = _seed(config, place, redraws)
     rng = np.random.default_rng(seed)
-    diffusivity = rng.uniform(*_diffusivity_range(tissue, place))
+    diffusivity = _draw_diffusivity(rng, tissue, place)
     size_mm, fraction = _draw_patches(rng, tissue, place)
     scar = None
     if fraction > 0:
@@ -128,12 +139,12 @@ def _draw(config: LibraryConfig, case_id: int, redraws: int) -> Case:
     )
 
 
-def _diffusivity_range(tissue: TissueConfig, place: Place) -> Range:
+def _draw_diffusivity(rng: np.random.Generator, tissue: TissueConfig, place: Place) -> float:
     if place.shift == DIFFUSIVITY:
-        return tissue.shifted_diffusivity_mm2_per_ms
+        return rng.uniform(*tissue.shifted_diffusivity_mm2_per_ms)
     if place.condition.remodelled:
-        return tissue.remodelled_diffusivity_mm2_per_ms
-    return tissue.healthy_diffusivity_mm2_per_ms
+        return rng.uniform(*tissue.remodelled_diffusivity_mm2_per_ms)
+    return rng.uniform(*tissue.healthy_diffusivity_mm2_per_ms)
 
 
 def _draw_patches(

@@ -35,7 +35,7 @@ _SPEC_COLUMNS = (
     ("stimulus_y_mm", pa.float64(), "mm", "focal site from the top edge; null for a plane wave"),
     ("stimulus_s2_start_ms", pa.float64(), "ms", "start of a second stimulus; null if none"),
 )
-_NULLABLE = ("stimulus_x_mm", "stimulus_y_mm", "stimulus_s2_start_ms")
+NULLABLE = ("stimulus_x_mm", "stimulus_y_mm", "stimulus_s2_start_ms")
 _SCALAR_COLUMNS = (
     ("solver_spacing_mm", pa.float64(), "mm", "side of a cell of the solver"),
     ("solver_dt_ms", pa.float64(), "ms", "step of the solver"),
@@ -106,7 +106,7 @@ def tensor_column(table: pa.Table, name: str) -> np.ndarray:
 
 def _field(name: str, kind: pa.DataType, unit: str, meaning: str) -> pa.Field:
     metadata = {"unit": unit, "meaning": meaning}
-    return pa.field(name, kind, nullable=name in _NULLABLE, metadata=metadata)
+    return pa.field(name, kind, nullable=name in NULLABLE, metadata=metadata)
 
 
 def _tensors(arrays: Sequence[np.ndarray]) -> pa.FixedShapeTensorArray:

@@ -16,6 +16,7 @@ from fwdecg.library.conditions import (
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
+ALL = "all"  # every split
 PERIOD = 10
 
 # Condition -> rank within the period of its validation and of its test case.

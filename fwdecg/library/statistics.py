@@ -54,6 +54,12 @@ class PartMoments:
     u: Moments
     phi_e: tuple[Moments, ...]
 
+    @classmethod
+    def of(cls, u: np.ndarray, phi_e: np.ndarray) -> "PartMoments":
+        """The moments of maps, (case, ...), and of ECGs, (case, electrode, frame)."""
+        electrodes = range(phi_e.shape[1])
+        return cls(u=Moments.of(u), phi_e=tuple(Moments.of(phi_e[:, e]) for e in electrodes))
+
     def __add__(self, other: "PartMoments") -> "PartMoments":
         """The moments of both parts together."""
         phi_e = tuple(a + b for a, b in zip(self.phi_e, other.phi_e, strict=True))

@@ -12,6 +12,8 @@ from scipy.special import erf
 from fwdecg.library.textures import SPREAD, draw_texture
 from fwdecg.physics.tissue import Variation
 
+SMOOTHING_PER_LENGTH = 0.5  # exp(-d^2 / (4 s^2)), see `textures`, falls to 1/e over 2 s
+
 
 def draw_variation(
     rng: np.random.Generator, size_mm: float, *, amplitude: float, length_mm: float
@@ -24,6 +26,6 @@ def draw_variation(
         amplitude: the largest relative departure a from the bulk D.
         length_mm: distance over which the correlation of z falls to 1/e.
     """
-    texture = draw_texture(rng, size_mm, length_mm / 2)
+    texture = draw_texture(rng, size_mm, SMOOTHING_PER_LENGTH * length_mm)
     even = erf(texture.values / (np.sqrt(2) * SPREAD))
     return Variation(texture=replace(texture, values=even), amplitude=amplitude)

@@ -17,18 +17,31 @@ _FILES = sorted(Path(__file__).parent.glob("*.py"))
 SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in _FILES)).hexdigest()
 
 
-def kernel(*, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
+def cache_folder() -> Path:
+    """Where the machine code of this package's kernels is kept."""
+    return Path(kernel()(_nothing)._cache.cache_path)
+
+
+def _nothing() -> None:
+    """A function to ask numba about."""
+
+
+def kernel(
+    *, inline: bool = False, reassociate: bool = False
+) -> Callable[[Callable[..., Any]], Any]:
     """A decorator that compiles a function on its first call and keeps the machine code on disk.
 
     Division by zero gives infinity instead of an exception, whose check would keep the compiler
-    from vectorising. `inline` puts a small function bodily into its callers.
+    from vectorising. `inline` puts a small function bodily into its callers;
+    `reassociate` lets a sum be taken in several lanes.
     """
 
     def compile_lazily(function: Callable[..., Any]) -> Any:
         # A run-time type checker may have wrapped the function; numba needs the bare one.
         bare = inspect.unwrap(function)
         options: dict[str, Any] = {"inline": "always"} if inline else {}
-        compiled = njit(cache=True, error_model="numpy", fastmath=FAST_MATH, **options)(bare)
+        fast = FAST_MATH | {"reassoc"} if reassociate else FAST_MATH
+        compiled = njit(cache=True, error_model="numpy", fastmath=fast, **options)(bare)
         # numba asks only whether the function's own file has changed, but the machine code holds
         # constants, tuples and inlined functions of its neighbours too.
         index = compiled._cache._cache_file

@@ -17,10 +17,11 @@ that touch at a corner. With share 1/3 the operator's leading error is the same 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
+from fwdecg.physics.compile import kernel
 from fwdecg.physics.tissue import Tissue
-from fwdecg.shapes import Field, Mask
+from fwdecg.shapes import Field
 
 DIAGONAL_SHARE = 1 / 3
 
@@ -44,15 +45,15 @@ def links(tissue: Tissue, diagonal_share: float = DIAGONAL_SHARE) -> Links:
         tissue: the raster.
         diagonal_share: of the exchange in a square of four conducting cells.
     """
-    d = tissue.diffusivity_mm2_per_ms.astype(np.float64)
-    share = diagonal_share * _open_squares(tissue.conducts)
-    beside = np.pad(share, 1)
-    return Links(
-        right=_harmonic_mean(d[:, :-1], d[:, 1:]) * (1 - _mean(beside[:-1], beside[1:])[:, 1:-1]),
-        down=_harmonic_mean(d[:-1], d[1:]) * (1 - _mean(beside[:, :-1], beside[:, 1:])[1:-1]),
-        falling=_harmonic_mean(d[:-1, :-1], d[1:, 1:]) * share / 2,
-        rising=_harmonic_mean(d[1:, :-1], d[:-1, 1:]) * share / 2,
+    rows, cols = tissue.diffusivity_mm2_per_ms.shape
+    link = Links(
+        right=np.empty((rows, cols - 1)),
+        down=np.empty((rows - 1, cols)),
+        falling=np.empty((rows - 1, cols - 1)),
+        rising=np.empty((rows - 1, cols - 1)),
     )
+    _fill(link, tissue.diffusivity_mm2_per_ms.astype(np.float64), diagonal_share)
+    return link
 
 
 def divergence(u: Field, tissue: Tissue, diagonal_share: float = DIAGONAL_SHARE) -> Field:
@@ -63,30 +64,62 @@ def divergence(u: Field, tissue: Tissue, diagonal_share: float = DIAGONAL_SHARE)
 def net_exchange(u: Field, link: Links) -> Field:
     """What each cell receives from its neighbours: div(D grad u) times its area, in mm^2/ms."""
     total = np.zeros(u.shape)
-    _exchange(link.right, u[:, :-1], u[:, 1:], total[:, :-1], total[:, 1:])
-    _exchange(link.down, u[:-1], u[1:], total[:-1], total[1:])
-    _exchange(link.falling, u[:-1, :-1], u[1:, 1:], total[:-1, :-1], total[1:, 1:])
-    _exchange(link.rising, u[1:, :-1], u[:-1, 1:], total[1:, :-1], total[:-1, 1:])
+    _receive(total, np.asarray(u, dtype=np.float64), link)
     return total
 
 
-def _exchange(link: Field, u_a: Field, u_b: Field, total_a: Field, total_b: Field) -> None:
-    """Adds the exchange between pairs of cells a and b to their totals, in place."""
-    flux = link * (u_b - u_a)
-    total_a += flux
-    total_b -= flux
+@kernel()
+def _fill(link: Links, d: Field, diagonal_share: float) -> None:
+    """Every link of a raster of D, in place."""
+    rows, cols = d.shape
+    for r in range(rows):
+        for c in range(cols - 1):
+            beside = (_open(d, r - 1, c) + _open(d, r, c)) * 0.5
+            link.right[r, c] = _harmonic_mean(d[r, c], d[r, c + 1]) * (1 - diagonal_share * beside)
+    for r in range(rows - 1):
+        for c in range(cols):
+            beside = (_open(d, r, c - 1) + _open(d, r, c)) * 0.5
+            link.down[r, c] = _harmonic_mean(d[r, c], d[r + 1, c]) * (1 - diagonal_share * beside)
+        for c in range(cols - 1):
+            share = diagonal_share * _open(d, r, c) * 0.5
+            link.falling[r, c] = _harmonic_mean(d[r, c], d[r + 1, c + 1]) * share
+            link.rising[r, c] = _harmonic_mean(d[r + 1, c], d[r, c + 1]) * share
 
 
-def _open_squares(conducts: Mask) -> Bool[np.ndarray, "inner_row inner_col"]:
-    """True where a square of four cells conducts altogether, by its top left cell."""
-    rows = conducts[:-1] & conducts[1:]
-    return rows[:, :-1] & rows[:, 1:]
+@kernel(inline=True)
+def _open(d: Field, row: int, col: int) -> float:
+    """1 if a square of four cells, named by its top left one, lies inside and conducts."""
+    rows, cols = d.shape
+    if row < 0 or col < 0 or row + 1 >= rows or col + 1 >= cols:
+        return 0.0
+    square = d[row, col] * d[row, col + 1] * d[row + 1, col] * d[row + 1, col + 1]
+    return 1.0 if square > 0 else 0.0
 
 
-def _mean(a: Field, b: Field) -> Field:
-    return (a + b) / 2
+@kernel(inline=True)
+def _harmonic_mean(a: float, b: float) -> float:
+    return 2 * a * b / (a + b) if a + b > 0 else 0.0
 
 
-def _harmonic_mean(a: Field, b: Field) -> Field:
-    total = a + b
-    return 2 * a * b / np.where(total > 0, total, 1.0)
+@kernel()
+def _receive(total: Field, u: Field, link: Links) -> None:
+    """Adds to each cell of `total` what its neighbours send, in place."""
+    rows, cols = u.shape
+    for r in range(rows):
+        for c in range(cols - 1):
+            flux = link.right[r, c] * (u[r, c + 1] - u[r, c])
+            total[r, c] += flux
+            total[r, c + 1] -= flux
+        if r + 1 == rows:
+            break
+        for c in range(cols):
+            flux = link.down[r, c] * (u[r + 1, c] - u[r, c])
+            total[r, c] += flux
+            total[r + 1, c] -= flux
+        for c in range(cols - 1):
+            flux = link.falling[r, c] * (u[r + 1, c + 1] - u[r, c])
+            total[r, c] += flux
+            total[r + 1, c + 1] -= flux
+            flux = link.rising[r, c] * (u[r, c + 1] - u[r + 1, c])
+            total[r + 1, c] += flux
+            total[r, c + 1] -= flux

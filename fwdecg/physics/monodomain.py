@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float32
 
 from fwdecg.errors import CaseError, TissueError
 from fwdecg.physics.activity import STEPS_BETWEEN_LOOKS, Activity
@@ -131,6 +131,25 @@ class Simulation:
                 time_ms = frame * clock.frame_interval_ms
                 raise CaseError(f"u is not finite at t = {time_ms:g} ms (dt_ms = {clock.dt_ms:g})")
             yield u
+
+    def in_stacks(self, frames: int) -> Iterator[Float32[np.ndarray, "frame row col"]]:
+        """The frames of an iteration, so many at a time, the last time perhaps fewer.
+
+        A stack is valid until the next one is asked for.
+
+        Raises:
+            CaseError: u stops being finite.
+        """
+        stack = np.empty((frames, self._layout.rows, self._layout.cols), dtype=np.float32)
+        held = 0
+        for u in self:
+            stack[held] = u
+            held += 1
+            if held == frames:
+                yield stack
+                held = 0
+        if held:
+            yield stack[:held]
 
     @property
     def node_updates(self) -> int:

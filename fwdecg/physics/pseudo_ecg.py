@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from fwdecg.errors import TissueError
+from fwdecg.physics.compile import kernel
 from fwdecg.physics.diffusion import links, net_exchange
 from fwdecg.physics.raster import cell_centres_mm
 from fwdecg.physics.tissue import Tissue
@@ -40,10 +41,31 @@ def lead_fields(tissue: Tissue, electrodes_mm: Electrodes) -> LeadFields:
     )
 
 
-def pseudo_ecg(u: Field, leads: LeadFields) -> Float64[np.ndarray, " electrode"]:
-    """phi_e of one frame at each electrode, in units of u times mm/ms."""
+def pseudo_ecg(
+    frames: Float[np.ndarray, "frame row col"], leads: LeadFields
+) -> Float64[np.ndarray, "electrode frame"]:
+    """phi_e of some frames of u at each electrode, in units of u times mm/ms.
+
+    What costs is reading the lead fields from memory: a dozen frames take little longer than one.
+    """
     # Not a matrix product: its threads would add up in an order that depends on their number.
-    return np.einsum("erc,rc->e", leads, u)
+    return _weighted_sums(frames, leads)
+
+
+@kernel(reassociate=True)
+def _weighted_sums(
+    frames: Float[np.ndarray, "frame row col"], leads: LeadFields
+) -> Float64[np.ndarray, "electrode frame"]:
+    """Sums in double precision, row by row: a row of frames and leads fits the nearest cache."""
+    sums = np.zeros((leads.shape[0], frames.shape[0]))
+    for row in range(frames.shape[1]):
+        for e in range(leads.shape[0]):
+            for f in range(frames.shape[0]):
+                total = 0.0
+                for col in range(frames.shape[2]):
+                    total += leads[e, row, col] * frames[f, row, col]
+                sums[e, f] += total
+    return sums
 
 
 def _inverse_distance(tissue: Tissue, electrode: Float[np.ndarray, "3"]) -> Field:

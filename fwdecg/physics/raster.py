@@ -5,11 +5,15 @@ corner. Rows and columns are treated by one small matrix each, since all operati
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float64, Int64
 
+from fwdecg.physics.compile import kernel
 from fwdecg.shapes import Field
+
+Stack = Float[np.ndarray, "frame row col"]
 
 
 def cell_centres_mm(cells: int, spacing_mm: float) -> Float[np.ndarray, " cell"]:
@@ -35,20 +39,56 @@ def interpolate(
     return rows[:, node] * (1 - weight) + rows[:, node + 1] * weight
 
 
-def area_mean(field: Float[np.ndarray, "fine_row fine_col"], cells: int) -> Field:
-    """Mean of a square field over each of `cells` x `cells` equal squares that tile it.
+def area_mean(
+    fields: Float[np.ndarray, "*frame fine_row fine_col"], cells: int
+) -> Float[np.ndarray, "*frame row col"]:
+    """Mean of square fields over each of `cells` x `cells` equal squares that tile them.
 
-    The field's own cells may straddle two squares; each counts by the share of its area.
+    A field's own cells may straddle two squares; each counts by the share of its area.
     """
-    shares = _shares(field.shape[0], cells)
-    return shares @ field @ shares.T
+    *frames, fine, _ = fields.shape
+    means = np.empty((*frames, cells, cells))
+    _average(
+        means.reshape(-1, cells, cells), fields.reshape(-1, fine, fine), _overlaps(fine, cells)
+    )
+    return means
+
+
+class _Overlaps(NamedTuple):
+    """Fine intervals first <= i < last reach into each coarse one, by `share` of its length."""
+
+    first: Int64[np.ndarray, " coarse"]
+    last: Int64[np.ndarray, " coarse"]
+    share: Float64[np.ndarray, "coarse fine"]
+
+
+@kernel()
+def _average(means: Stack, fields: Stack, overlaps: _Overlaps) -> None:
+    """Fills `means`: for each row of squares first along columns, then the sums along the row."""
+    first, last, share = overlaps
+    cells, fine = share.shape
+    for f in range(len(fields)):
+        for i in range(cells):
+            strip = np.zeros(fine)
+            for row in range(first[i], last[i]):
+                for col in range(fine):
+                    strip[col] += share[i, row] * fields[f, row, col]
+            for j in range(cells):
+                total = 0.0
+                for col in range(first[j], last[j]):
+                    total += share[j, col] * strip[col]
+                means[f, i, j] = total
 
 
 @lru_cache(maxsize=8)
-def _shares(fine: int, coarse: int) -> Float[np.ndarray, "coarse fine"]:
-    """Share of each coarse interval's length that lies in each fine one; rows sum to 1."""
+def _overlaps(fine: int, coarse: int) -> _Overlaps:
     # Whole numbers, so that intervals that only touch have a share of exactly 0.
     edges = np.arange(fine + 1) * coarse
     starts = np.arange(coarse)[:, None] * fine
     overlap = np.minimum(edges[1:], starts + fine) - np.maximum(edges[:-1], starts)
-    return np.maximum(overlap, 0) / fine
+    reaches = overlap > 0
+    return _Overlaps(
+        first=reaches.argmax(axis=1),
+        last=fine - reaches[:, ::-1].argmax(axis=1),
+        share=np.maximum(overlap, 0) / fine,
+    )

@@ -8,6 +8,7 @@ from fwdecg.errors import ConfigError
 from fwdecg.evaluation.config import EvaluationConfig
 from fwdecg.library.config import LibraryConfig
 from fwdecg.model import SurrogateConfig
+from fwdecg.storage import Store
 from fwdecg.training.config import TrainingConfig
 from fwdecg.training.plan import require_midline
 
@@ -31,9 +32,12 @@ class Experiment:
 
     def __post_init__(self) -> None:
         """Check what no single section can: paths, and whether mirrored cases keep their ECG."""
-        for section in (self.results, self.library, self.training, self.evaluation):
+        for section in (self.results, self.training, self.evaluation):
             if "://" in section.path:
-                raise ConfigError(f"path {section.path}: must be a folder all nodes see, not a URI")
+                raise ConfigError(
+                    f"path {section.path}: must be a folder that all nodes see; only library.path "
+                    "can be a URI"
+                )
         if self.training.mirror:
             require_midline(self.library)
 
@@ -43,9 +47,11 @@ class Experiment:
         return self._folder(self.results.path, "")
 
     @property
-    def library_folder(self) -> Path:
-        """Folder of the library."""
-        return self._folder(self.library.path, "library")
+    def library_store(self) -> Store:
+        """Where the library is."""
+        if "://" in self.library.path:
+            return Store.at(self.library.path)
+        return Store.at(self._folder(self.library.path, "library"))
 
     @property
     def training_folder(self) -> Path:

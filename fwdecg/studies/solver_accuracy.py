@@ -17,14 +17,17 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
+from fwdecg.library.case import FRAMES_AT_ONCE
 from fwdecg.library.conditions import CONDITIONS
-from fwdecg.library.config import LibraryConfig, SolverConfig
+from fwdecg.library.config import LibraryConfig
 from fwdecg.library.sampling import Case, draw_case
 from fwdecg.library.shifts import place_of
+from fwdecg.library.solver_config import SolverConfig
 from fwdecg.physics.markers import activation_times_ms
 from fwdecg.physics.monodomain import Clock, Simulation
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
-from fwdecg.shapes import Field
+from fwdecg.physics.tissue import Tissue
+from fwdecg.shapes import Electrodes, Field
 
 logger = logging.getLogger(__name__)
 
@@ -134,22 +137,22 @@ def _solve(case: Case, config: LibraryConfig, solver: SolverConfig) -> _Solution
         largest_dt_ms=chosen.dt_ms,
     )
     started = time.process_time()
-    leads = lead_fields(tissue, case.electrodes_mm)
+    record = _EcgRecord(tissue, case.electrodes_mm)
     ecg_seconds = time.process_time() - started
     points = _Points.on(tissue.conducts.shape[0])
-    ecg, sampled, solver_seconds = [], [], -time.process_time()
+    sampled, solver_seconds = [], -time.process_time()
     simulation = Simulation(tissue, case.pacing, clock, solver.parameters, solver.discretisation)
     for frame, u in enumerate(simulation):
         now = time.process_time()
         solver_seconds += now
         if frame % every == 0:
-            ecg.append(pseudo_ecg(u, leads))
+            record.add(u)
             ecg_seconds += time.process_time() - now
         sampled.append(points.corners(u))
         solver_seconds -= time.process_time()
     solver_seconds += time.process_time()
     return _Solution(
-        ecg=np.stack(ecg, axis=1),
+        ecg=record.phi_e(),
         activation_ms=points.between(
             activation_times_ms(np.stack(sampled), clock.frame_interval_ms)
         ),
@@ -158,6 +161,30 @@ def _solve(case: Case, config: LibraryConfig, solver: SolverConfig) -> _Solution
         node_updates=simulation.node_updates,
         all_updates=tissue.conducts.size * clock.steps_per_frame * (clock.frames - 1),
     )
+
+
+class _EcgRecord:
+    """The ECG of frames that come one by one, computed as a library's is."""
+
+    def __init__(self, tissue: Tissue, electrodes: Electrodes) -> None:
+        self._leads = lead_fields(tissue, electrodes)
+        self._stack = np.empty((FRAMES_AT_ONCE, *tissue.conducts.shape), dtype=np.float32)
+        self._held = 0
+        self._done: list[Float64[np.ndarray, "electrode frame"]] = []
+
+    def add(self, u: Field) -> None:
+        self._stack[self._held] = u
+        self._held += 1
+        if self._held == FRAMES_AT_ONCE:
+            self._flush()
+
+    def phi_e(self) -> Float64[np.ndarray, "electrode frame"]:
+        self._flush()
+        return np.concatenate(self._done, axis=1)
+
+    def _flush(self) -> None:
+        self._done.append(pseudo_ecg(self._stack[: self._held], self._leads))
+        self._held = 0
 
 
 Corners = Float[np.ndarray, "twice_points twice_points"]

@@ -51,7 +51,7 @@ def plan_training(library: Library, model: SurrogateConfig, training: TrainingCo
     for split in (TRAIN, VALIDATION):
         if library.count(split) < workers:
             raise LibraryError(
-                f"{library.root} has {library.count(split)} {split} cases for {workers} workers; "
+                f"{library.place} has {library.count(split)} {split} cases for {workers} workers; "
                 "lower training.workers or raise library.cases and build it again"
             )
     statistics, recording = library.statistics, library.config.recording

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fwdecg.storage import METRICS, STAGING, clear_staging, publish, publish_json
+from fwdecg.storage import METRICS, STAGING, Store
 from fwdecg.training.checkpoint import load_tensors
 from fwdecg.training.plan import Plan
 from fwdecg.training.run import BEST, LAST, PROGRESS
@@ -28,11 +28,12 @@ def publish_result(plan: Plan, checkpoint: Path, folder: Path) -> dict[str, Any]
     Returns:
         The content of metrics.json.
     """
+    store = Store.at(folder)
     for name in (BEST, LAST):
-        publish(folder, name, partial(shutil.copyfile, checkpoint / name))
+        store.publish_by(name, partial(shutil.copyfile, checkpoint / name))
     history = load_tensors(checkpoint / PROGRESS)["history"]
     lines = "".join(json.dumps(record) + "\n" for record in history)
-    publish(folder, HISTORY, lambda path: path.write_text(lines, encoding="utf-8"))
+    store.publish(HISTORY, lines)
     best = max(history, key=lambda record: record["validation_r2"])
     metrics = {
         "training_hash": plan.signature.training_hash,
@@ -45,8 +46,8 @@ def publish_result(plan: Plan, checkpoint: Path, folder: Path) -> dict[str, Any]
         "seconds": round(sum(record["seconds"] for record in history), 1),
         "seconds_per_epoch": round(float(np.median([r["seconds"] for r in history])), 3),
     }
-    publish_json(folder, METRICS, metrics)
-    clear_staging(folder)
+    store.publish_json(METRICS, metrics)
+    store.clear_staging()
     return metrics
 
 

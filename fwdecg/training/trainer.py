@@ -26,7 +26,7 @@ from fwdecg.library.reader import Library
 from fwdecg.library.splits import TRAIN, VALIDATION
 from fwdecg.model import SurrogateConfig
 from fwdecg.progress import log_to_stdout
-from fwdecg.storage import METRICS, claim, read_json
+from fwdecg.storage import METRICS, Store
 from fwdecg.training.batches import Cases
 from fwdecg.training.config import TrainingConfig
 from fwdecg.training.feed import COLUMNS, collect_cases, read_cases
@@ -71,10 +71,11 @@ def train(
         RunError: the training failed.
     """
     plan = plan_training(library, model, training)
-    claim(folder, plan.identity, "")
-    if (folder / METRICS).exists():
+    store = Store.at(folder)
+    store.claim(plan.identity, "")
+    if store.exists(METRICS):
         logger.info("%s is trained already", folder)
-        return read_json(folder, METRICS)
+        return store.read_json(METRICS)
     run = _train_on_cluster if training.workers else _train_in_process
     return publish_result(plan, run(plan, library, folder), folder)
 

@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from fwdecg.evaluation.cases import LabelledCases, stream_cases
-from fwdecg.library.config import LibraryConfig, RecordingConfig, SolverConfig, TissueConfig
+from fwdecg.library.config import LibraryConfig, RecordingConfig, TissueConfig
 from fwdecg.library.layout import Part
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import build_part
 from fwdecg.library.reader import Library, open_library
+from fwdecg.library.solver_config import SolverConfig
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
+from fwdecg.storage import Store
 from fwdecg.training.checkpoint import Signature, TrainedSurrogate
 
 # The solver's cells are the pixels of the maps, so that Eq. 1 can be told from the maps exactly.
@@ -52,10 +54,11 @@ def varied_library(tmp_path_factory: pytest.TempPathFactory) -> Library:
 
 
 def _built(config: LibraryConfig, root: Path) -> Library:
+    store = Store.at(root)
     parts = [Part(first, min(first + 4, config.cases)) for first in range(0, config.cases, 4)]
-    records = [build_part(config, root, part) for part in parts]
-    publish_descriptions(config, root, records, core_seconds=0.0)
-    return open_library(root)
+    records = [build_part(config, store, part) for part in parts]
+    publish_descriptions(config, store, records, core_seconds=0.0)
+    return open_library(store)
 
 
 @pytest.fixture(scope="session")

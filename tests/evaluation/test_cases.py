@@ -8,10 +8,11 @@ import pytest
 
 import fwdecg.evaluation.cases as module
 from fwdecg.errors import LibraryError
-from fwdecg.evaluation.cases import read_case, stream_cases
+from fwdecg.evaluation.cases import read_cases, stream_cases
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import tensor_column
 from fwdecg.library.splits import SPLITS
+from fwdecg.storage import Store
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 4, 7, 10, 32])
@@ -34,12 +35,12 @@ def test_a_split_is_the_librarys(library: Library, split: str) -> None:
     np.testing.assert_array_equal(batch.phi_e, tensor_column(table, "phi_e"))
 
 
-def test_one_case(library: Library) -> None:
-    case = read_case(library, 7)
-    assert case.case_id.tolist() == [7]
-    assert case.condition == ("fibrosis",)
+def test_chosen_cases(library: Library) -> None:
+    cases = read_cases(library, [7, 2])
+    assert cases.case_id.tolist() == [2, 7]
+    assert cases.condition == ("fibrosis", "fibrosis")
     with pytest.raises(LibraryError, match="no case 10"):
-        read_case(library, 10)
+        read_cases(library, [7, 10])
 
 
 def test_the_share_that_conducts(library: Library, varied_library: Library) -> None:
@@ -62,4 +63,4 @@ def test_a_damaged_part(library: Library, tmp_path: Path) -> None:
     for part in library.manifest["parts"]:
         (tmp_path / part["file"]).write_bytes(b"PAR1 no more")
     with pytest.raises(LibraryError, match="cannot be read"):
-        next(stream_cases(dataclasses.replace(library, root=tmp_path)))
+        next(stream_cases(dataclasses.replace(library, store=Store.at(tmp_path))))

@@ -11,6 +11,7 @@ from fwdecg.evaluation.case_picture import CasePicture, draw_case, frames_shown
 from fwdecg.evaluation.figures import Trace, draw_bars, draw_overlays
 from fwdecg.evaluation.gallery import ranked
 from fwdecg.evaluation.report import PredictorReport, Spread, Summary
+from fwdecg.evaluation.tissue_maps import TissueMaps
 
 TIME_MS = np.arange(12) * 5.0
 
@@ -72,14 +73,14 @@ def test_a_case(tmp_path: Path, excited: bool) -> None:
     u = front[:, None, :].repeat(8, 1) * excited
     diffusivity = np.full((8, 8), 0.1)
     diffusivity[2:4, 3:5] = 0.0
-    picture = CasePicture(
-        trace=_trace(),
+    maps = TissueMaps(
         u=u,
         diffusivity_mm2_per_ms=diffusivity,
         conducting_share=diffusivity / 0.1,
         map_spacing_mm=1.0,
+        frame_interval_ms=5.0,
     )
-    draw_case(picture, path)
+    draw_case(CasePicture(trace=_trace(), maps=maps), path)
     assert _is_drawn(path)
 
 

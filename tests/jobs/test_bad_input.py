@@ -31,7 +31,7 @@ def refusal(job, arguments, monkeypatch, capsys):
 
 @pytest.fixture
 def library(small_library, tmp_path):
-    shutil.copytree(small_library.root, tmp_path / "library")
+    shutil.copytree(small_library.store.folder, tmp_path / "library")
     return tmp_path / "library"
 
 
@@ -90,6 +90,25 @@ def test_bad_arguments(job, arguments, message, monkeypatch, capsys, tmp_path):
 def test_bad_arguments_of_a_benchmark(arguments, message, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert message in refusal("benchmark", arguments, monkeypatch, capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: LIBRARY"),
+        (["missing"], "missing: no such library; build it with jobs/build_library.py"),
+        (["{library}", "--case", "10"], "there is no case 10 in the library, whose 10 cases"),
+        (["{library}", "--case", "first"], "argument --case: invalid int value: 'first'"),
+        (["{library}", "--out", "{library}/cases"], "choose another folder"),
+    ],
+)
+def test_bad_arguments_of_show_library(
+    arguments, message, small_library, monkeypatch, capsys, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    own = [text.format(library=small_library.store.folder) for text in arguments]
+    assert message in refusal("show_library", own, monkeypatch, capsys)
     assert list(tmp_path.iterdir()) == []
 
 

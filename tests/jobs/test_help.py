@@ -33,10 +33,27 @@ def test_help_names_every_key_with_default_and_meaning(job, monkeypatch, capsys)
         assert line.split("): ", 1)[1]
 
 
+@pytest.mark.parametrize(
+    ("job", "arguments"),
+    [
+        ("predict", ["CHECKPOINT", "INPUT", "OUTPUT.parquet", "--batch-size N"]),
+        ("show_library", ["LIBRARY", "--case ID", "--out FOLDER"]),
+    ],
+)
+def test_help_of_a_job_without_preset(job, arguments, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", [f"{job}.py", "--help"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(JOBS / f"{job}.py"), run_name="__main__")
+    assert end.value.code == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    for argument in arguments:
+        assert [line for line in lines if line.startswith(argument)]
+
+
 @pytest.mark.parametrize("preset", sorted(JOBS.glob("*.toml")), ids=lambda path: path.name)
 def test_presets_are_valid(preset):
     experiment = load(Experiment, preset)
-    assert experiment.library_folder.is_absolute()
+    assert experiment.library_store.folder.is_absolute()
     assert experiment.library.recording.frames > 1
 
 

@@ -11,44 +11,19 @@ from pathlib import Path
 import pytest
 
 from fwdecg.errors import LibraryError, ResultError
-from fwdecg.library.build import build_library, plan_parts
+from fwdecg.library.build import build_library
 from fwdecg.library.dataset import split_dataset
-from fwdecg.library.layout import Part, published_parts
+from fwdecg.library.layout import published_parts
 from fwdecg.library.part import build_part
+from fwdecg.library.plan import plan_parts
 from fwdecg.library.reader import open_library
+from fwdecg.storage import Store
 
 JOBS = Path(__file__).parents[2] / "jobs"
 
 
 def part_bytes(root):
     return {path.name: path.read_bytes() for path in sorted((root / "cases").iterdir())}
-
-
-def test_parts_follow_a_grid_and_extend_what_is_there(small_config):
-    config = replace(small_config, cases=10)  # four cases a part
-    assert plan_parts(config, []) == [Part(0, 4), Part(4, 8), Part(8, 10)]
-    extended = replace(config, cases=15)
-    published = [Part(0, 4), Part(8, 10)]
-    assert plan_parts(extended, published) == [
-        Part(0, 4),
-        Part(4, 8),
-        Part(8, 10),
-        Part(10, 12),
-        Part(12, 15),
-    ]
-
-
-def test_holes_of_any_kind_are_filled_without_overlap(small_config):
-    config = replace(small_config, cases=12)
-    parts = plan_parts(config, [Part(9, 11)])
-    assert parts == [Part(0, 4), Part(4, 8), Part(8, 9), Part(9, 11), Part(11, 12)]
-    with pytest.raises(LibraryError, match="holds cases that the part before it holds too"):
-        plan_parts(config, [Part(8, 10), Part(8, 12)])
-
-
-def test_a_library_does_not_shrink(small_config):
-    with pytest.raises(LibraryError, match="already holds 12; ask for at least as many"):
-        plan_parts(small_config, [Part(8, 12)])
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +37,7 @@ def root(ray_cluster, small_config, tmp_path_factory):
 class TestWithRay:
     def test_two_workers_leave_the_bytes_of_one(self, root, small_config, tmp_path):
         for part in plan_parts(small_config, []):
-            build_part(small_config, tmp_path, part)
+            build_part(small_config, Store.at(tmp_path), part)
         assert part_bytes(root) == part_bytes(tmp_path)
 
     def test_the_manifest_tells_what_is_there(self, root, small_config):
@@ -75,6 +50,7 @@ class TestWithRay:
         assert manifest["config"]["recording"]["frame_interval_ms"] == 5.0
         assert "fixed_shape_tensor" in (root / "README.md").read_text()
         assert not (root / ".staging").exists()
+        assert not (root / ".spool").exists()
 
     def test_building_again_changes_nothing(self, root, small_config):
         before = part_bytes(root)
@@ -87,7 +63,7 @@ class TestWithRay:
         after = part_bytes(root)
         assert manifest["counts"]["ok"]["all"]["all"] == 12
         assert {name: after[name] for name in before} == before
-        assert [part.first for part in published_parts(root)] == [0, 4, 8, 10]
+        assert [part.first for part in published_parts(Store.at(root))] == [0, 4, 8, 10]
 
     def test_another_configuration_is_refused_by_name(self, root, small_config):
         with pytest.raises(ResultError, match=r"another library.seed; choose another path"):

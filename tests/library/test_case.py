@@ -9,10 +9,10 @@ from fwdecg.library.config import (
     LibraryConfig,
     PacingConfig,
     RecordingConfig,
-    SolverConfig,
     TissueConfig,
 )
 from fwdecg.library.sampling import draw_case
+from fwdecg.library.solver_config import SolverConfig
 from fwdecg.physics.fenton_karma import PUBLISHED
 from fwdecg.physics.monodomain import Clock, Simulation
 from fwdecg.physics.pseudo_ecg import lead_fields
@@ -71,7 +71,9 @@ def test_a_tissue_of_varying_d_is_solved_for_its_smallest(small_config):
 
 
 def test_an_ecg_that_is_not_finite_is_refused(small_config, monkeypatch):
-    monkeypatch.setattr("fwdecg.library.case.pseudo_ecg", lambda u, leads: np.full(2, np.nan))
+    monkeypatch.setattr(
+        "fwdecg.library.case.pseudo_ecg", lambda u, leads: np.full((2, len(u)), np.nan)
+    )
     with pytest.raises(CaseError, match="a map or the ECG holds a value that is not finite"):
         simulate_case(draw_case(small_config, 1), small_config)
 

@@ -6,13 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwdecg.errors import ConfigError
-from fwdecg.library.config import (
-    LibraryConfig,
-    PacingConfig,
-    RecordingConfig,
-    SolverConfig,
-    TissueConfig,
-)
+from fwdecg.library.config import LibraryConfig, PacingConfig, RecordingConfig, TissueConfig
+from fwdecg.library.solver_config import SolverConfig
 
 
 def test_a_grid_of_electrodes_by_hand():
@@ -50,6 +45,7 @@ def test_a_list_of_electrodes_stays_as_it_is():
     ("values", "message"),
     [
         ({"electrode_grid": (0, 3)}, r"electrode_grid = \(0, 3\): must be at least 1"),
+        ({"electrode_grid": (8, 101)}, r"electrode_grid = \(8, 101\): must be at most 100"),
         (
             {"electrode_grid": (2, 2), "electrode_grid_height_mm": 0.0},
             "electrode_grid_height_mm = 0.0: must be above 0",

@@ -5,13 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from fwdecg.errors import CaseError, LibraryError
+from fwdecg.library.case import simulate_case
 from fwdecg.library.layout import Part
-from fwdecg.library.part import build_part, is_done
+from fwdecg.library.part import CASES_PER_ROW_GROUP, build_part, finish_part
 from fwdecg.library.sampling import draw_case
+from fwdecg.library.schema import tensor_column
+from fwdecg.library.spool import spool_case
+from fwdecg.storage import Store
 
 CONTRACT = {
     "case_id": pa.int64(),
@@ -37,7 +42,7 @@ CONTRACT = {
 @pytest.fixture(scope="module")
 def built(small_config, tmp_path_factory):
     root = tmp_path_factory.mktemp("library")
-    return root, build_part(small_config, root, Part(0, 4))
+    return root, build_part(small_config, Store.at(root), Part(0, 4))
 
 
 def test_plain_pyarrow_finds_the_columns_of_the_contract(built):
@@ -54,7 +59,7 @@ def test_plain_pyarrow_finds_the_columns_of_the_contract(built):
 
 def test_a_grid_of_electrodes_is_recorded_row_by_row(small_config, tmp_path):
     recording = replace(small_config.recording, electrode_grid=(3, 2), electrode_grid_height_mm=4.0)
-    record = build_part(replace(small_config, recording=recording), tmp_path, Part(1, 2))
+    record = build_part(replace(small_config, recording=recording), Store.at(tmp_path), Part(1, 2))
     table = pq.read_table(tmp_path / "cases")
     phi_e, electrodes = (
         table[name].combine_chunks().to_numpy_ndarray()[0] for name in ("phi_e", "electrodes_mm")
@@ -74,7 +79,7 @@ def test_varying_d_comes_with_the_share_that_conducts(small_config, built, tmp_p
         diffusivity_variation=0.4,
     )
     config = replace(small_config, tissue=tissue)
-    build_part(config, tmp_path, Part(2, 3))
+    build_part(config, Store.at(tmp_path), Part(2, 3))
     table = pq.read_table(tmp_path / "cases")
     share = table["conducting_fraction"].combine_chunks().to_numpy_ndarray()[0]
     conducts = draw_case(config, 2).sheet.rasterise(0.25).conducts
@@ -103,24 +108,21 @@ def test_the_record_describes_the_file(built):
 def test_the_same_part_has_the_same_bytes_and_is_not_built_twice(built, small_config, tmp_path):
     root, record = built
     before = (root / record.part.file).stat().st_mtime_ns
-    assert build_part(small_config, root, record.part) == record
+    assert build_part(small_config, Store.at(root), record.part) == record
     assert (root / record.part.file).stat().st_mtime_ns == before
-    assert build_part(small_config, tmp_path, record.part).sha256 == record.sha256
+    again = build_part(small_config, Store.at(tmp_path), record.part)
+    assert again.sha256 == record.sha256
 
 
-def test_failing_cases_are_quarantined_with_spec_and_reason(small_config, tmp_path, monkeypatch):
+def test_failing_cases_are_quarantined_with_spec_and_reason(small_config, tmp_path):
     def fail(case, config):
         if case.spec.case_id == 5:
             raise CaseError("u is not finite at t = 5 ms")
         if case.spec.case_id == 6:
             raise ZeroDivisionError("by chance")
-        return real(case, config)
+        return simulate_case(case, config)
 
-    from fwdecg.library import part as module
-
-    real = module.simulate_case
-    monkeypatch.setattr(module, "simulate_case", fail)
-    record = build_part(small_config, tmp_path, Part(4, 8))
+    record = build_part(small_config, Store.at(tmp_path), Part(4, 8), fail)
     assert record.case_ids == (4, 7)
     assert record.quarantined == (5, 6)
     content = json.loads((tmp_path / "quarantine/case-000005.json").read_text())
@@ -132,10 +134,9 @@ def test_failing_cases_are_quarantined_with_spec_and_reason(small_config, tmp_pa
 def test_a_part_of_failures_alone_is_done_without_a_file(small_config, tmp_path):
     recording = replace(small_config.recording, duration_ms=10.0, least_activated_fraction=1.0)
     config = replace(small_config, recording=recording)
-    record = build_part(config, tmp_path, Part(0, 2))
+    record = build_part(config, Store.at(tmp_path), Part(0, 2))
     assert record.case_ids == ()
     assert record.moments.u.count == 0
-    assert is_done(tmp_path, Part(0, 2))
     assert not (tmp_path / "cases").exists()
 
 
@@ -143,16 +144,43 @@ def test_a_damaged_part_is_named(small_config, tmp_path):
     (tmp_path / "cases").mkdir()
     (tmp_path / "cases/cases-000000-000004.parquet").write_bytes(b"PAR1 cut short")
     with pytest.raises(LibraryError, match="cases-000000-000004.parquet is damaged"):
-        build_part(small_config, tmp_path, Part(0, 4))
+        build_part(small_config, Store.at(tmp_path), Part(0, 4))
 
 
-def test_nothing_but_whole_files_is_ever_seen(small_config, tmp_path, monkeypatch):
-    def die(table, path, **_):
-        path.write_bytes(b"half a pa")
-        raise KeyboardInterrupt
+def test_an_attempt_that_comes_late_finds_the_part_and_changes_nothing(built, small_config):
+    root, record = built
+    assert not list((root / ".spool").iterdir())
+    assert finish_part(small_config, Store.at(root), record.part) == record
 
-    monkeypatch.setattr("fwdecg.library.part.pq.write_table", die)
-    with pytest.raises(KeyboardInterrupt):
-        build_part(small_config, tmp_path, Part(0, 4))
-    assert not is_done(tmp_path, Part(0, 4))
-    assert list((tmp_path / "cases").iterdir()) == []
+
+def test_a_part_waits_for_all_its_cases(small_config, tmp_path):
+    store = Store.at(tmp_path)
+    spool_case(small_config, store, 0)
+    with pytest.raises(FileNotFoundError, match="case-000001"):
+        finish_part(small_config, store, Part(0, 2))
+    assert not store.exists(Part(0, 2).file)
+
+
+def test_only_what_is_missing_is_simulated(small_config, tmp_path):
+    store, simulated = Store.at(tmp_path), []
+
+    def note(case, config):
+        simulated.append(case.spec.case_id)
+        return simulate_case(case, config)
+
+    spool_case(small_config, store, 2)
+    build_part(small_config, store, Part(0, 4), note)
+    assert simulated == [0, 1, 3]
+
+
+def test_row_groups_are_small_whatever_the_part(small_config, tmp_path):
+    store, cases = Store.at(tmp_path), 2 * CASES_PER_ROW_GROUP + 3
+    record = build_part(small_config, store, Part(0, cases))
+    file = pq.ParquetFile(tmp_path / record.part.file)
+    rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    assert rows == [CASES_PER_ROW_GROUP, CASES_PER_ROW_GROUP, 3]
+    table = file.read()
+    training = table.filter(pc.field("split") == "train")
+    u = tensor_column(training, "u").astype(np.float64)
+    assert record.moments.u.total == pytest.approx(u.sum(), rel=1e-12)
+    assert record.moments.u.squares == pytest.approx((u**2).sum(), rel=1e-12)

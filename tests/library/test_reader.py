@@ -11,12 +11,12 @@ from fwdecg.library.reader import open_library
 from fwdecg.library.sampling import draw_case
 from fwdecg.library.schema import tensor_column
 from fwdecg.library.shifts import SHIFTS, splits_of
-from fwdecg.library.splits import SPLITS
+from fwdecg.library.splits import ALL, SPLITS
 
 
 @pytest.fixture
 def root(small_library, tmp_path):
-    shutil.copytree(small_library.root, tmp_path / "library")
+    shutil.copytree(small_library.store.folder, tmp_path / "library")
     return tmp_path / "library"
 
 
@@ -26,6 +26,8 @@ def test_splits_are_disjoint_and_complete(root):
     ids = [set(table["case_id"].to_pylist()) for table in tables]
     assert sum(len(i) for i in ids) == len(set.union(*ids)) == 10
     assert [library.count(split) for split in SPLITS] == [len(i) for i in ids]
+    assert library.table(ALL, ["case_id"])["case_id"].to_pylist() == list(range(10))
+    assert library.count(ALL) == 10
 
 
 def test_statistics_are_those_of_the_training_split(root):
@@ -154,7 +156,7 @@ def test_the_ecg_is_that_of_the_shifted_electrode(regular_and_shifted_library):
 
 def test_the_card_tells_of_shifts(regular_and_shifted_library):
     regular, shifted = regular_and_shifted_library
-    texts = [(library.root / "README.md").read_text() for library in (regular, shifted)]
+    texts = [(library.store.folder / "README.md").read_text() for library in (regular, shifted)]
     for shift in SHIFTS:
         assert f"| ok | test_{shift} | " in texts[1]
         assert f"- `test_{shift}` " in texts[1]

@@ -29,7 +29,7 @@ def solve(tissue, pacing, frames, name, *, skip_rest, plain=False):
     simulation = Simulation(tissue, pacing, clock, PUBLISHED[name], scheme)
     u = np.stack([frame.copy() for frame in simulation])
     leads = lead_fields(tissue, np.array([[8.0, 8.0, 10.0]]))
-    ecg = np.array([pseudo_ecg(frame, leads)[0] for frame in u])
+    ecg = pseudo_ecg(u, leads)[0]
     return u, ecg, simulation.node_updates
 
 

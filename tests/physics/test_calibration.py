@@ -67,7 +67,7 @@ def ecg(diffusivity, spacing_mm, dt_ms, scheme):
     leads = lead_fields(tissue, np.array([[8.0, 8.0, 10.0]]))
     clock = Clock(frame_interval_ms=2.0, frames=16, largest_dt_ms=dt_ms)
     frames = Simulation(tissue, planar(), clock, FK_CAF, scheme)
-    return np.array([pseudo_ecg(u, leads)[0] for u in frames])
+    return np.array([pseudo_ecg(u[None], leads).item() for u in frames])
 
 
 def test_each_value_of_d_is_raised_by_its_own_factor():

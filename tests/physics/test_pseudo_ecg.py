@@ -36,7 +36,7 @@ def test_the_weights_of_a_lead_field_equal_the_direct_sum_to_rounding(seed, hole
     diffusivity[0, 0] = 0.1
     tissue = Tissue(spacing_mm=0.625, diffusivity_mm2_per_ms=diffusivity)
     u = rng.random((16, 16))
-    found = pseudo_ecg(u, lead_fields(tissue, ELECTRODES))
+    found = pseudo_ecg(u[None], lead_fields(tissue, ELECTRODES))[:, 0]
     expected = [direct_sum(u, tissue, electrode) for electrode in ELECTRODES]
     # 256 terms of at most 4 D du / r each, rounded to 1e-16.
     np.testing.assert_allclose(found, expected, rtol=0, atol=256 * 4 * 0.1 * 1e-15)
@@ -55,7 +55,7 @@ def test_a_ramp_converges_to_the_integral_by_quadrature(electrode):
     for cells in (50, 100, 200, 400):
         tissue = square(cells)
         ramp = np.broadcast_to((np.arange(cells) + 0.5) * tissue.spacing_mm, (cells, cells))
-        found = pseudo_ecg(ramp, lead_fields(tissue, np.array([electrode])))[0]
+        found = pseudo_ecg(ramp[None], lead_fields(tissue, np.array([electrode]))).item()
         errors.append(abs(found - exact) / abs(exact))
     # The ramp breaks the no-flux condition, and half a cell at each edge with it: first order.
     np.testing.assert_allclose(-np.diff(np.log2(errors)), 1.0, atol=0.2)
@@ -84,7 +84,7 @@ def test_the_ecg_is_that_of_the_gradients_with_second_order():
         tissue = square(cells)
         wave = np.cos(np.pi * (np.arange(cells) + 0.5) / cells)
         u = wave[:, None] + np.cos(2 * np.pi * (np.arange(cells) + 0.5) / cells)[None]
-        found = pseudo_ecg(u, lead_fields(tissue, electrode[None]))[0]
+        found = pseudo_ecg(u[None], lead_fields(tissue, electrode[None])).item()
         errors.append(abs(found / by_gradients(u, tissue, electrode) - 1))
     np.testing.assert_allclose(-np.diff(np.log2(errors)), 2.0, atol=0.3)
 
@@ -98,7 +98,7 @@ def test_the_ecg_of_a_wave_around_scars_is_that_of_the_gradients():
     leads = lead_fields(tissue, electrode[None])
     clock = Clock(frame_interval_ms=2.0, frames=14, largest_dt_ms=0.04)
     ecgs = [
-        (pseudo_ecg(u, leads)[0], by_gradients(u.astype(float), tissue, electrode))
+        (pseudo_ecg(u[None], leads).item(), by_gradients(u.astype(float), tissue, electrode))
         for u in Simulation(tissue, planar(), clock, PUBLISHED["FK-CAF"])
     ]
     found, expected = np.array(ecgs).T
@@ -111,7 +111,7 @@ def test_second_order_for_a_field_without_flux_at_the_edges():
     def phi_e(cells):
         centre = (np.arange(cells) + 0.5) / cells
         u = np.cos(np.pi * centre)[:, None] * np.cos(2 * np.pi * centre)[None]
-        return pseudo_ecg(u, lead_fields(square(cells), electrode))[0]
+        return pseudo_ecg(u[None], lead_fields(square(cells), electrode)).item()
 
     values = [phi_e(cells) for cells in (20, 40, 80, 160)]
     slopes = -np.diff(np.log2(np.abs(np.diff(values))))
@@ -120,7 +120,7 @@ def test_second_order_for_a_field_without_flux_at_the_edges():
 
 def test_uniform_voltage_has_no_ecg():
     leads = lead_fields(square(20), ELECTRODES)
-    np.testing.assert_allclose(pseudo_ecg(np.full((20, 20), 0.8), leads), 0.0, atol=1e-13)
+    np.testing.assert_allclose(pseudo_ecg(np.full((1, 20, 20), 0.8), leads), 0.0, atol=1e-13)
 
 
 def test_a_front_that_approaches_deflects_upwards():
@@ -129,8 +129,8 @@ def test_a_front_that_approaches_deflects_upwards():
     u = np.broadcast_to(front, (100, 100))
     ahead, behind = np.array([[8.0, 5.0, 3.0]]), np.array([[-5.0, 5.0, 3.0]])
     tissue = square(100)
-    assert pseudo_ecg(u, lead_fields(tissue, ahead))[0] > 0
-    assert pseudo_ecg(u, lead_fields(tissue, behind))[0] < 0
+    assert pseudo_ecg(u[None], lead_fields(tissue, ahead)).item() > 0
+    assert pseudo_ecg(u[None], lead_fields(tissue, behind)).item() < 0
 
 
 def test_mirrored_tissue_gives_mirrored_leads():
@@ -138,11 +138,21 @@ def test_mirrored_tissue_gives_mirrored_leads():
     u = rng.random((20, 20))
     left, right = np.array([[2.0, 3.0, 4.0]]), np.array([[8.0, 3.0, 4.0]])
     tissue = square(20)
-    found = pseudo_ecg(u[:, ::-1], lead_fields(tissue, right))
-    np.testing.assert_allclose(found, pseudo_ecg(u, lead_fields(tissue, left)), rtol=1e-10)
+    found = pseudo_ecg(u[None, :, ::-1], lead_fields(tissue, right))
+    np.testing.assert_allclose(found, pseudo_ecg(u[None], lead_fields(tissue, left)), rtol=1e-10)
 
 
 @pytest.mark.parametrize("electrode", [[5.0, 5.0, 0.0], [5.0, 5.0, -0.9], [10.5, 5.0, 0.0]])
 def test_electrodes_at_the_sheet_are_refused(electrode):
     with pytest.raises(TissueError, match="must be at least 1 mm away"):
         lead_fields(square(10), np.array([electrode]))
+
+
+def test_frames_together_are_frames_one_by_one():
+    rng = np.random.default_rng(3)
+    frames = rng.random((5, 20, 20)).astype(np.float32)
+    leads = rng.standard_normal((3, 20, 20))
+    together = pseudo_ecg(frames, leads)
+    alone = np.stack([pseudo_ecg(frame[None], leads)[:, 0] for frame in frames], axis=1)
+    np.testing.assert_array_equal(together, alone)
+    np.testing.assert_allclose(together, np.einsum("erc,frc->ef", leads, frames), rtol=1e-12)

@@ -1,0 +1,1 @@
+"""What is verified of a library that nobody trusts yet; `library.check` runs it all."""

@@ -1,0 +1,48 @@
+"""Verify a library before it is trusted: files, values, draws, splits, statistics, simulations.
+
+Every fault is named in a line of its own. Exit code 0: none was found; 1: some were; 2: the path is
+no library. Nothing is written.
+"""
+
+import argparse
+import secrets
+import sys
+
+from fwdecg.command import FAILED, Parser, run_job
+from fwdecg.library.check import DEFAULT_SAMPLE, check_library
+
+
+def main() -> None:
+    """Check a library and print what is wrong with it."""
+    arguments = _arguments()
+    report = check_library(arguments.library, sample=arguments.sample, seed=arguments.seed)
+    print(report.text)
+    print(f"{len(report.faults) or 'no'} faults in")
+    print(f"  {report.store.shown()}")
+    if report.faults:
+        sys.exit(FAILED)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("library", metavar="LIBRARY", help="folder or URI of a library")
+    parser.add_argument(
+        "--sample",
+        type=int,
+        default=DEFAULT_SAMPLE,
+        metavar="N",
+        help="cases, of all conditions in turn, that are simulated again and compared "
+        f"(default: {DEFAULT_SAMPLE}); 0: none",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=secrets.randbits(31),
+        metavar="S",
+        help="which ones (default: others each time, so that nobody can know them before)",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_job(main, then="nothing was written")

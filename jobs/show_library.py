@@ -1,0 +1,46 @@
+"""Show a finished library: a contact sheet, histograms of its parameters, an animation of a case.
+
+Maps and activation times are drawn over the sheet in mm; D is in mm^2/ms, the ECG in mm/ms, times
+are in ms.
+"""
+
+import argparse
+from pathlib import Path
+
+from fwdecg.command import Parser, run_job
+from fwdecg.evaluation.library_pictures import PICTURES, draw_library
+from fwdecg.library.reader import open_library
+from fwdecg.library.splits import ALL
+
+
+def main() -> None:
+    """Draw the pictures and say where they lie."""
+    arguments = _arguments()
+    library = open_library(arguments.library)
+    beside = library.store.folder.parent if library.store.folder else Path()
+    folder = Path(arguments.out) if arguments.out else beside / PICTURES
+    paths = draw_library(library, folder.absolute(), arguments.case)
+    print(f"pictures of {library.count(ALL)} cases:")
+    for path in paths:
+        print(f"  {path}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("library", metavar="LIBRARY", help="folder or URI of a finished library")
+    parser.add_argument(
+        "--case",
+        type=int,
+        metavar="ID",
+        help="case that moves (default: the first with fibrosis, or else the first)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help=f"folder of the pictures (default: {PICTURES}, beside a library that is a folder)",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_job(main, then="the same command draws them anew")

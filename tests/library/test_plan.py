@@ -1,0 +1,74 @@
+from dataclasses import replace
+
+import pytest
+
+from fwdecg.errors import LibraryError
+from fwdecg.library.config import LibraryConfig, TissueConfig
+from fwdecg.library.layout import Part
+from fwdecg.library.plan import costliest_first, plan_parts
+from fwdecg.library.sampling import draw_case
+from fwdecg.library.shifts import SHIFTS
+from fwdecg.library.solver_config import SolverConfig
+
+
+def test_parts_follow_a_grid_and_extend_what_is_there(small_config):
+    config = replace(small_config, cases=10)  # four cases a part
+    assert plan_parts(config, []) == [Part(0, 4), Part(4, 8), Part(8, 10)]
+    extended = replace(config, cases=15)
+    published = [Part(0, 4), Part(8, 10)]
+    assert plan_parts(extended, published) == [
+        Part(0, 4),
+        Part(4, 8),
+        Part(8, 10),
+        Part(10, 12),
+        Part(12, 15),
+    ]
+
+
+def test_holes_of_any_kind_are_filled_without_overlap(small_config):
+    config = replace(small_config, cases=12)
+    parts = plan_parts(config, [Part(9, 11)])
+    assert parts == [Part(0, 4), Part(4, 8), Part(8, 9), Part(9, 11), Part(11, 12)]
+    with pytest.raises(LibraryError, match="holds cases that the part before it holds too"):
+        plan_parts(config, [Part(8, 10), Part(8, 12)])
+
+
+def test_a_library_does_not_shrink(small_config):
+    with pytest.raises(LibraryError, match="already holds 12; ask for at least as many"):
+        plan_parts(small_config, [Part(8, 12)])
+
+
+def test_a_part_holds_as_many_cases_as_its_size_asks_for(small_config):
+    paper = LibraryConfig()
+    assert paper.part_cases == int(128e6 / (0.3 * 160 * 64 * 64 * 2))
+    assert replace(paper, part_mb=0.001).part_cases == 1
+    assert replace(paper, cases_per_part=7).part_cases == 7
+
+
+def test_slow_conduction_is_simulated_first():
+    config = LibraryConfig(cases=40)
+    order = costliest_first(config, range(40))
+    found = [draw_case(config, case_id).spec.bulk_diffusivity_mm2_per_ms for case_id in order]
+    assert found == sorted(found)
+    assert sorted(order) == list(range(40))
+
+
+def test_shifted_cases_are_as_costly_as_their_own_d():
+    config = LibraryConfig(cases=70, shifts=SHIFTS)
+    order = costliest_first(config, range(70))
+    found = [draw_case(config, case_id).spec.bulk_diffusivity_mm2_per_ms for case_id in order]
+    assert found == sorted(found)
+    assert max(found) > 0.11
+
+
+@pytest.mark.parametrize("spacing_mm", [None, 0.05])
+def test_where_d_varies_the_smallest_and_largest_settle_the_cost(spacing_mm):
+    varied = TissueConfig(diffusivity_variation=0.9)
+    solver = SolverConfig(spacing_mm=spacing_mm, cv_error=0.02)
+    config = LibraryConfig(cases=40, tissue=varied, solver=solver)
+    work = []
+    for case_id in costliest_first(config, range(40)):
+        case = draw_case(config, case_id)
+        spacing, dt_ms = solver.resolution(*case.sheet.diffusivity_bounds_mm2_per_ms)
+        work.append(1 / (spacing**2 * dt_ms))
+    assert work == sorted(work, reverse=True)
