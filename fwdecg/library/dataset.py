@@ -34,6 +34,8 @@ def split_dataset(
         file_extensions=["parquet"],
         shuffle=None if seed is None else ray.data.FileShuffleConfig(seed=seed),
     )
+    # The order drawn, not that in which readers happen to finish.
+    cases.context.execution_options.preserve_order = seed is not None
     return cases.filter(expr=col(SPLIT) == split).select_columns(list(columns))
 
 
