@@ -1,6 +1,7 @@
-"""Benchmark the solver, the overhead of building a library, or the scheduling of many cases.
+"""Benchmark the solver, or how a library is built and stored.
 
 solver      its speed beside the machine's limits, and what accuracy costs
+storage     compressions of the preset's built library, and the speed of its readers
 overhead    building the preset's library, in turns with a bare loop over its cases
 scheduling  building a library of --cases sleeps on --slots pretended processors
 """
@@ -11,9 +12,11 @@ from pathlib import Path
 
 from fwdecg.command import connect, job_parser, load_experiment, run_job
 from fwdecg.errors import ConfigError
-from fwdecg.library.config import LibraryConfig
+from fwdecg.library.reader import open_library
+from fwdecg.studies.experiment import Experiment
 from fwdecg.studies.library_benchmark import benchmark_overhead, benchmark_scheduling
 from fwdecg.studies.solver_benchmark import REPORT, benchmark_solver
+from fwdecg.studies.storage_benchmark import benchmark_storage
 
 PRESET = Path(__file__).with_name("paper.toml")
 CASES = {"solver": 2, "scheduling": 10_000}
@@ -24,14 +27,14 @@ def main() -> None:
     arguments = _arguments()
     experiment = load_experiment(arguments)
     folder = experiment.results_folder / "benchmark" / arguments.subject
-    BENCHMARKS[arguments.subject](experiment.library, folder, arguments)
+    BENCHMARKS[arguments.subject](experiment, folder, arguments)
     print((folder / REPORT).read_text(encoding="utf-8"))
     print(f"  {folder}")
 
 
-def _solver(library: LibraryConfig, folder: Path, arguments: argparse.Namespace) -> None:
+def _solver(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
     benchmark_solver(
-        library,
+        experiment.library,
         folder,
         turns=arguments.turns,
         cases_per_condition=CASES["solver"] if arguments.cases is None else arguments.cases,
@@ -39,16 +42,21 @@ def _solver(library: LibraryConfig, folder: Path, arguments: argparse.Namespace)
     )
 
 
-def _overhead(library: LibraryConfig, folder: Path, arguments: argparse.Namespace) -> None:
+def _overhead(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
     processes = os.cpu_count() or 1
     connect(processes)
-    benchmark_overhead(library, folder, turns=arguments.turns, processes=processes)
+    benchmark_overhead(experiment.library, folder, turns=arguments.turns, processes=processes)
 
 
-def _scheduling(library: LibraryConfig, folder: Path, arguments: argparse.Namespace) -> None:
+def _storage(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    connect()
+    benchmark_storage(open_library(experiment.library_store), folder, turns=arguments.turns)
+
+
+def _scheduling(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
     connect(arguments.slots)
     benchmark_scheduling(
-        library,
+        experiment.library,
         folder,
         cases=CASES["scheduling"] if arguments.cases is None else arguments.cases,
         slots=arguments.slots,
@@ -56,7 +64,12 @@ def _scheduling(library: LibraryConfig, folder: Path, arguments: argparse.Namesp
     )
 
 
-BENCHMARKS = {"solver": _solver, "overhead": _overhead, "scheduling": _scheduling}
+BENCHMARKS = {
+    "solver": _solver,
+    "storage": _storage,
+    "overhead": _overhead,
+    "scheduling": _scheduling,
+}
 
 
 def _arguments() -> argparse.Namespace:
