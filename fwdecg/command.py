@@ -70,8 +70,12 @@ def load_experiment(arguments: argparse.Namespace) -> Experiment:
     return load(Experiment, arguments.preset, arguments.overrides)
 
 
-def connect() -> None:
-    """Join the Ray cluster of RAY_ADDRESS, or start a local one that listens on loopback alone."""
+def connect(num_cpus: int | None = None) -> None:
+    """Join the Ray cluster of RAY_ADDRESS, or start a local one that listens on loopback alone.
+
+    Args:
+        num_cpus: processors that a local one claims to have; default: those there are.
+    """
     if not sys.stdout.isatty():
         os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     address = os.environ.get("RAY_ADDRESS")
@@ -87,7 +91,7 @@ def connect() -> None:
     # A local cluster needs no password against other users of the network, whom it does not serve.
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    _start_local_cluster()
+    _start_local_cluster(num_cpus)
     if ray.cluster_resources().get("CPU", 0) < LEAST_CPUS:
         ray.shutdown()
         _start_local_cluster(num_cpus=LEAST_CPUS)

@@ -8,6 +8,7 @@ URI, fsspec those that pyarrow does not know; keys and endpoint come from the UR
 import json
 import logging
 import os
+import re
 import shutil
 import time
 import uuid
@@ -34,6 +35,7 @@ CONFIG, METRICS = "config.json", "metrics.json"
 
 # A store that does not answer is asked again after these times, two minutes in all.
 WAITS_S = (1, 2, 4, 8, 15, 30, 60)
+_KEYS = re.compile(r"(?<=://)[^/@]*@")
 _LASTING = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
 
 
@@ -77,8 +79,8 @@ class Store:
         return f"{_open(self.root)[1]}/{file}".rstrip("/")
 
     def shown(self, file: str = "") -> str:
-        """Where a file lies, for people."""
-        place, _, _ = self.root.partition("?")
+        """Where a file lies, for people: without the keys that a URI may hold."""
+        place = _KEYS.sub("", self.root.partition("?")[0])
         return f"{place.rstrip('/')}/{file}".rstrip("/")
 
     def exists(self, file: str = "") -> bool:
@@ -245,10 +247,17 @@ def _open(root: str) -> tuple[fs.FileSystem, str]:
     if "://" not in root:
         return fs.LocalFileSystem(), root
     try:
-        filesystem, path = fs.FileSystem.from_uri(root)
+        filesystem, path = fs.FileSystem.from_uri(_with_options(root))
     except pa.ArrowInvalid:
         filesystem, path = _by_fsspec(root)
     return filesystem, path.rstrip("/")
+
+
+def _with_options(uri: str) -> str:
+    """The URI with one request for a small object, where S3 would be asked three times."""
+    if not uri.startswith("s3://"):
+        return uri
+    return f"{uri}{'&' if '?' in uri else '?'}allow_delayed_open=true"
 
 
 def _by_fsspec(uri: str) -> tuple[fs.FileSystem, str]:

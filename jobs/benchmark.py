@@ -1,46 +1,109 @@
-"""Benchmark the solver: its speed, the machine's limits, and what accuracy costs."""
+"""Benchmark the solver, or how a library is built and stored.
 
+solver      its speed beside the machine's limits, and what accuracy costs
+storage     compressions of the preset's built library, and the speed of its readers
+overhead    building the preset's library, in turns with a bare loop over its cases
+scheduling  building a library of --cases sleeps on --slots pretended processors
+"""
+
+import argparse
+import os
 from pathlib import Path
 
-from fwdecg.command import job_parser, load_experiment, run_job
+from fwdecg.command import connect, job_parser, load_experiment, run_job
 from fwdecg.errors import ConfigError
+from fwdecg.library.reader import open_library
+from fwdecg.studies.experiment import Experiment
+from fwdecg.studies.library_benchmark import benchmark_overhead, benchmark_scheduling
 from fwdecg.studies.solver_benchmark import REPORT, benchmark_solver
+from fwdecg.studies.storage_benchmark import benchmark_storage
 
 PRESET = Path(__file__).with_name("paper.toml")
+CASES = {"solver": 2, "scheduling": 10_000}
 
 
 def main() -> None:
     """Run a benchmark and print its report."""
-    parser = job_parser(str(__doc__), subjects=["solver"], default_preset=PRESET)
+    arguments = _arguments()
+    experiment = load_experiment(arguments)
+    folder = experiment.results_folder / "benchmark" / arguments.subject
+    BENCHMARKS[arguments.subject](experiment, folder, arguments)
+    print((folder / REPORT).read_text(encoding="utf-8"))
+    print(f"  {folder}")
+
+
+def _solver(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    benchmark_solver(
+        experiment.library,
+        folder,
+        turns=arguments.turns,
+        cases_per_condition=CASES["solver"] if arguments.cases is None else arguments.cases,
+        peer_python=arguments.finitewave,
+    )
+
+
+def _overhead(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    processes = os.cpu_count() or 1
+    connect(processes)
+    benchmark_overhead(experiment.library, folder, turns=arguments.turns, processes=processes)
+
+
+def _storage(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    connect()
+    benchmark_storage(open_library(experiment.library_store), folder, turns=arguments.turns)
+
+
+def _scheduling(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    connect(arguments.slots)
+    benchmark_scheduling(
+        experiment.library,
+        folder,
+        cases=CASES["scheduling"] if arguments.cases is None else arguments.cases,
+        slots=arguments.slots,
+        sleep_seconds=arguments.sleep,
+    )
+
+
+BENCHMARKS = {
+    "solver": _solver,
+    "storage": _storage,
+    "overhead": _overhead,
+    "scheduling": _scheduling,
+}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = job_parser(str(__doc__), subjects=list(BENCHMARKS), default_preset=PRESET)
     parser.add_argument(
         "--turns", type=int, default=5, help="how often what is compared is timed (default: 5)"
     )
     parser.add_argument(
         "--cases",
         type=int,
-        default=2,
         metavar="N",
-        help="cases of each condition on which accuracy is measured (default: 2); 0: none",
+        help="solver: cases of each condition on which accuracy is measured, 0 for none "
+        f"(default: {CASES['solver']}); scheduling: cases in all (default: {CASES['scheduling']})",
     )
     parser.add_argument(
         "--finitewave", metavar="PYTHON", help="a Python that has finitewave, to be timed beside"
     )
-    arguments = parser.parse_args()
-    if arguments.turns < 1 or arguments.cases < 0:
-        raise ConfigError(
-            f"--turns {arguments.turns} --cases {arguments.cases}: must be at least 1 and 0"
-        )
-    experiment = load_experiment(arguments)
-    folder = experiment.results_folder / "benchmark" / arguments.subject
-    benchmark_solver(
-        experiment.library,
-        folder,
-        turns=arguments.turns,
-        cases_per_condition=arguments.cases,
-        peer_python=arguments.finitewave,
+    parser.add_argument(
+        "--slots", type=int, default=32, help="cases that sleep at once (default: 32)"
     )
-    print((folder / REPORT).read_text(encoding="utf-8"))
-    print(f"  {folder}")
+    parser.add_argument(
+        "--sleep", type=float, default=2.0, metavar="S", help="seconds of each (default: 2)"
+    )
+    arguments = parser.parse_args()
+    least = 0 if arguments.subject == "solver" else 1
+    if arguments.turns < 1:
+        raise ConfigError(f"--turns {arguments.turns}: must be at least 1")
+    if arguments.cases is not None and arguments.cases < least:
+        raise ConfigError(f"--cases {arguments.cases}: must be at least {least}")
+    if arguments.slots < 1 or not arguments.sleep >= 0:
+        raise ConfigError(
+            f"--slots {arguments.slots} --sleep {arguments.sleep}: must be at least 1 and 0"
+        )
+    return arguments
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import torch
+from pyarrow import fs
 
 from fwdecg.library.config import LibraryConfig, RecordingConfig, TissueConfig
 from fwdecg.library.manifest import publish_descriptions
@@ -134,3 +135,23 @@ def ray_cluster():
     )
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """A server that speaks the S3 protocol, on loopback, with one bucket."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def bucket(s3_server):
+    """A function that gives the URI of a prefix in a bucket of that server."""
+    host, port = s3_server.get_host_and_port()
+    query = f"?endpoint_override=http://{host}:{port}&region=us-east-1&allow_bucket_creation=true"
+    fs.FileSystem.from_uri(f"s3://key:secret@lab{query}")[0].create_dir("lab")
+    return lambda prefix: f"s3://key:secret@lab/{prefix}{query}"

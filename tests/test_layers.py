@@ -41,7 +41,7 @@ THIRD_PARTY = {
     "model": {"torch", "jaxtyping"},
     "training": {"numpy", "torch", "jaxtyping", "ray"},
     "evaluation": {"numpy", "torch", "scipy", "pyarrow", "matplotlib", "jaxtyping"},
-    "studies": {"numpy", "jaxtyping", "finitewave"},
+    "studies": {"numpy", "pyarrow", "jaxtyping", "finitewave"},
     "command": {"ray"},
     "jobs": set(),
 }

@@ -30,11 +30,13 @@ DEFAULT_SAMPLE = 4  # one case of each condition
 Extents = dict[Check, str]
 
 
-def check_library(path: str | Path, *, sample: int = DEFAULT_SAMPLE, seed: int = 0) -> Report:
+def check_library(
+    place: str | Path | Store, *, sample: int = DEFAULT_SAMPLE, seed: int = 0
+) -> Report:
     """All that is wrong with a library.
 
     Args:
-        path: its folder.
+        place: its folder or URI.
         sample: number of cases to simulate again, of all conditions in turn.
         seed: of the draw of that sample.
 
@@ -44,7 +46,7 @@ def check_library(path: str | Path, *, sample: int = DEFAULT_SAMPLE, seed: int =
     """
     if min(sample, seed) < 0:
         raise ConfigError(f"sample = {sample}, seed = {seed}: both must be at least 0")
-    store, faults = library_store(path), list[Fault]()
+    store, faults = library_store(place), list[Fault]()
     extents = collect(_check(store, sample, np.random.default_rng(seed)), into=faults)
     return Report(store=store, faults=tuple(faults), extents=extents)
 

@@ -1,7 +1,8 @@
 """A split of a library as a Ray Dataset, which the Ray cluster streams from the files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import ray.data
 from ray.data.expressions import col
 
@@ -9,19 +10,55 @@ from fwdecg.library.reader import Library
 from fwdecg.library.schema import SPLIT
 
 
-def split_dataset(library: Library, split: str, columns: Sequence[str]) -> ray.data.Dataset:
+def split_dataset(
+    library: Library, split: str, columns: Sequence[str], *, seed: int | None = None
+) -> ray.data.Dataset:
     """The cases of a split, one row each; only the wanted columns are read.
+
+    Nothing is read before it is iterated, and then some blocks at a time: a library may be larger
+    than the memory of the cluster.
 
     Args:
         library: a finished library.
         split: "train", "validation", "test", or the test split of a shift.
         columns: names of the wanted columns.
+        seed: if given, the files come in an order drawn from it, and in another one each time.
 
     Raises:
         LibraryError: there is no such split, or it has no case.
     """
     library.require(split)
     cases = ray.data.read_parquet(
-        library.files, filesystem=library.store.filesystem, file_extensions=["parquet"]
+        library.files,
+        filesystem=library.store.filesystem,
+        file_extensions=["parquet"],
+        shuffle=None if seed is None else ray.data.FileShuffleConfig(seed=seed),
     )
+    # The order drawn, not that in which readers happen to finish.
+    cases.context.execution_options.preserve_order = seed is not None
     return cases.filter(expr=col(SPLIT) == split).select_columns(list(columns))
+
+
+def shuffled_batches(
+    cases: ray.data.Dataset | ray.data.DataIterator,
+    *,
+    batch_size: int,
+    buffer_cases: int,
+    seed: int,
+) -> Iterator[Mapping[str, np.ndarray]]:
+    """Batches of cases drawn at random from a buffer that the next ones fill.
+
+    Args:
+        cases: of a split, or a worker's share of it.
+        batch_size: cases in a batch; the last may have fewer.
+        buffer_cases: cases held at a time; what is further apart in the files cannot change places.
+        seed: of the draw.
+    """
+    return iter(
+        cases.iter_batches(
+            batch_size=batch_size,
+            batch_format="numpy",
+            local_shuffle_buffer_size=buffer_cases,
+            local_shuffle_seed=seed,
+        )
+    )

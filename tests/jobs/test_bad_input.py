@@ -84,7 +84,8 @@ def test_bad_arguments(job, arguments, message, monkeypatch, capsys, tmp_path):
         ([], "the following arguments are required: subject"),
         (["network"], "argument subject: invalid choice: 'network'"),
         (["solver", "missing.toml"], "missing.toml: No such file or directory"),
-        (["solver", "--turns", "0"], "--turns 0 --cases 2: must be at least 1 and 0"),
+        (["solver", "--turns", "0"], "--turns 0: must be at least 1"),
+        (["scheduling", "--cases", "0"], "--cases 0: must be at least 1"),
     ],
 )
 def test_bad_arguments_of_a_benchmark(arguments, message, monkeypatch, capsys, tmp_path):

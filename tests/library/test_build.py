@@ -4,20 +4,29 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from moto.server import ThreadedMotoServer
+from pyarrow import fs
+from ray import cloudpickle
 
 from fwdecg.errors import LibraryError, ResultError
 from fwdecg.library.build import build_library
+from fwdecg.library.case import simulate_case
+from fwdecg.library.check import check_library
 from fwdecg.library.dataset import split_dataset
-from fwdecg.library.layout import published_parts
+from fwdecg.library.layout import Part, published_parts
 from fwdecg.library.part import build_part
 from fwdecg.library.plan import plan_parts
 from fwdecg.library.reader import open_library
 from fwdecg.storage import Store
+
+# Workers cannot import the tests; what is defined here travels to them whole.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 JOBS = Path(__file__).parents[2] / "jobs"
 
@@ -105,6 +114,78 @@ class TestWithRay:
         assert sorted(row["case_id"] for row in rows) == expected
         assert rows[0]["u"].shape == (8, 8, 8)
         assert set(rows[0]) == {"case_id", "u"}
+
+
+@pytest.fixture(scope="module")
+def stored(ray_cluster, small_config, bucket):
+    store = Store.at(bucket("library"))
+    build_library(replace(small_config, cases=6), store.root)
+    build_library(small_config, store.root)  # extends it
+    return store
+
+
+@pytest.mark.ray
+class TestInAnObjectStore:
+    """The same library behind a server that speaks the S3 protocol."""
+
+    def test_its_parts_have_the_bytes_of_a_folder(self, stored, small_config, tmp_path):
+        folder = Store.at(tmp_path)
+        for part in (Part(0, 4), Part(4, 6), Part(6, 8), Part(8, 10)):
+            build_part(small_config, folder, part)
+            assert stored.read(part.file).equals(folder.read(part.file))
+
+    def test_it_is_sound_and_nothing_is_left_over(self, stored):
+        assert check_library(stored).faults == ()
+        assert stored.sizes(".spool") == {}
+        assert not stored.exists(".staging")
+
+    def test_it_is_read_by_split_and_as_a_ray_dataset(self, stored):
+        library = open_library(stored)
+        expected = library.table("train", ["case_id"])["case_id"].to_pylist()
+        rows = split_dataset(library, "train", ["case_id"]).take_all()
+        assert sorted(row["case_id"] for row in rows) == expected
+
+    def test_keys_in_its_uri_are_not_shown(self, stored, small_config):
+        with pytest.raises(ResultError) as refusal:
+            build_library(replace(small_config, seed=1), stored)
+        assert "secret" not in str(refusal.value)
+        assert "s3://lab/library was made with another library.seed" in str(refusal.value)
+
+
+def simulate_without_haste(case, config):
+    time.sleep(0.3)
+    return simulate_case(case, config)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_store_that_is_away_for_a_while(ray_cluster, small_config, tmp_path):
+    """Its server is stopped in the middle of a build, and comes back."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    query = f"?endpoint_override=http://{host}:{port}&region=us-east-1&allow_bucket_creation=true"
+    fs.FileSystem.from_uri(f"s3://key:secret@away{query}")[0].create_dir("away")
+    store = Store.at(f"s3://key:secret@away/library{query}")
+    again = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+
+    def interrupt():
+        while len(store.sizes(".spool")) < 2:
+            time.sleep(0.02)
+        server.stop()
+        time.sleep(5)
+        again.start()
+
+    outage = threading.Thread(target=interrupt)
+    outage.start()
+    build_library(small_config, store, simulate_without_haste)
+    outage.join()
+    folder = Store.at(tmp_path)
+    for part in plan_parts(small_config, []):
+        build_part(small_config, folder, part)
+        assert store.read(part.file).equals(folder.read(part.file))
+    assert check_library(store).faults == ()
+    again.stop()
 
 
 PRESET = """

@@ -2,8 +2,10 @@ import hashlib
 import json
 from dataclasses import replace
 
+import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -93,6 +95,22 @@ def test_plain_pandas_reads_it_too(built):
     frame = pd.read_parquet(root / "cases")
     assert list(frame["condition"]) == ["healthy", "gap_junction", "fibrosis", "combined"]
     assert np.stack(frame["u"]).reshape(4, 8, 8, 8).max() > 0.5
+
+
+def test_plain_polars_reads_it_too(built):
+    root, _ = built
+    frame = pl.read_parquet(f"{root}/cases/*.parquet")
+    assert frame["condition"].to_list() == ["healthy", "gap_junction", "fibrosis", "combined"]
+    assert np.stack(frame["phi_e"].to_list()).size == 4 * 2 * 8
+    trained = pl.scan_parquet(f"{root}/cases/*.parquet").filter(pl.col("split") == "train")
+    assert trained.select("case_id").collect().height == 4
+
+
+def test_plain_duckdb_reads_it_too(built):
+    root, _ = built
+    query = f"select condition, len(u) from '{root}/cases/*.parquet' order by case_id"
+    rows = duckdb.sql(query).fetchall()
+    assert rows == [(name, 512) for name in ("healthy", "gap_junction", "fibrosis", "combined")]
 
 
 def test_the_record_describes_the_file(built):

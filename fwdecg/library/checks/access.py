@@ -24,7 +24,7 @@ READ_AHEAD_BYTES = 2**20  # of each column; otherwise a part's whole column woul
 DAMAGE = (OSError, pa.ArrowException, UnicodeDecodeError, RecursionError, FwdEcgError)
 
 
-def library_store(place: str | Path) -> Store:
+def library_store(place: str | Path | Store) -> Store:
     """Where a library is, however damaged.
 
     Raises:

@@ -1,0 +1,208 @@
+"""Faults that really happen to the workers of a build: each ends with the bytes of a quiet one."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from ray import cloudpickle
+
+from fwdecg.errors import CaseError, LibraryError
+from fwdecg.library.build import build_library
+from fwdecg.library.case import simulate_case
+from fwdecg.library.check import check_library
+from fwdecg.library.fanout import LARGEST_ATTEMPTS, Task, run_tasks
+from fwdecg.library.part import build_part
+from fwdecg.library.plan import plan_parts
+from fwdecg.storage import Store
+
+# Workers cannot import the tests; what is defined here travels to them whole.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+def case_bytes(root):
+    return {path.name: path.read_bytes() for path in sorted((root / "cases").iterdir())}
+
+
+@pytest.fixture(scope="module")
+def quiet(small_config, tmp_path_factory):
+    """The files of a library that nothing happened to."""
+    root = tmp_path_factory.mktemp("quiet")
+    for part in plan_parts(small_config, []):
+        build_part(small_config, Store.at(root), part)
+    return case_bytes(root)
+
+
+def first_time(folder, case):
+    """True once for each case, whichever worker asks."""
+    try:
+        (folder / str(case.spec.case_id)).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def killed_once(folder, case, config):
+    if case.spec.case_id % 3 == 0 and first_time(folder, case):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return simulate_case(case, config)
+
+
+def without_space_once(folder, case, config):
+    if first_time(folder, case):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    return simulate_case(case, config)
+
+
+def killed_always(case, config):
+    if case.spec.case_id == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return simulate_case(case, config)
+
+
+def failing(case, config):
+    if case.spec.case_id in (1, 6):
+        raise CaseError("u is not finite at t = 5 ms")
+    return simulate_case(case, config)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [killed_once, without_space_once])
+def test_faults_that_pass_leave_no_trace(fault, quiet, ray_cluster, small_config, tmp_path):
+    seen, root = tmp_path / "seen", tmp_path / "library"
+    seen.mkdir()
+    manifest = build_library(small_config, root, partial(fault, seen))
+    assert list(seen.iterdir())
+    assert manifest["quarantined"] == []
+    assert case_bytes(root) == quiet
+    assert check_library(root).faults == ()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_case_that_kills_its_workers_is_quarantined(ray_cluster, small_config, tmp_path):
+    manifest = build_library(small_config, tmp_path, killed_always)
+    assert manifest["quarantined"] == [6]
+    reason = Store.at(tmp_path).read_json("quarantine/case-000006.json")["error"]
+    assert reason.startswith(f"RunError: case 6: its worker died {LARGEST_ATTEMPTS} times")
+    assert check_library(tmp_path, sample=0).faults == ()
+
+
+@pytest.mark.ray
+def test_a_case_that_fails_is_tried_once_and_quarantined(ray_cluster, small_config, tmp_path):
+    manifest = build_library(small_config, tmp_path, failing)
+    assert manifest["quarantined"] == [1, 6]
+    assert manifest["counts"]["ok"]["all"]["all"] == 8
+    assert check_library(tmp_path, sample=0).faults == ()
+
+
+@pytest.mark.ray
+def test_a_case_that_takes_too_long_is_quarantined(ray_cluster, small_config, tmp_path):
+    config = replace(small_config, cases=3, case_time_limit_s=1e-9)
+    with pytest.raises(LibraryError, match="every case is quarantined"):
+        build_library(config, tmp_path)
+    reason = Store.at(tmp_path).read_json("quarantine/case-000000.json")["error"]
+    assert "took longer than library.case_time_limit_s = 1e-09" in reason
+
+
+@pytest.mark.ray
+def test_a_task_of_its_own_fault_ends_the_run(ray_cluster):
+    def refuse():
+        raise ValueError("no such thing")
+
+    with pytest.raises(ValueError, match="no such thing"):
+        run_tasks(deque([Task("this", refuse, then=print, lost=print)]))
+
+
+@pytest.mark.ray
+def test_trouble_that_lasts_ends_the_run(ray_cluster):
+    def fill():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        run_tasks(deque([Task("this", fill, then=print, lost=print)]))
+
+
+@pytest.mark.ray
+def test_what_follows_from_a_task_may_add_more(ray_cluster):
+    outcomes, tasks = [], deque()
+
+    def count(number):
+        outcomes.append(number)
+        if number < 3:
+            tasks.append(Task("next", partial(int, number + 1), then=count, lost=print))
+
+    tasks.append(Task("first", partial(int, 0), then=count, lost=print))
+    run_tasks(tasks)
+    assert outcomes == [0, 1, 2, 3]
+
+
+CLUSTER = """
+import sys, threading, time
+import ray
+from ray.cluster_utils import Cluster
+from fwdecg.library.build import build_library
+from fwdecg.config import load
+from fwdecg.studies.experiment import Experiment
+from pathlib import Path
+
+if __name__ == "__main__":
+    preset, root = Path(sys.argv[1]), Path(sys.argv[2])
+    quick = {"health_check_period_ms": 500, "health_check_timeout_ms": 1000,
+             "health_check_failure_threshold": 2, "health_check_initial_delay_ms": 0}
+    cluster = Cluster(initialize_head=True, head_node_args={
+        "num_cpus": 1, "include_dashboard": False, "object_store_memory": 80 * 2**20,
+        "_system_config": quick})
+    node = cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+    ray.init(address=cluster.address, log_to_driver=False)
+
+    def remove():
+        while len(list((root / ".spool").glob("*.arrow"))) < 4:
+            time.sleep(0.02)
+        cluster.remove_node(node, allow_graceful=False)
+        print("node removed", flush=True)
+
+    threading.Thread(target=remove).start()
+    build_library(load(Experiment, preset, []).library, root)
+    print("nodes left:", sum(node["Alive"] for node in ray.nodes()), flush=True)
+    ray.shutdown()
+    cluster.shutdown()
+"""
+PRESET = """
+[library]
+cases = 24
+[library.tissue]
+size_mm = 25.0
+[library.solver]
+cv_error = 0.01
+[library.recording]
+duration_ms = 60.0
+map_pixels = 8
+electrodes_mm = [[12.5, 12.5, 10.0]]
+least_activated_fraction = 0.0
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_node_is_removed_in_the_middle(tmp_path):
+    script, preset, root = tmp_path / "cluster.py", tmp_path / "preset.toml", tmp_path / "library"
+    script.write_text(CLUSTER)
+    preset.write_text(PRESET)
+    command = [sys.executable, str(script), str(preset), str(root)]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    options = {"env": environment, "capture_output": True, "text": True, "timeout": 150}
+    done = subprocess.run(command, check=False, **options)
+    assert done.returncode == 0, done.stderr
+    assert "node removed" in done.stdout
+    assert "nodes left: 1" in done.stdout
+    report = check_library(root, sample=8)
+    assert report.faults == ()
+    assert not (root / ".spool").exists()
