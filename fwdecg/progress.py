@@ -1,10 +1,11 @@
-"""Progress of long work as log lines: done, rate, expected end; at most one every few seconds."""
+"""Progress of long work as log lines: done, rate, expected end; the rarer the longer it takes."""
 
 import logging
 import sys
 import time
 
 SECONDS_BETWEEN_LINES = 10.0
+SHARE_BETWEEN_LINES = 0.02  # of the time so far: a day takes a few hundred lines
 
 
 def log_to_stdout() -> None:
@@ -37,7 +38,8 @@ class Progress:
         self._done += items
         now = time.monotonic()
         finished = self._done >= self._total
-        if finished or now - self._last_line >= SECONDS_BETWEEN_LINES:
+        pause_s = max(SECONDS_BETWEEN_LINES, SHARE_BETWEEN_LINES * (now - self._started))
+        if finished or now - self._last_line >= pause_s:
             self._last_line = now
             self._logger.info("%s", self._line(now - self._started) + note)
 

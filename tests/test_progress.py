@@ -1,0 +1,52 @@
+import logging
+
+import pytest
+
+from fwdecg import progress
+from fwdecg.progress import Progress, clock_text
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that is set by hand."""
+
+    class Clock:
+        now = 0.0
+
+    monkeypatch.setattr(progress.time, "monotonic", lambda: Clock.now)
+    return Clock
+
+
+def lines(caplog):
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_a_line_tells_count_rate_and_expected_end(clock, caplog):
+    caplog.set_level(logging.INFO)
+    work = Progress(logging.getLogger("x"), "cases simulated", 40)
+    clock.now = 5.0
+    work.advance(5)
+    assert lines(caplog) == []  # too soon
+    clock.now = 10.0
+    work.advance(5, ", 1 quarantined")
+    assert lines(caplog) == ["10/40 cases simulated, 1.00/s, 30 s left, 1 quarantined"]
+    clock.now = 11.0
+    work.advance(30)
+    assert lines(caplog)[-1] == "40/40 cases simulated, 3.64/s, in 11 s"
+
+
+def test_a_day_of_work_takes_a_few_hundred_lines(clock, caplog):
+    caplog.set_level(logging.INFO)
+    work = Progress(logging.getLogger("x"), "cases simulated", 86_400)
+    for second in range(86_400):
+        clock.now = float(second)
+        work.advance(1)
+    assert 50 < len(lines(caplog)) < 400
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59, "59 s"), (190, "3 min 10 s"), (7500, "2 h 05 min")],
+)
+def test_durations_as_a_person_says_them(seconds, text):
+    assert clock_text(seconds) == text
