@@ -32,7 +32,7 @@ class SolverConfig:
     )
     skip_rest: bool = setting(True, "leave tissue at rest out of the steps")
     cv_error: float = setting(
-        0.025,
+        0.02,
         "target of the relative error of the conduction velocity; sets spacing and step",
         above=0,
         at_most=COARSEST,

@@ -140,6 +140,9 @@ class Simulation:
         Raises:
             CaseError: u stops being finite.
         """
+        if frames == 1:  # none needs to be held
+            yield from (u[None] for u in self)
+            return
         stack = np.empty((frames, self._layout.rows, self._layout.cols), dtype=np.float32)
         held = 0
         for u in self:

@@ -46,10 +46,19 @@ def pseudo_ecg(
 ) -> Float64[np.ndarray, "electrode frame"]:
     """phi_e of some frames of u at each electrode, in units of u times mm/ms.
 
-    What costs is reading the lead fields from memory: a dozen frames take little longer than one.
+    What costs is reading the lead fields from memory, see `frames_at_once`; in single precision
+    they are half as large, and phi_e is off by 1e-7 of its range.
     """
     # Not a matrix product: its threads would add up in an order that depends on their number.
     return _weighted_sums(frames, leads)
+
+
+def frames_at_once(electrodes: int) -> int:
+    """How many frames are best held for `pseudo_ecg`, as each lead field is then read but once.
+
+    To hold a frame costs as much as to read two lead fields.
+    """
+    return 1 if electrodes <= 2 else 16
 
 
 @kernel(reassociate=True)

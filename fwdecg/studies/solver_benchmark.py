@@ -18,7 +18,7 @@ from fwdecg.studies.solver_speed import solver_speed
 logger = logging.getLogger(__name__)
 
 REPORT = "report.txt"
-TARGETS = (0.01, 0.02, 0.025, 0.03, 0.05)
+TARGETS = (0.01, 0.02, 0.03, 0.05)
 
 # Of one update, counted in the source: arithmetic (a multiply-add is two; comparisons, selections
 # and bounds are left out), and bytes of voltage, gates and couplings that it must read and write.

@@ -156,3 +156,14 @@ def test_frames_together_are_frames_one_by_one():
     alone = np.stack([pseudo_ecg(frame[None], leads)[:, 0] for frame in frames], axis=1)
     np.testing.assert_array_equal(together, alone)
     np.testing.assert_allclose(together, np.einsum("erc,frc->ef", leads, frames), rtol=1e-12)
+
+
+def test_lead_fields_in_single_precision_are_as_good():
+    spacing_mm, cells = 0.2, 100
+    x = (np.arange(cells) + 0.5) * spacing_mm
+    tissue = Tissue(spacing_mm=spacing_mm, diffusivity_mm2_per_ms=np.full((cells, cells), 0.1))
+    fronts = np.array([np.tile(x < position, (cells, 1)) for position in (3.0, 8.0, 13.0, 18.0)])
+    frames = fronts.astype(np.float32)
+    leads = lead_fields(tissue, np.array([[10.0, 10.0, 8.0]]))
+    exact, rounded = pseudo_ecg(frames, leads), pseudo_ecg(frames, leads.astype(np.float32))
+    assert np.abs(rounded - exact).max() < 1e-6 * np.ptp(exact)
