@@ -45,7 +45,9 @@ def draw_case(picture: CasePicture, path: Path) -> None:
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH_INCH, 3.7), layout="constrained")
         figure.suptitle(
-            f"{words(trace.condition)}, case no. {trace.case_id}; grey does not conduct", fontsize=9
+            f"{words(trace.condition)}, case no. {trace.case_id}; grey does not conduct, "
+            "white never activates",
+            fontsize=9,
         )
         upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.15, 1)).flat
         tissue, activation, ecg = upper.subplots(1, 3, width_ratios=(1.25, 1.25, 2))
