@@ -56,7 +56,7 @@ def pseudo_ecg(
 def frames_at_once(electrodes: int) -> int:
     """How many frames are best held for `pseudo_ecg`, as each lead field is then read but once.
 
-    To hold a frame costs as much as to read two lead fields.
+    But then they lie in memory too, and no longer in a cache.
     """
     return 1 if electrodes <= 2 else 16
 

@@ -184,9 +184,6 @@ class _EcgRecord:
         self._done: list[Float64[np.ndarray, "electrode frame"]] = []
 
     def add(self, u: Field) -> None:
-        if len(self._stack) == 1:
-            self._done.append(pseudo_ecg(u[None], self._leads))
-            return
         self._stack[self._held] = u
         self._held += 1
         if self._held == len(self._stack):
