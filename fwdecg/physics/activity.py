@@ -23,9 +23,10 @@ from fwdecg.physics.stepping import SMALLEST_U, Runs, State
 # A step carries nothing further than to a neighbour, so in so many no wave crosses a tile.
 STEPS_BETWEEN_LOOKS = TILE
 
-# |u| below which a tile may sleep. It leaves out that the tail of an action potential spreads,
-# which is slower than its decay by two orders of magnitude.
-REST_LEVEL = 0.01
+# |u| below which a tile may sleep: still below u_v, where the gates' rates are those of rest. It
+# leaves out that the tail of an action potential spreads, which is slower than its decay by two
+# orders of magnitude.
+REST_LEVEL = 0.03
 
 Awake = Bool[np.ndarray, "tile_row tile_col"]
 
