@@ -31,12 +31,15 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 STAGING = ".staging"
+SMALL_OBJECT = 4 * 2**20  # bytes; what S3 takes in one request
+_PYARROW = {"file", "s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss"}
 CONFIG, METRICS = "config.json", "metrics.json"
 
 # A store that does not answer is asked again after these times, two minutes in all.
 WAITS_S = (1, 2, 4, 8, 15, 30, 60)
 _KEYS = re.compile(r"(?<=://)[^/@]*@")
-_LASTING = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
+# What waiting does not help.
+LASTING = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,7 @@ class Store:
 
     def shown(self, file: str = "") -> str:
         """Where a file lies, for people: without the keys that a URI may hold."""
-        place = _KEYS.sub("", self.root.partition("?")[0])
-        return f"{place.rstrip('/')}/{file}".rstrip("/")
+        return f"{_hidden(self.root).rstrip('/')}/{file}".rstrip("/")
 
     def exists(self, file: str = "") -> bool:
         """True if there is such a file or folder."""
@@ -120,13 +122,20 @@ class Store:
 
         So it is too if two writers race. In a folder it is written aside, flushed, and renamed; an
         object appears when its upload is complete.
+
+        Raises:
+            OSError: it could not be written.
         """
         held = content.encode() if isinstance(content, str) else content
         if self.folder is not None:
             self.publish_by(file, lambda path: path.write_bytes(held))
             return
-        with self.filesystem.open_output_stream(self.path(file)) as stream:
+        filesystem, path = _open(self.root, delayed=len(held) <= SMALL_OBJECT)
+        with filesystem.open_output_stream(f"{path}/{file}") as stream:
             stream.write(held)
+        # A stream is closed, and what it holds uploaded, even if writing to it failed.
+        if len(held) > SMALL_OBJECT and self.size(file) != len(held):
+            raise OSError(f"{self.shown(file)}: its upload is not complete")
 
     def publish_by(self, file: str, write: Callable[[Path], object]) -> None:
         """Make a file appear at once with what `write` writes to the path it is given."""
@@ -233,7 +242,7 @@ def patiently(action: Callable[[], Answer]) -> Answer:
     for wait_s in WAITS_S:
         try:
             return action()
-        except _LASTING:
+        except LASTING:
             raise
         except OSError as error:
             logger.warning("%s; trying again in %g s", error, wait_s)
@@ -242,30 +251,38 @@ def patiently(action: Callable[[], Answer]) -> Answer:
 
 
 @cache
-def _open(root: str) -> tuple[fs.FileSystem, str]:
-    """The file system of a path or URI, and the path in it."""
+def _open(root: str, *, delayed: bool = False) -> tuple[fs.FileSystem, str]:
+    """The file system of a path or URI, and the path in it.
+
+    Where an upload's start is `delayed`, a small object takes S3 one request instead of three.
+    """
     if "://" not in root:
         return fs.LocalFileSystem(), root
+    scheme, _, _ = root.partition("://")
+    if scheme not in _PYARROW:
+        return _by_fsspec(root)
+    uri = f"{root}{'&' if '?' in root else '?'}allow_delayed_open=true"
     try:
-        filesystem, path = fs.FileSystem.from_uri(_with_options(root))
-    except pa.ArrowInvalid:
-        filesystem, path = _by_fsspec(root)
+        filesystem, path = fs.FileSystem.from_uri(uri if delayed and scheme == "s3" else root)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ConfigError(f"{_hidden(root)}: not a place that can be opened ({error})") from error
     return filesystem, path.rstrip("/")
-
-
-def _with_options(uri: str) -> str:
-    """The URI with one request for a small object, where S3 would be asked three times."""
-    if not uri.startswith("s3://"):
-        return uri
-    return f"{uri}{'&' if '?' in uri else '?'}allow_delayed_open=true"
 
 
 def _by_fsspec(uri: str) -> tuple[fs.FileSystem, str]:
     try:
-        found, path = fsspec.core.url_to_fs(uri)
+        # Listings that are kept would not show what other workers leave.
+        found, path = fsspec.core.url_to_fs(uri, use_listings_cache=False)
     except (ValueError, ImportError) as error:
-        raise ConfigError(f"{uri}: neither pyarrow nor fsspec can open it ({error})") from error
-    return fs.PyFileSystem(fs.FSSpecHandler(found)), path
+        raise ConfigError(
+            f"{_hidden(uri)}: neither pyarrow nor fsspec can open it ({error})"
+        ) from error
+    return fs.PyFileSystem(fs.FSSpecHandler(found)), path.rstrip("/")
+
+
+def _hidden(uri: str) -> str:
+    """A path or URI without the keys that it may hold."""
+    return _KEYS.sub("", uri.partition("?")[0])
 
 
 def _publish_in_folder(folder: Path, file: str, write: Callable[[Path], object]) -> None:

@@ -10,7 +10,7 @@ import argparse
 import os
 from pathlib import Path
 
-from fwdecg.command import connect, job_parser, load_experiment, run_job
+from fwdecg.command import LEAST_CPUS, connect, job_parser, load_experiment, run_job
 from fwdecg.errors import ConfigError
 from fwdecg.library.reader import open_library
 from fwdecg.studies.experiment import Experiment
@@ -43,7 +43,8 @@ def _solver(experiment: Experiment, folder: Path, arguments: argparse.Namespace)
 
 
 def _overhead(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
-    processes = os.cpu_count() or 1
+    _require_own_cluster()
+    processes = max(os.cpu_count() or 1, LEAST_CPUS)
     connect(processes)
     benchmark_overhead(experiment.library, folder, turns=arguments.turns, processes=processes)
 
@@ -54,6 +55,7 @@ def _storage(experiment: Experiment, folder: Path, arguments: argparse.Namespace
 
 
 def _scheduling(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    _require_own_cluster()
     connect(arguments.slots)
     benchmark_scheduling(
         experiment.library,
@@ -62,6 +64,13 @@ def _scheduling(experiment: Experiment, folder: Path, arguments: argparse.Namesp
         slots=arguments.slots,
         sleep_seconds=arguments.sleep,
     )
+
+
+def _require_own_cluster() -> None:
+    if os.environ.get("RAY_ADDRESS"):
+        raise ConfigError(
+            "RAY_ADDRESS is set: this benchmark starts a cluster of its own; unset it"
+        )
 
 
 BENCHMARKS = {
@@ -99,9 +108,10 @@ def _arguments() -> argparse.Namespace:
         raise ConfigError(f"--turns {arguments.turns}: must be at least 1")
     if arguments.cases is not None and arguments.cases < least:
         raise ConfigError(f"--cases {arguments.cases}: must be at least {least}")
-    if arguments.slots < 1 or not arguments.sleep >= 0:
+    if arguments.slots < LEAST_CPUS or not arguments.sleep >= 0:
         raise ConfigError(
-            f"--slots {arguments.slots} --sleep {arguments.sleep}: must be at least 1 and 0"
+            f"--slots {arguments.slots} --sleep {arguments.sleep}: must be at least "
+            f"{LEAST_CPUS} and 0"
         )
     return arguments
 

@@ -83,10 +83,11 @@ class _Build:
         """Look what is there."""
         self._config, self._store, self._simulate = config, store, simulate
         published = published_parts(store)
-        self._parts = plan_parts(config, published)
-        held = spooled_cases(store) | quarantined_cases(store)
+        self._parts, there = plan_parts(config, published), set(published)
+        self._quarantined = quarantined_cases(store)
+        held = spooled_cases(store) | self._quarantined
         self._missing = {
-            part: set() if part in published else set(part.case_ids) - held for part in self._parts
+            part: set() if part in there else set(part.case_ids) - held for part in self._parts
         }
         self._progress = Progress(logger, "cases simulated", sum(map(len, self._missing.values())))
         self._records: dict[Part, PartRecord] = {}
@@ -115,14 +116,22 @@ class _Build:
     def _gathering(self, part: Part) -> Task:
         return Task(
             name=part.file,
-            work=partial(finish_part, self._config, self._store, part),
+            work=partial(
+                finish_part,
+                self._config,
+                self._store,
+                part,
+                self._quarantined.intersection(part.case_ids),
+            ),
             then=partial(self._records.__setitem__, part),
             lost=_give_up,
         )
 
     def _simulated(self, part: Part, case_id: int, outcome: Spooled) -> None:
         self.core_seconds += outcome.core_seconds
-        self._failures += outcome.quarantined
+        if outcome.quarantined:
+            self._failures += 1
+            self._quarantined.add(case_id)
         self._progress.advance(1, f", {self._failures} quarantined" if self._failures else "")
         self._missing[part].remove(case_id)
         if not self._missing[part]:

@@ -129,8 +129,8 @@ def _record(case: Case, setup: Setup, config: LibraryConfig) -> CaseRecord:
 def _require_time(deadline: float, limit_s: float) -> None:
     if time.monotonic() > deadline:
         raise CaseError(
-            f"took longer than library.case_time_limit_s = {limit_s:g}; raise it or "
-            "library.solver.cv_error, delete this file and build again"
+            f"took longer than library.case_time_limit_s = {limit_s:g}; raise it, or "
+            "library.solver.cv_error, for another library"
         )
 
 

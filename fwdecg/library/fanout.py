@@ -1,25 +1,38 @@
 """Fan-out: Ray tasks, a bounded number at a time, tried again when what they ran on fails.
 
 A task's own error ends the run. The loss of its worker or node, trouble of the store and lack of
-memory do not: it is submitted again, up to a limit beyond which the task itself is to blame.
+memory do not: it is submitted again after a while, up to a limit. Beyond that a task whose workers
+died or ran out of memory is itself to blame, and anything else is the cluster's fault.
 """
 
+import heapq
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
+from ray.exceptions import (
+    NodeDiedError,
+    OutOfMemoryError,
+    RayError,
+    RayTaskError,
+    WorkerCrashedError,
+)
 
 from fwdecg.errors import RunError
+from fwdecg.storage import LASTING
 
 logger = logging.getLogger(__name__)
 
 TASKS_PER_CPU = 2  # one running, one waiting, so that no processor idles between two tasks
 SECONDS_BETWEEN_CHECKS = 5.0
 LARGEST_ATTEMPTS = 6
-_PASSING = (OSError, MemoryError)
+LARGEST_NODE_LOSSES = 20  # nodes come and go, but may go because of a task
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
+LONGEST_REASON = 300  # letters
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +45,7 @@ class Task:
         then: called here with what the work returned.
         lost: called here with a `RunError` if worker after worker died of it.
         attempts: how often it was tried in vain.
+        nodes_lost: how often its node was lost.
     """
 
     name: str
@@ -39,6 +53,7 @@ class Task:
     then: Callable[[Any], None]
     lost: Callable[[RunError], None]
     attempts: int = 0
+    nodes_lost: int = 0
 
 
 def run_tasks(tasks: deque[Task]) -> None:
@@ -48,22 +63,30 @@ def run_tasks(tasks: deque[Task]) -> None:
         tasks: taken from the left; what follows from one may add more.
 
     Raises:
+        RunError: the cluster failed again and again.
         Exception: whatever a task raised of itself, or the trouble of its machine if it lasted.
     """
     # Attempts are counted here, where the kinds of loss can be told apart.
     call = ray.remote(num_cpus=1, max_retries=0)(_call)
     running: dict[ray.ObjectRef, Task] = {}
-    while tasks or running:
+    resting = _Resting()
+    while tasks or running or resting:
+        tasks.extendleft(resting.rested())
         while tasks and len(running) < _window():
             task = tasks.popleft()
             running[call.remote(task.work)] = task
+        if not running:
+            resting.wait()
+            continue
         done, _ = ray.wait(list(running), num_returns=1, timeout=SECONDS_BETWEEN_CHECKS)
         for reference in done:
             task = running.pop(reference)
             try:
                 outcome = ray.get(reference)
-            except ray.exceptions.RayError as error:
-                _retry(task, error, tasks)
+            except RayError as error:
+                again = _next_attempt(task, error)
+                if again is not None:
+                    resting.add(again)
             else:
                 task.then(outcome)
 
@@ -77,18 +100,54 @@ def _window() -> int:
     return max(TASKS_PER_CPU * int(ray.cluster_resources().get("CPU", 1)), 1)
 
 
-def _retry(task: Task, error: ray.exceptions.RayError, tasks: deque[Task]) -> None:
-    """Queue a failed task again, unless it is to blame."""
-    if isinstance(error, ray.exceptions.NodeDiedError):  # nodes come and go
-        tasks.appendleft(task)
-        return
-    own = error.cause if isinstance(error, ray.exceptions.RayTaskError) else None
-    attempts = task.attempts + 1
-    if own is not None and (attempts == LARGEST_ATTEMPTS or not isinstance(own, _PASSING)):
+class _Resting:
+    """Tasks that wait before they are tried again, each time twice as long."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Task]] = []
+        self._added = 0
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def add(self, task: Task) -> None:
+        tried = task.attempts + task.nodes_lost
+        wait_s = min(FIRST_WAIT_S * 2.0 ** (tried - 1), LONGEST_WAIT_S)
+        self._added += 1
+        heapq.heappush(self._heap, (time.monotonic() + wait_s, self._added, task))
+
+    def rested(self) -> list[Task]:
+        found = []
+        while self._heap and self._heap[0][0] <= time.monotonic():
+            found.append(heapq.heappop(self._heap)[2])
+        return found
+
+    def wait(self) -> None:
+        time.sleep(max(self._heap[0][0] - time.monotonic(), 0.0))
+
+
+def _next_attempt(task: Task, error: RayError) -> Task | None:
+    """The task to be tried again; None if it was given up.
+
+    Raises:
+        RunError: the cluster failed once too often.
+        Exception: the task's own error, or a trouble of its machine once too often.
+    """
+    own = error.cause if isinstance(error, RayTaskError) else None
+    reason = " ".join(str(own or error).split())[:LONGEST_REASON]
+    logger.warning("%s: %s", task.name, reason)
+    if isinstance(error, NodeDiedError) and task.nodes_lost < LARGEST_NODE_LOSSES:
+        return replace(task, nodes_lost=task.nodes_lost + 1)
+    passing = own is None or isinstance(own, MemoryError) or _may_pass(own)
+    if passing and task.attempts + 1 < LARGEST_ATTEMPTS:
+        return replace(task, attempts=task.attempts + 1)
+    if isinstance(own or error, (NodeDiedError, WorkerCrashedError, OutOfMemoryError, MemoryError)):
+        task.lost(RunError(f"{task.name}: its workers died again and again; {reason}"))
+        return None
+    if own is not None:
         raise own from error
-    first_line = str(own or error).strip().partition("\n")[0]
-    if attempts == LARGEST_ATTEMPTS:
-        task.lost(RunError(f"{task.name}: its worker died {attempts} times; {first_line}"))
-        return
-    logger.warning("%s: %s; trying again", task.name, first_line)
-    tasks.appendleft(replace(task, attempts=attempts))
+    raise RunError(f"{task.name}: the cluster failed again and again; {reason}") from error
+
+
+def _may_pass(error: Exception) -> bool:
+    return isinstance(error, OSError) and not isinstance(error, LASTING)

@@ -4,6 +4,7 @@ A part is described from its published bytes alone, whether this run wrote them 
 did: a build that resumes ends with the very manifest and statistics of one never interrupted.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,11 +68,19 @@ def build_part(
         held = spooled_cases(store) | quarantined_cases(store)
         for case_id in sorted(set(part.case_ids) - held):
             spool_case(config, store, case_id, simulate)
-    return finish_part(config, store, part)
+    return finish_part(config, store, part, quarantined_cases(store))
 
 
-def finish_part(config: LibraryConfig, store: Store, part: Part) -> PartRecord:
+def finish_part(
+    config: LibraryConfig, store: Store, part: Part, quarantined: set[int]
+) -> PartRecord:
     """Publish a part from its spooled cases, unless that is done already, and describe it.
+
+    Args:
+        config: of the library.
+        store: where the library is.
+        part: the range of cases.
+        quarantined: cases that failed; a listing of the store may be out of date.
 
     Raises:
         LibraryError: a file is damaged.
@@ -79,14 +88,14 @@ def finish_part(config: LibraryConfig, store: Store, part: Part) -> PartRecord:
     """
     content = _published(store, part)
     if content is None:
-        failed = quarantined_cases(store)
-        held = [case_id for case_id in part.case_ids if case_id not in failed]
+        held = [case_id for case_id in part.case_ids if case_id not in quarantined]
         if not held:
             return _empty_record(config, part)
         content = _gathered(config, store, held)
         patiently(lambda: store.publish(part.file, content))
-    for case_id in part.case_ids:
-        store.remove(spool_file(case_id))
+    with contextlib.suppress(OSError):  # the part is safe, and the driver clears up in the end
+        for case_id in part.case_ids:
+            store.remove(spool_file(case_id))
     return _described(config, store, part, content)
 
 

@@ -111,7 +111,7 @@ def open_library(place: str | Path | Store) -> Library:
     """
     store = Store.at(place)
     if not store.exists():
-        raise LibraryError(f"{place}: no such library; build it with jobs/build_library.py")
+        raise LibraryError(f"{store.shown()}: no such library; build it with jobs/build_library.py")
     manifest = store.read_json(MANIFEST)
     found = manifest.get("schema_version")
     if found != SCHEMA_VERSION:

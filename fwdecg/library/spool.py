@@ -99,8 +99,11 @@ def _packed(table: pa.Table) -> pa.Buffer:
 def _unpacked(store: Store, file: str) -> pa.Table:
     content = patiently(lambda: store.read(file))
     try:
-        return pa.ipc.open_stream(content).read_all()
-    except pa.ArrowInvalid as error:
+        table = pa.ipc.open_stream(content).read_all()
+    except (OSError, pa.ArrowInvalid) as error:
         raise LibraryError(
             f"{store.shown(file)} is damaged ({error}); delete it and build again"
         ) from error
+    if table.num_rows != 1:
+        raise LibraryError(f"{store.shown(file)} is cut short; delete it and build again")
+    return table

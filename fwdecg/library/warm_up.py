@@ -4,8 +4,8 @@ numba keeps machine code on disk, but a dozen workers that start together on a f
 find nothing there and compile the same.
 """
 
-import getpass
 import hashlib
+import os
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -25,7 +25,7 @@ _WITH_SCAR = 2  # the id of a fibrosis case
 def compile_once_per_node(solver: SolverConfig) -> None:
     """Have all machine code that a case needs on disk; one process of a node compiles it."""
     kind = (SOURCES, str(cache_folder()), solver.cell_model, solver.scheme, str(solver.skip_rest))
-    name = f"fwdecg-{getpass.getuser()}-{hashlib.sha256(repr(kind).encode()).hexdigest()[:16]}"
+    name = f"fwdecg-{os.getuid()}-{hashlib.sha256(repr(kind).encode()).hexdigest()[:16]}"
     compiled = Path(tempfile.gettempdir()) / f"{name}.compiled"
     if compiled.exists():
         return

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import deque
 from dataclasses import replace
 from functools import partial
@@ -12,8 +13,15 @@ from pathlib import Path
 
 import pytest
 from ray import cloudpickle
+from ray.exceptions import (
+    NodeDiedError,
+    OutOfMemoryError,
+    RuntimeEnvSetupError,
+    WorkerCrashedError,
+)
 
-from fwdecg.errors import CaseError, LibraryError
+from fwdecg.errors import CaseError, LibraryError, RunError
+from fwdecg.library import fanout
 from fwdecg.library.build import build_library
 from fwdecg.library.case import simulate_case
 from fwdecg.library.check import check_library
@@ -91,7 +99,7 @@ def test_a_case_that_kills_its_workers_is_quarantined(ray_cluster, small_config,
     manifest = build_library(small_config, tmp_path, killed_always)
     assert manifest["quarantined"] == [6]
     reason = Store.at(tmp_path).read_json("quarantine/case-000006.json")["error"]
-    assert reason.startswith(f"RunError: case 6: its worker died {LARGEST_ATTEMPTS} times")
+    assert reason.startswith("RunError: case 6: its workers died again and again")
     assert check_library(tmp_path, sample=0).faults == ()
 
 
@@ -112,22 +120,63 @@ def test_a_case_that_takes_too_long_is_quarantined(ray_cluster, small_config, tm
     assert "took longer than library.case_time_limit_s = 1e-09" in reason
 
 
+def failing_with(error, folder):
+    """Work that leaves a file for each attempt and raises."""
+
+    def work():
+        (folder / f"{time.time_ns()}").touch()
+        raise error
+
+    return work
+
+
 @pytest.mark.ray
-def test_a_task_of_its_own_fault_ends_the_run(ray_cluster):
-    def refuse():
-        raise ValueError("no such thing")
+@pytest.mark.parametrize(
+    ("error", "attempts"),
+    [
+        (ValueError("no such thing"), 1),
+        (PermissionError(errno.EACCES, "Permission denied"), 1),
+        (OSError(errno.ENOSPC, "No space left on device"), LARGEST_ATTEMPTS),
+    ],
+)
+def test_only_trouble_that_may_pass_is_tried_again(
+    error, attempts, ray_cluster, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(fanout, "FIRST_WAIT_S", 0.01)
+    with pytest.raises(type(error), match=str(error.args[-1])):
+        run_tasks(deque([Task("this", failing_with(error, tmp_path), then=print, lost=print)]))
+    assert len(list(tmp_path.iterdir())) == attempts
 
-    with pytest.raises(ValueError, match="no such thing"):
-        run_tasks(deque([Task("this", refuse, then=print, lost=print)]))
+
+def task_after(attempts, lost, nodes_lost=0):
+    return Task("case 3", int, then=print, lost=lost, attempts=attempts, nodes_lost=nodes_lost)
 
 
-@pytest.mark.ray
-def test_trouble_that_lasts_ends_the_run(ray_cluster):
-    def fill():
-        raise OSError(errno.ENOSPC, "No space left on device")
+@pytest.mark.parametrize("error", [WorkerCrashedError(), OutOfMemoryError("killed")])
+def test_a_task_whose_workers_die_is_given_up_in_the_end(error):
+    lost = []
+    again = fanout._next_attempt(task_after(0, lost.append), error)
+    assert (again.attempts, lost) == (1, [])
+    assert fanout._next_attempt(task_after(LARGEST_ATTEMPTS - 1, lost.append), error) is None
+    assert "case 3: its workers died again and again" in str(lost[0])
 
-    with pytest.raises(OSError, match="No space left"):
-        run_tasks(deque([Task("this", fill, then=print, lost=print)]))
+
+def test_a_cluster_that_fails_is_not_the_fault_of_the_task():
+    error = RuntimeEnvSetupError("the working directory cannot be fetched")
+    assert fanout._next_attempt(task_after(0, pytest.fail), error).attempts == 1
+    with pytest.raises(RunError, match="the cluster failed again and again; .*cannot be fetched"):
+        fanout._next_attempt(task_after(LARGEST_ATTEMPTS - 1, pytest.fail), error)
+
+
+def test_the_loss_of_nodes_counts_apart():
+    again = fanout._next_attempt(
+        task_after(LARGEST_ATTEMPTS - 1, pytest.fail), NodeDiedError("lost")
+    )
+    assert (again.attempts, again.nodes_lost) == (LARGEST_ATTEMPTS - 1, 1)
+    lost = []
+    exhausted = task_after(LARGEST_ATTEMPTS - 1, lost.append, fanout.LARGEST_NODE_LOSSES)
+    assert fanout._next_attempt(exhausted, NodeDiedError("lost")) is None
+    assert lost
 
 
 @pytest.mark.ray

@@ -168,14 +168,14 @@ def test_a_damaged_part_is_named(small_config, tmp_path):
 def test_an_attempt_that_comes_late_finds_the_part_and_changes_nothing(built, small_config):
     root, record = built
     assert not list((root / ".spool").iterdir())
-    assert finish_part(small_config, Store.at(root), record.part) == record
+    assert finish_part(small_config, Store.at(root), record.part, set()) == record
 
 
 def test_a_part_waits_for_all_its_cases(small_config, tmp_path):
     store = Store.at(tmp_path)
     spool_case(small_config, store, 0)
     with pytest.raises(FileNotFoundError, match="case-000001"):
-        finish_part(small_config, store, Part(0, 2))
+        finish_part(small_config, store, Part(0, 2), set())
     assert not store.exists(Part(0, 2).file)
 
 
