@@ -68,6 +68,8 @@ def set_up(case: Case, config: LibraryConfig) -> Setup:
         frames=recording.frames,
         largest_dt_ms=chosen.dt_ms,
     )
+    if not (solver.plain or solver.fixed):
+        clock = clock.without_locking(tissue, solver.parameters)
     used = Resolution(spacing_mm=tissue.spacing_mm, dt_ms=clock.dt_ms)
     diffusivity = area_mean(tissue.diffusivity_mm2_per_ms, recording.map_pixels)
     conducting = area_mean(tissue.conducts.astype(float), recording.map_pixels)

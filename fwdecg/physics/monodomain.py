@@ -5,7 +5,7 @@ while it lasts. `Scheme` says by which means a run is made cheap; with `PLAIN` b
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float32
 
 from fwdecg.errors import CaseError, TissueError
 from fwdecg.physics.activity import STEPS_BETWEEN_LOOKS, Activity
-from fwdecg.physics.calibration import calibrated
+from fwdecg.physics.calibration import calibrated, continuum_velocity
 from fwdecg.physics.diffusion import DIAGONAL_SHARE, links
 from fwdecg.physics.fenton_karma import Parameters, rates
 from fwdecg.physics.layout import Layout
@@ -26,6 +26,10 @@ from fwdecg.shapes import Field32
 # With shorter steps the rounding of float32 spoils the slow gates: what they gain in a step is too
 # small against their value.
 SMALLEST_DT_MS = 5e-4
+
+# Steps in which a wave crosses a cell: this near to a whole number it locks to the grid, unless
+# they are so many that a single one no longer counts.
+LOCKING_DISTANCE, FREE_STEPS_A_CELL = 0.1, 16.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +68,27 @@ class Clock:
     def dt_ms(self) -> float:
         """The step in ms."""
         return self.frame_interval_ms / self.steps_per_frame
+
+    def without_locking(self, tissue: Tissue, parameters: Parameters) -> "Clock":
+        """This clock, or one with a few more steps a frame, so that no wave locks to the grid.
+
+        Where a wave takes nearly a whole number of long steps to cross a cell, it comes to take
+        exactly that number, however D is calibrated. In tissue of one D that can be avoided.
+        """
+        conducting = tissue.diffusivity_mm2_per_ms[tissue.conducts]
+        if conducting.min() < conducting.max():
+            return self
+        velocity_mm_per_ms = continuum_velocity(parameters) * float(np.sqrt(conducting[0]))
+        crossing_ms = float(tissue.spacing_mm / velocity_mm_per_ms)
+        steps = self.steps_per_frame
+        while _locks(crossing_ms * steps / self.frame_interval_ms):
+            steps += 1
+        return replace(self, largest_dt_ms=self.frame_interval_ms / steps)
+
+
+def _locks(steps_a_cell: float) -> bool:
+    distance = abs(steps_a_cell - round(steps_a_cell))
+    return steps_a_cell < FREE_STEPS_A_CELL and distance < LOCKING_DISTANCE
 
 
 class Scheme(NamedTuple):

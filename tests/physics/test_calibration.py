@@ -126,3 +126,32 @@ def test_a_field_of_d_is_calibrated_by_a_few_cables(monkeypatch):
 def test_cells_that_no_wave_runs_on_are_refused():
     with pytest.raises(TissueError, match="no wave runs on cells of"):
         diffusivity_factor(20.0, 0.1, FK_CAF)
+
+
+@pytest.mark.parametrize("steps_a_cell", [7.0, 7.98, 8.02, 9.0])
+def test_a_clock_keeps_waves_from_locking_to_the_grid(steps_a_cell):
+    diffusivity, interval_ms = 0.05, 5.0
+    p = PUBLISHED["FK-CAF"]
+    spacing_mm = 0.674 * np.sqrt(diffusivity)
+    crossing_ms = spacing_mm / (continuum_velocity(p) * np.sqrt(diffusivity))
+    tissue = Tissue(spacing_mm=spacing_mm, diffusivity_mm2_per_ms=np.full((4, 4), diffusivity))
+    asked = Clock(frame_interval_ms=interval_ms, frames=2, largest_dt_ms=crossing_ms / steps_a_cell)
+    given = asked.without_locking(tissue, p)
+    found = crossing_ms / given.dt_ms
+    assert abs(found - round(found)) >= 0.1
+    assert 0.97 * asked.dt_ms < given.dt_ms <= asked.dt_ms
+    assert given.without_locking(tissue, p).steps_per_frame == given.steps_per_frame
+
+
+def test_on_a_long_way_a_wave_that_does_not_lock_keeps_its_velocity(monkeypatch):
+    p = PUBLISHED["FK-CAF"]
+    spacing, true = 0.674, continuum_velocity(p)
+    steps = {"locking": spacing / true / 7.98, "free": spacing / true / 8.13}
+    factors = {name: diffusivity_factor(spacing, dt_ms, p) for name, dt_ms in steps.items()}
+    monkeypatch.setattr(calibration, "CABLE_LENGTH", 600.0)
+    monkeypatch.setattr(calibration, "LONGEST_RUN", 6000.0)
+    errors = {
+        name: abs(velocity(spacing, dt_ms, p, factor=factors[name]) / true - 1)
+        for name, dt_ms in steps.items()
+    }
+    assert errors["free"] < 3e-4 < errors["locking"]
