@@ -24,9 +24,8 @@ from fwdecg.library.shifts import place_of
 from fwdecg.library.solver_config import SolverConfig
 from fwdecg.physics.markers import activation_times_ms
 from fwdecg.physics.monodomain import Clock, Simulation
-from fwdecg.physics.pseudo_ecg import frames_at_once, lead_fields, pseudo_ecg
-from fwdecg.physics.tissue import Tissue
-from fwdecg.shapes import Electrodes, Field
+from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
+from fwdecg.shapes import Field
 
 logger = logging.getLogger(__name__)
 
@@ -149,22 +148,22 @@ def _solve(
     if not solver.plain:
         clock = clock.without_locking(tissue, solver.parameters)
     started = time.process_time()
-    record = _EcgRecord(tissue, case.electrodes_mm)
+    leads = lead_fields(tissue, case.electrodes_mm).astype(np.float32)
     ecg_seconds = time.process_time() - started
     points = _Points.on(tissue.conducts.shape[0])
-    sampled, solver_seconds = [], -time.process_time()
+    ecg, sampled, solver_seconds = [], [], -time.process_time()
     simulation = Simulation(tissue, case.pacing, clock, solver.parameters, solver.discretisation)
-    for frame, u in enumerate(simulation):
+    for frame, stack in enumerate(simulation.in_stacks(1)):
         now = time.process_time()
         solver_seconds += now
         if frame % every == 0:
-            record.add(u)
+            ecg.append(pseudo_ecg(stack, leads))
             ecg_seconds += time.process_time() - now
-        sampled.append(points.corners(u))
+        sampled.append(points.corners(stack[0]))
         solver_seconds -= time.process_time()
     solver_seconds += time.process_time()
     return _Solution(
-        ecg=record.phi_e(),
+        ecg=np.concatenate(ecg, axis=1),
         activation_ms=points.between(
             activation_times_ms(np.stack(sampled), clock.frame_interval_ms)
         ),
@@ -173,31 +172,6 @@ def _solve(
         node_updates=simulation.node_updates,
         all_updates=tissue.conducts.size * clock.steps_per_frame * (clock.frames - 1),
     )
-
-
-class _EcgRecord:
-    """The ECG of frames that come one by one, computed as a library's is."""
-
-    def __init__(self, tissue: Tissue, electrodes: Electrodes) -> None:
-        self._leads = lead_fields(tissue, electrodes).astype(np.float32)
-        together = frames_at_once(len(electrodes))
-        self._stack = np.empty((together, *tissue.conducts.shape), dtype=np.float32)
-        self._held = 0
-        self._done: list[Float64[np.ndarray, "electrode frame"]] = []
-
-    def add(self, u: Field) -> None:
-        self._stack[self._held] = u
-        self._held += 1
-        if self._held == len(self._stack):
-            self._flush()
-
-    def phi_e(self) -> Float64[np.ndarray, "electrode frame"]:
-        self._flush()
-        return np.concatenate(self._done, axis=1)
-
-    def _flush(self) -> None:
-        self._done.append(pseudo_ecg(self._stack[: self._held], self._leads))
-        self._held = 0
 
 
 Corners = Float[np.ndarray, "twice_points twice_points"]
