@@ -24,6 +24,14 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 class Parser(argparse.ArgumentParser):
     """A parser whose complaint is one line on stderr."""
 
+    def __init__(self, purpose: str, *, epilog: str | None = None) -> None:
+        """A parser whose help keeps the lines of `purpose` and `epilog` as they are."""
+        super().__init__(
+            description=purpose,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
     def error(self, message: str) -> NoReturn:
         """End the process with the complaint."""
         self.exit(BAD_INPUT, f"error: {message}; see --help\n")
@@ -39,11 +47,7 @@ def job_parser(
         subjects: what the job can be about, if there is a choice.
         default_preset: taken if none is given; without it one must be.
     """
-    parser = Parser(
-        description=purpose,
-        epilog="keys of a preset:\n  " + "\n  ".join(describe(Experiment)),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(purpose, epilog="keys of a preset:\n  " + "\n  ".join(describe(Experiment)))
     if subjects:
         parser.add_argument("subject", choices=subjects, help="what it is about")
     parser.add_argument(

@@ -33,10 +33,11 @@ Answer = TypeVar("Answer")
 STAGING = ".staging"
 SMALL_OBJECT = 4 * 2**20  # bytes; what S3 takes in one request
 _PYARROW = {"file", "s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss"}
-CONFIG, METRICS = "config.json", "metrics.json"
+CONFIG, METRICS, REPORT = "config.json", "metrics.json", "report.txt"
 
 # A store that does not answer is asked again after these times, two minutes in all.
 WAITS_S = (1, 2, 4, 8, 15, 30, 60)
+# User and password or keys in a URI.
 _KEYS = re.compile(r"(?<=://)[^/@]*@")
 # What waiting does not help.
 LASTING = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
@@ -265,7 +266,8 @@ def _open(root: str, *, delayed: bool = False) -> tuple[fs.FileSystem, str]:
     try:
         filesystem, path = fs.FileSystem.from_uri(uri if delayed and scheme == "s3" else root)
     except (pa.ArrowInvalid, OSError) as error:
-        raise ConfigError(f"{_hidden(root)}: not a place that can be opened ({error})") from error
+        reason = _KEYS.sub("", str(error))
+        raise ConfigError(f"{_hidden(root)}: not a place that can be opened ({reason})") from error
     return filesystem, path.rstrip("/")
 
 

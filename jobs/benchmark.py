@@ -13,9 +13,10 @@ from pathlib import Path
 from fwdecg.command import LEAST_CPUS, connect, job_parser, load_experiment, run_job
 from fwdecg.errors import ConfigError
 from fwdecg.library.reader import open_library
+from fwdecg.storage import REPORT
 from fwdecg.studies.experiment import Experiment
 from fwdecg.studies.library_benchmark import benchmark_overhead, benchmark_scheduling
-from fwdecg.studies.solver_benchmark import REPORT, benchmark_solver
+from fwdecg.studies.solver_benchmark import benchmark_solver
 from fwdecg.studies.storage_benchmark import benchmark_storage
 
 PRESET = Path(__file__).with_name("paper.toml")

@@ -1,8 +1,9 @@
 """Evaluate a trained surrogate on the test split of its library, beside four baselines."""
 
 from fwdecg.command import job_parser, load_experiment, run_job
-from fwdecg.evaluation.evaluate import REPORT, evaluate
+from fwdecg.evaluation.evaluate import evaluate
 from fwdecg.library.reader import open_library
+from fwdecg.storage import REPORT
 from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.run import BEST
 

@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(str(__doc__))
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="best.pt of a training")
     parser.add_argument(
         "input",

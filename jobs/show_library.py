@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(str(__doc__))
     parser.add_argument("library", metavar="LIBRARY", help="folder or URI of a finished library")
     parser.add_argument(
         "--case",

@@ -121,6 +121,22 @@ workers = 2
     return path
 
 
+@pytest.fixture
+def brief_preset(tmp_path):
+    """Cases of a second or less on cells of their own choice, as a TOML file."""
+    path = tmp_path / "brief.toml"
+    path.write_text("""
+[library.tissue]
+size_mm = 25.0
+[library.recording]
+duration_ms = 60.0
+map_pixels = 8
+electrodes_mm = [[12.5, 12.5, 10.0]]
+least_activated_fraction = 0.0
+""")
+    return path
+
+
 @pytest.fixture(scope="session")
 def ray_cluster():
     import ray

@@ -25,12 +25,12 @@ from fwdecg.evaluation.scores import CaseScore, Ecgs, score_cases, scores_table,
 from fwdecg.library.reader import Library
 from fwdecg.library.splits import TEST
 from fwdecg.progress import Progress
-from fwdecg.storage import METRICS, Store
+from fwdecg.storage import METRICS, REPORT, Store
 from fwdecg.training.checkpoint import TrainedSurrogate
 
 logger = logging.getLogger(__name__)
 
-REPORT, CASES = "report.txt", "cases.parquet"
+CASES = "cases.parquet"
 
 
 def evaluate(

@@ -63,13 +63,9 @@ def set_up(case: Case, config: LibraryConfig) -> Setup:
     slowest, fastest = case.sheet.diffusivity_bounds_mm2_per_ms
     chosen = solver.resolution(slowest, fastest)
     tissue = case.sheet.rasterise(chosen.spacing_mm)
-    clock = Clock(
-        frame_interval_ms=recording.frame_interval_ms,
-        frames=recording.frames,
-        largest_dt_ms=chosen.dt_ms,
+    clock = solver.clock(
+        tissue, chosen.dt_ms, interval_ms=recording.frame_interval_ms, frames=recording.frames
     )
-    if not (solver.plain or solver.fixed):
-        clock = clock.without_locking(tissue, solver.parameters)
     used = Resolution(spacing_mm=tissue.spacing_mm, dt_ms=clock.dt_ms)
     diffusivity = area_mean(tissue.diffusivity_mm2_per_ms, recording.map_pixels)
     conducting = area_mean(tissue.conducts.astype(float), recording.map_pixels)

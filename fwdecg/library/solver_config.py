@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fwdecg.config import check_settings, setting
 from fwdecg.physics.fenton_karma import PUBLISHED, Parameters
-from fwdecg.physics.monodomain import Scheme
+from fwdecg.physics.monodomain import Clock, Scheme
 from fwdecg.physics.resolution import (
     Resolution,
     calibrated_dt_ms,
@@ -12,6 +12,7 @@ from fwdecg.physics.resolution import (
     resolution_for,
     stable_dt_ms,
 )
+from fwdecg.physics.tissue import Tissue
 
 COARSEST = 0.3  # expected error of the conduction velocity beyond which no wave is resolved
 # Of the largest stable step, where the spacing is the user's, or D varies much.
@@ -65,6 +66,22 @@ class SolverConfig:
     def fixed(self) -> bool:
         """Whether spacing or step are the user's instead of the target's."""
         return self.spacing_mm is not None or self.dt_ms is not None
+
+    def clock(
+        self, tissue: Tissue, largest_dt_ms: float, *, interval_ms: float, frames: int
+    ) -> Clock:
+        """Steps and frames of a tissue's simulation.
+
+        Args:
+            tissue: the raster.
+            largest_dt_ms: the step asked for; a user's is kept, another avoids locking.
+            interval_ms: time between frames.
+            frames: their number.
+        """
+        clock = Clock(frame_interval_ms=interval_ms, frames=frames, largest_dt_ms=largest_dt_ms)
+        if self.plain or self.fixed:
+            return clock
+        return clock.without_locking(tissue, self.parameters)
 
     def resolution(self, smallest: float, largest: float | None = None) -> Resolution:
         """Spacing and step for a tissue.

@@ -20,11 +20,10 @@ from fwdecg.library.config import LibraryConfig
 from fwdecg.library.plan import costliest_first
 from fwdecg.library.sampling import Case, draw_case
 from fwdecg.library.spool import Simulate
-from fwdecg.storage import METRICS, Store
+from fwdecg.storage import METRICS, REPORT, Store
 
 logger = logging.getLogger(__name__)
 
-REPORT = "report.txt"
 WARM_UP_CASES = 8
 SECONDS_BETWEEN_LOOKS = 1.0
 

@@ -23,7 +23,7 @@ from fwdecg.library.sampling import Case, draw_case
 from fwdecg.library.shifts import place_of
 from fwdecg.library.solver_config import SolverConfig
 from fwdecg.physics.markers import activation_times_ms
-from fwdecg.physics.monodomain import Clock, Simulation
+from fwdecg.physics.monodomain import Simulation
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
 from fwdecg.shapes import Field
 
@@ -140,13 +140,12 @@ def _solve(
     chosen = solver.resolution(*case.sheet.diffusivity_bounds_mm2_per_ms)
     tissue = case.sheet.rasterise(chosen.spacing_mm)
     every = math.ceil(recording.frame_interval_ms / LONGEST_INTERVAL_MS) if finely else 1
-    clock = Clock(
-        frame_interval_ms=recording.frame_interval_ms / every,
+    clock = solver.clock(
+        tissue,
+        chosen.dt_ms,
+        interval_ms=recording.frame_interval_ms / every,
         frames=(recording.frames - 1) * every + 1,
-        largest_dt_ms=chosen.dt_ms,
     )
-    if not solver.plain:
-        clock = clock.without_locking(tissue, solver.parameters)
     started = time.process_time()
     leads = lead_fields(tissue, case.electrodes_mm).astype(np.float32)
     ecg_seconds = time.process_time() - started

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from fwdecg.library.config import LibraryConfig
-from fwdecg.storage import METRICS, Store
+from fwdecg.storage import METRICS, REPORT, Store
 from fwdecg.studies.solver_accuracy import PLAIN, Outcome, solver_accuracy
 from fwdecg.studies.solver_speed import solver_speed
 
 logger = logging.getLogger(__name__)
 
-REPORT = "report.txt"
 TARGETS = (0.01, 0.02, 0.03, 0.05)
 
 # Of one update, counted in the source: arithmetic (a multiply-add is two; comparisons, selections

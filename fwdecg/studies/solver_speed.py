@@ -21,6 +21,7 @@ from fwdecg.physics.monodomain import PLAIN, Clock, Scheme, Simulation
 from fwdecg.physics.stimulus import planar
 from fwdecg.physics.tissue import Tissue
 from fwdecg.studies.machine_limits import LIMITS
+from fwdecg.studies.turns import in_turns
 
 CELLS, SPACING_MM, DT_MS = 400, 0.25, 0.02
 STEPS = 2000
@@ -53,7 +54,7 @@ def solver_speed(turns: int, peer_python: str | None) -> dict[str, float]:
     with _peer(peer_python) as peer_seconds:
         if peer_seconds is not None:
             measures["finitewave_mnu_per_s"] = lambda: _speed(peer_seconds())
-        found = _in_turns(measures, turns)
+        found = {name: median(each) for name, each in in_turns(measures, turns).items()}
     return found | {"two_processes_over_one": two_processes_over_one(turns)}
 
 
@@ -81,15 +82,6 @@ def two_processes_over_one(turns: int) -> float:
             together = list(pool.map(step_seconds, [EVERYWHERE] * 2))
             ratios.append(sum(alone / each for each in together))
     return median(ratios)
-
-
-def _in_turns(measures: dict[str, Callable[[], float]], turns: int) -> dict[str, float]:
-    """The median of what each returns, all called in turn."""
-    found: dict[str, list[float]] = {name: [] for name in measures}
-    for _ in range(turns):
-        for name, measure in measures.items():
-            found[name].append(measure())
-    return {name: median(values) for name, values in found.items()}
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The benchmark of a built library's storage: size and speed of compressions, speed of readers."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fwdecg.library.dataset import shuffled_batches, split_dataset
 from fwdecg.library.part import CASES_PER_ROW_GROUP
 from fwdecg.library.reader import Library
-from fwdecg.library.schema import CASE_ID, PHI_E, U
+from fwdecg.library.schema import CASE_ID, PHI_E, SPLIT, U
 from fwdecg.library.splits import TRAIN
-from fwdecg.storage import METRICS, Store
+from fwdecg.storage import METRICS, REPORT, Store
+from fwdecg.studies.turns import in_turns
 
-REPORT = "report.txt"
 COLUMNS = (CASE_ID, U, PHI_E)
 COMPRESSED_CASES = 128
 BATCH_CASES, BUFFER_CASES = 8, 64
@@ -44,15 +45,15 @@ def benchmark_storage(library: Library, folder: Path, *, turns: int) -> None:
     """
     cases = library.dataset().head(COMPRESSED_CASES)
     maps_mb = cases[U].nbytes / 1e6
-    compressions = _in_turns(
+    compressions = in_turns(
         {name: partial(_written_and_read, cases, kind) for name, kind in COMPRESSIONS.items()},
         turns,
     )
-    readers = _in_turns(
+    readers = in_turns(
         {
-            "pyarrow": lambda: (_seconds(library.table(TRAIN, COLUMNS) for _ in range(1)),),
-            "Ray Data": lambda: (_seconds(_batches(library, None)),),
-            "Ray Data, shuffled": lambda: (_seconds(_batches(library, 0)),),
+            "pyarrow": lambda: _seconds(_plain_batches(library)),
+            "Ray Data": lambda: _seconds(_batches(library, None)),
+            "Ray Data, shuffled": lambda: _seconds(_batches(library, 0)),
         },
         turns,
     )
@@ -66,30 +67,17 @@ def benchmark_storage(library: Library, folder: Path, *, turns: int) -> None:
                 "write_mb_per_s": maps_mb / write,
                 "read_mb_per_s": maps_mb / read,
             }
-            for name, (size, write, read) in compressions.items()
+            for name, rows in compressions.items()
+            for size, write, read in [map(median, zip(*rows, strict=True))]
         },
         "readers": {
-            name: {"cases_per_s": train / seconds, "mb_per_s": train_mb / seconds}
-            for name, (seconds,) in readers.items()
+            name: {"cases_per_s": train / median(seconds), "mb_per_s": train_mb / median(seconds)}
+            for name, seconds in readers.items()
         },
     }
     store = Store.at(folder)
     store.publish_json(METRICS, found)
     store.publish(REPORT, _report(found))
-
-
-def _in_turns(
-    measures: Mapping[str, Callable[[], tuple[float, ...]]], turns: int
-) -> dict[str, tuple[float, ...]]:
-    """The medians of what each returns, all called in turn."""
-    found: dict[str, list[tuple[float, ...]]] = {name: [] for name in measures}
-    for _ in range(turns):
-        for name, measure in measures.items():
-            found[name].append(measure())
-    return {
-        name: tuple(median(column) for column in zip(*rows, strict=True))
-        for name, rows in found.items()
-    }
 
 
 def _written_and_read(cases: pa.Table, kind: dict[str, Any]) -> tuple[float, float, float]:
@@ -103,6 +91,10 @@ def _written_and_read(cases: pa.Table, kind: dict[str, Any]) -> tuple[float, flo
     written = time.process_time()
     pq.read_table(pa.BufferReader(content), columns=[U], use_threads=False)
     return float(content.size), written - started, time.process_time() - written
+
+
+def _plain_batches(library: Library) -> Iterable[pa.RecordBatch]:
+    return library.dataset().to_batches(columns=list(COLUMNS), filter=pc.field(SPLIT) == TRAIN)
 
 
 def _batches(library: Library, seed: int | None) -> Iterable[Mapping[str, np.ndarray]]:

@@ -22,9 +22,9 @@ BATCH = 8
 
 def test_ecg_of_a_frame(benchmark):
     tissue = Tissue(spacing_mm=0.25, diffusivity_mm2_per_ms=np.full((CELLS, CELLS), 0.1))
-    leads = lead_fields(tissue, np.array([[50.0, 50.0, 40.0]]))
-    u = np.random.default_rng(0).random((CELLS, CELLS), dtype=np.float32)
-    benchmark(pseudo_ecg, u, leads)
+    leads = lead_fields(tissue, np.array([[50.0, 50.0, 40.0]])).astype(np.float32)
+    frame = np.random.default_rng(0).random((1, CELLS, CELLS), dtype=np.float32)
+    benchmark(pseudo_ecg, frame, leads)
 
 
 @pytest.fixture(params=[(160, 64), (70, 32)], ids=["paper", "quickstart"])

@@ -188,30 +188,14 @@ def test_a_store_that_is_away_for_a_while(ray_cluster, small_config, tmp_path):
     again.stop()
 
 
-PRESET = """
-[library]
-cases = 60
-cases_per_part = 1
-[library.tissue]
-size_mm = 25.0
-[library.recording]
-duration_ms = 60.0
-map_pixels = 8
-electrodes_mm = [[12.5, 12.5, 10.0]]
-least_activated_fraction = 0.0
-"""
-
-
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_a_killed_build_resumes_and_ends_with_the_same_bytes(tmp_path):
-    preset = tmp_path / "preset.toml"
-    preset.write_text(PRESET)
-
+def test_a_killed_build_resumes_and_ends_with_the_same_bytes(brief_preset, tmp_path):
     def command(folder):
-        job = [sys.executable, str(JOBS / "build_library.py"), str(preset)]
-        return [*job, "--set", f"results.path={tmp_path / folder}"]
+        job = [sys.executable, str(JOBS / "build_library.py"), str(brief_preset)]
+        keys = ("library.cases=60", "library.cases_per_part=1", f"results.path={tmp_path / folder}")
+        return [*job, *(word for key in keys for word in ("--set", key))]
 
     killed, cases = tmp_path / "killed/library", tmp_path / "killed/library/cases"
     process = subprocess.Popen(command("killed"), start_new_session=True)

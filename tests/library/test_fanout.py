@@ -219,33 +219,20 @@ if __name__ == "__main__":
         print("node removed", flush=True)
 
     threading.Thread(target=remove).start()
-    build_library(load(Experiment, preset, []).library, root)
+    build_library(load(Experiment, preset, sys.argv[3:]).library, root)
     print("nodes left:", sum(node["Alive"] for node in ray.nodes()), flush=True)
     ray.shutdown()
     cluster.shutdown()
-"""
-PRESET = """
-[library]
-cases = 24
-[library.tissue]
-size_mm = 25.0
-[library.solver]
-cv_error = 0.01
-[library.recording]
-duration_ms = 60.0
-map_pixels = 8
-electrodes_mm = [[12.5, 12.5, 10.0]]
-least_activated_fraction = 0.0
 """
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_node_is_removed_in_the_middle(tmp_path):
-    script, preset, root = tmp_path / "cluster.py", tmp_path / "preset.toml", tmp_path / "library"
+def test_a_node_is_removed_in_the_middle(brief_preset, tmp_path):
+    script, root = tmp_path / "cluster.py", tmp_path / "library"
     script.write_text(CLUSTER)
-    preset.write_text(PRESET)
-    command = [sys.executable, str(script), str(preset), str(root)]
+    keys = ("library.cases=24", "library.solver.cv_error=0.01")
+    command = [sys.executable, str(script), str(brief_preset), str(root), *keys]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     options = {"env": environment, "capture_output": True, "text": True, "timeout": 150}
     done = subprocess.run(command, check=False, **options)

@@ -32,11 +32,11 @@ def library_store(place: str | Path | Store) -> Store:
     """
     store = Store.at(place)
     if not store.exists():
-        raise LibraryError(f"{place}: no such folder; give the folder that has {MANIFEST}")
+        raise LibraryError(f"{store.shown()}: no such folder; give the folder that has {MANIFEST}")
     if not (store.exists(MANIFEST) or store.sizes(CASES)):
         raise LibraryError(
-            f"{place} is no library: it has neither {MANIFEST} nor {CASES}/; give the folder that "
-            "has them"
+            f"{store.shown()} is no library: it has neither {MANIFEST} nor {CASES}/; give "
+            "the folder that has them"
         )
     return store
 
