@@ -44,7 +44,7 @@ def test_a_library_with_faults(small_library, tmp_path, monkeypatch, capsys):
     [
         ([], "the following arguments are required: LIBRARY"),
         (["missing"], "missing: no such folder; give the folder that has manifest.json"),
-        (["."], ". is no library: it has neither manifest.json nor cases/"),
+        (["."], "is no library: it has neither manifest.json nor cases/"),
         ([".", "--sample", "some"], "argument --sample: invalid int value: 'some'"),
         ([".", "--sample", "-1"], "sample = -1"),
     ],
