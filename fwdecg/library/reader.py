@@ -1,6 +1,7 @@
 """Reading a finished library: its descriptions, and the cases of a split as an Arrow table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from fwdecg.library.splits import ALL, TRAIN
 from fwdecg.library.statistics import Statistics
 from fwdecg.storage import Store
 
+# Read before they are asked for: pyarrow's defaults hold gigabytes of maps.
+BATCHES_AHEAD, FILES_AHEAD = 4, 2
 REQUIRED = {"schema_version", "config", "config_hash", "cases", "counts", "parts"}
 
 
@@ -85,12 +88,35 @@ class Library:
         """
         self.require(split)
         wanted = list(columns) if columns is not None else None
-        rows = None if split == ALL else pc.field(SPLIT) == split
+        with self._reading():
+            table = self.dataset().to_table(columns=wanted, filter=_rows(split))
+        return table.sort_by(CASE_ID) if CASE_ID in table.column_names else table
+
+    def batches(self, split: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The cases of a split, some at a time, in the order of the files.
+
+        Args:
+            split: as for `table`.
+            columns: those wanted.
+
+        Raises:
+            LibraryError: as `table`.
+        """
+        self.require(split)
+        with self._reading():
+            yield from self.dataset().to_batches(
+                columns=list(columns),
+                filter=_rows(split),
+                batch_readahead=BATCHES_AHEAD,
+                fragment_readahead=FILES_AHEAD,
+            )
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
         try:
-            table = self.dataset().to_table(columns=wanted, filter=rows)
+            yield
         except (OSError, pa.ArrowInvalid) as error:
             raise LibraryError(f"{self.place}: a part cannot be read: {error}") from error
-        return table.sort_by(CASE_ID) if CASE_ID in table.column_names else table
 
     def require(self, split: str) -> None:
         """Raise `LibraryError` if there is no such split, or it has no case."""
@@ -132,6 +158,10 @@ def open_library(place: str | Path | Store) -> Library:
     _require_whole_parts(store, manifest["parts"])
     statistics = Statistics.from_dict(store.read_json(STATISTICS))
     return Library(store=store, manifest=manifest, statistics=statistics)
+
+
+def _rows(split: str) -> pc.Expression | None:
+    return None if split == ALL else pc.field(SPLIT) == split
 
 
 def _require_whole_parts(store: Store, parts: list[dict[str, Any]]) -> None:

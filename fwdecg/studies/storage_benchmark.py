@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fwdecg.library.dataset import shuffled_batches, split_dataset
 from fwdecg.library.part import CASES_PER_ROW_GROUP
 from fwdecg.library.reader import Library
-from fwdecg.library.schema import CASE_ID, PHI_E, SPLIT, U
+from fwdecg.library.schema import CASE_ID, PHI_E, U
 from fwdecg.library.splits import TRAIN
 from fwdecg.storage import METRICS, REPORT, Store
 from fwdecg.studies.turns import in_turns
@@ -51,7 +50,7 @@ def benchmark_storage(library: Library, folder: Path, *, turns: int) -> None:
     )
     readers = in_turns(
         {
-            "pyarrow": lambda: _seconds(_plain_batches(library)),
+            "pyarrow": lambda: _seconds(library.batches(TRAIN, COLUMNS)),
             "Ray Data": lambda: _seconds(_batches(library, None)),
             "Ray Data, shuffled": lambda: _seconds(_batches(library, 0)),
         },
@@ -91,10 +90,6 @@ def _written_and_read(cases: pa.Table, kind: dict[str, Any]) -> tuple[float, flo
     written = time.process_time()
     pq.read_table(pa.BufferReader(content), columns=[U], use_threads=False)
     return float(content.size), written - started, time.process_time() - written
-
-
-def _plain_batches(library: Library) -> Iterable[pa.RecordBatch]:
-    return library.dataset().to_batches(columns=list(COLUMNS), filter=pc.field(SPLIT) == TRAIN)
 
 
 def _batches(library: Library, seed: int | None) -> Iterable[Mapping[str, np.ndarray]]:

@@ -5,14 +5,18 @@ best.pt, last.pt, history.jsonl and, last, metrics.json.
 """
 
 import logging
+import shutil
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import numpy as np
 import ray
 import ray.data
 import ray.train
@@ -27,15 +31,16 @@ from fwdecg.library.splits import TRAIN, VALIDATION
 from fwdecg.model import SurrogateConfig
 from fwdecg.progress import log_to_stdout
 from fwdecg.storage import METRICS, Store
-from fwdecg.training.batches import Cases
 from fwdecg.training.config import TrainingConfig
-from fwdecg.training.feed import COLUMNS, collect_cases, read_cases
+from fwdecg.training.feed import COLUMNS, Shelf, case_ids, read_cases
 from fwdecg.training.plan import Plan, plan_training
 from fwdecg.training.result import keep_checkpoint, newest_checkpoint, publish_result
 from fwdecg.training.run import EpochRecord, Splits, run_training
+from fwdecg.training.workers import wait_for_all
 
 logger = logging.getLogger(__name__)
 
+SPLITS = (TRAIN, VALIDATION)
 RAY_RUNS = "ray"  # folder of Ray Train's own files
 CASES_READ_AT_ONCE = 16
 
@@ -97,23 +102,34 @@ def _train_in_process(plan: Plan, library: Library, folder: Path) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class _WorkerJob:
-    """What Ray Train hands each worker."""
+    """What Ray Train hands each worker.
+
+    Attributes:
+        plan: what to train.
+        threads: of torch.
+        case_ids: of each split.
+        shelves: name of the folder for the cases on a worker's machine.
+    """
 
     plan: Plan
     threads: int
+    case_ids: dict[str, np.ndarray]
+    shelves: str
 
 
 def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> Path:
     _quieten_ray()
-    # Read once here, not once by each worker.
-    datasets = {
-        split: split_dataset(library, split, COLUMNS).materialize() for split in (TRAIN, VALIDATION)
-    }
+    job = _WorkerJob(
+        plan=plan,
+        threads=_threads(plan.training),
+        case_ids={split: case_ids(library, split) for split in SPLITS},
+        shelves=f"fwdecg-cases-{uuid4().hex}",
+    )
     trainer = ray.train.torch.TorchTrainer(
         _work,
-        train_loop_config={"job": _WorkerJob(plan=plan, threads=_threads(plan.training))},
-        datasets=datasets,
-        # Each worker reads both splits whole and picks its own cases, see `batches`.
+        train_loop_config={"job": job},
+        datasets={split: split_dataset(library, split, COLUMNS) for split in SPLITS},
+        # One worker of each machine reads both splits whole, see `_splits`.
         dataset_config=ray.train.DataConfig(datasets_to_split=[]),
         scaling_config=_scaling(plan.training),
         run_config=ray.train.RunConfig(  # type: ignore[call-arg]  # typed as its predecessor
@@ -204,8 +220,8 @@ def _work(config: dict[str, Any]) -> None:
     log_to_stdout()
     _quieten_ray()
     torch.set_num_threads(job.threads)
-    splits = Splits(train=_collect(TRAIN), validation=_collect(VALIDATION))
     device = ray.train.torch.get_device()
+    splits = _splits(job, device)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
         run_training(job.plan, splits, device=device, report=_report)
@@ -226,6 +242,22 @@ def _report(record: EpochRecord, folder: Path | None) -> None:
     ray.train.report(asdict(record), checkpoint=kept)
 
 
-def _collect(split: str) -> Cases:
-    shard = ray.train.get_dataset_shard(split)
-    return collect_cases(shard.iter_batches(batch_size=CASES_READ_AT_ONCE, batch_format="numpy"))
+def _splits(job: _WorkerJob, device: torch.device) -> Splits:
+    """The cases, read by one worker of each machine and mapped by all of it."""
+    folder = Path(tempfile.gettempdir()) / job.shelves
+    shelves = {split: Shelf(folder / split, job.case_ids[split]) for split in SPLITS}
+    reads = ray.train.get_context().get_local_rank() == 0
+    try:
+        if reads:
+            shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed here
+            for split, shelf in shelves.items():
+                shard = ray.train.get_dataset_shard(split)
+                shelf.fill(shard.iter_batches(batch_size=CASES_READ_AT_ONCE, batch_format="numpy"))
+        wait_for_all(device)
+        splits = Splits(train=shelves[TRAIN].cases(), validation=shelves[VALIDATION].cases())
+        wait_for_all(device)
+    finally:
+        if reads:
+            # What is mapped stays until the process ends, and not longer, however it ends.
+            shutil.rmtree(folder, ignore_errors=True)
+    return splits

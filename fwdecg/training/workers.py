@@ -29,6 +29,11 @@ def sum_over_workers(values: Tensor) -> Tensor:
     return total
 
 
+def wait_for_all(device: torch.device) -> None:
+    """Return when all workers have come here, each with its own device."""
+    sum_over_workers(torch.zeros(1, device=device)).item()
+
+
 def parallel(model: torch.nn.Module) -> torch.nn.Module:
     """The model with gradients averaged over the workers; itself if there is only one."""
     if own_seat().workers == 1:
