@@ -1,8 +1,9 @@
-"""Benchmark the solver, or how a library is built and stored.
+"""Benchmark the solver, the surrogate, or how a library is built and stored.
 
 solver      its speed beside the machine's limits, and what accuracy costs
 storage     compressions of the preset's built library, and the speed of its readers
 overhead    building the preset's library, in turns with a bare loop over its cases
+surrogate   training and prediction beside a plain loop over the frames
 scheduling  building a library of --cases sleeps on --slots pretended processors
 """
 
@@ -18,6 +19,8 @@ from fwdecg.studies.experiment import Experiment
 from fwdecg.studies.library_benchmark import benchmark_overhead, benchmark_scheduling
 from fwdecg.studies.solver_benchmark import benchmark_solver
 from fwdecg.studies.storage_benchmark import benchmark_storage
+from fwdecg.studies.surrogate_benchmark import benchmark_surrogate
+from fwdecg.studies.surrogate_speed import Work
 
 PRESET = Path(__file__).with_name("paper.toml")
 CASES = {"solver": 2, "scheduling": 10_000}
@@ -55,6 +58,18 @@ def _storage(experiment: Experiment, folder: Path, arguments: argparse.Namespace
     benchmark_storage(open_library(experiment.library_store), folder, turns=arguments.turns)
 
 
+def _surrogate(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    recording = experiment.library.recording
+    work = Work(
+        model=experiment.model,
+        training=experiment.training,
+        frames=recording.frames,
+        pixels=recording.map_pixels,
+        electrodes=len(experiment.library.electrodes_mm),
+    )
+    benchmark_surrogate(work, folder, turns=arguments.turns)
+
+
 def _scheduling(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
     _require_own_cluster()
     connect(arguments.slots)
@@ -79,6 +94,7 @@ BENCHMARKS = {
     "storage": _storage,
     "overhead": _overhead,
     "scheduling": _scheduling,
+    "surrogate": _surrogate,
 }
 
 

@@ -54,7 +54,10 @@ class Surrogate(nn.Module):
                 f"{frames} frames of {sides[0]} x {sides[1]}: must be at least one frame of "
                 f"{SMALLEST_SIDE} x {SMALLEST_SIDE}; give maps on a finer grid"
             )
-        return self.decoder(self.encoder(self.u_score(u)))
+        latents = self.encoder(self.u_score(u))
+        # Rounding errors of a recurrence grow from frame to frame.
+        with torch.autocast(u.device.type, enabled=False):
+            return self.decoder(latents.to(self.phi_e_score.mean.dtype))
 
     def standardise_ecg(self, phi_e: Float[Tensor, "B T E"]) -> Float[Tensor, "B T E"]:
         """z-score of an ECG in the library's unit: the target that `forward` is trained on."""

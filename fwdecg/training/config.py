@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from fwdecg.config import check_settings, setting
 from fwdecg.training.loss import LossConfig
+from fwdecg.training.precision import AUTO, PRECISIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +31,9 @@ class TrainingConfig:
         "horizontal midline, whose ECG does not change by it",
     )
     precision: str = setting(
-        "float32",
-        "of the forward pass: float32, or bfloat16 where torch thinks it safe",
-        choices=("float32", "bfloat16"),
+        AUTO,
+        "of the encoder: float32, bfloat16, or auto for bfloat16 where the machine computes in it",
+        choices=PRECISIONS,
     )
     seed: int = setting(1, "of weights, dropout and order of cases", at_least=0, at_most=2**63 - 1)
     loss: LossConfig = setting(LossConfig)

@@ -35,7 +35,7 @@ class Objective:
         loss: per case.
         omega: weight of its spectral term in this epoch.
         gradient_norm: upper bound of the gradient's norm.
-        autocast: whether the forward pass runs in bfloat16 where torch thinks it safe.
+        autocast: whether the encoder runs in bfloat16.
     """
 
     loss: HybridLoss

@@ -21,6 +21,7 @@ from fwdecg.training.checkpoint import TrainedSurrogate, load_surrogate, load_te
 from fwdecg.training.epoch import Objective, Validation, train_epoch, validate
 from fwdecg.training.loss import spectral_weight
 from fwdecg.training.plan import Plan
+from fwdecg.training.precision import autocasts
 from fwdecg.training.schedule import halve_on_plateau
 from fwdecg.training.workers import Seat, own_seat, parallel
 
@@ -151,7 +152,7 @@ class _Run:
             loss=config.loss.build(),
             omega=spectral_weight(self.epoch, config.epochs),
             gradient_norm=config.gradient_norm,
-            autocast=config.precision == "bfloat16",
+            autocast=autocasts(config.precision, self.surrogate.device),
         )
 
     def _train(self, cases: Cases, objective: Objective) -> float:
@@ -171,7 +172,9 @@ class _Run:
         """Validate, and let the schedule know."""
         batches = own_batches(cases, self.plan.training.batch_size, seat=self.seat)
         # The falling weight of the spectral term would pass for an improvement of its own.
-        validation = validate(self.surrogate, batches, replace(objective, omega=0.0))
+        validation = validate(
+            self.surrogate, batches, replace(objective, omega=0.0, autocast=False)
+        )
         self.schedule.step(validation.loss)
         return validation
 

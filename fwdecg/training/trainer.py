@@ -36,23 +36,13 @@ from fwdecg.training.feed import COLUMNS, Shelf, case_ids, read_cases
 from fwdecg.training.plan import Plan, plan_training
 from fwdecg.training.result import keep_checkpoint, newest_checkpoint, publish_result
 from fwdecg.training.run import EpochRecord, Splits, run_training
-from fwdecg.training.workers import wait_for_all
+from fwdecg.training.workers import WORKER_ENVIRONMENT, wait_for_all
 
 logger = logging.getLogger(__name__)
 
 SPLITS = (TRAIN, VALIDATION)
 RAY_RUNS = "ray"  # folder of Ray Train's own files
 CASES_READ_AT_ONCE = 16
-
-# Activations of a batch are hundreds of MB, freed and asked for again in every step. By default
-# glibc returns them to the kernel each time, and a third of the step goes into page faults. One
-# arena, because Ray Train runs the loop in a thread, whose own arena could not hold them.
-WORKER_ENVIRONMENT = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": str(2**33),
-    "MALLOC_TOP_PAD_": str(2**28),
-}
 
 
 def train(

@@ -25,7 +25,7 @@ MODEL = SurrogateConfig(
     readout_size=8,
     dropout=0.0,
 )
-TRAINING = TrainingConfig(epochs=3, batch_size=4, workers=0)
+TRAINING = TrainingConfig(epochs=3, batch_size=4, workers=0, precision="float32")
 
 
 def history(folder):

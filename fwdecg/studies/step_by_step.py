@@ -1,0 +1,42 @@
+"""The surrogate as one would first write it: frame by frame, with nothing taken out of the loop.
+
+Axes: B batch, T frame, H row, W column, E electrode.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fwdecg.model import Surrogate
+from fwdecg.model.time_embedding import sinusoidal_embedding
+
+
+class StepByStep(nn.Module):
+    """The same network with the same parameters; in evaluation it predicts the same.
+
+    In training its batch statistics are those of one frame number at a time.
+    """
+
+    def __init__(self, surrogate: Surrogate) -> None:
+        """Share the parameters of `surrogate`."""
+        super().__init__()
+        self.surrogate = surrogate
+
+    def forward(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T E"]:
+        """Standardised ECG of dimensionless voltage maps."""
+        encoder, decoder = self.surrogate.encoder, self.surrogate.decoder
+        maps = self.surrogate.u_score(u)
+        latents = torch.cat([encoder(maps[:, t : t + 1]) for t in range(u.shape[1])], dim=1)
+        times = sinusoidal_embedding(u.shape[1], decoder.time_embedding_size, like=latents)
+        state = memory = latents.new_zeros(len(u), decoder.cell.hidden_size)
+        prediction = latents.new_zeros(len(u), decoder.last_readout.out_features)
+        predictions = []
+        for t in range(u.shape[1]):
+            keys = decoder.attention.keys(latents, times)
+            context, _ = decoder.attention(state, keys, latents)
+            inputs = torch.cat((context, latents[:, t], times[t].expand(len(u), -1)), dim=1)
+            state, memory = decoder.cell(inputs, (state, memory))
+            hidden = torch.relu(decoder.first_readout(torch.cat((state, prediction), dim=1)))
+            prediction = decoder.last_readout(hidden)
+            predictions.append(prediction)
+        return torch.stack(predictions, dim=1)

@@ -1,0 +1,86 @@
+"""The benchmark of the surrogate: training and prediction beside the step-by-step loop."""
+
+import os
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from fwdecg.storage import METRICS, REPORT, Store
+from fwdecg.studies.surrogate_speed import (
+    OURS,
+    PREDICTION,
+    STEP_BY_STEP,
+    TRAINING,
+    Work,
+    team,
+)
+from fwdecg.studies.turns import in_turns
+
+ONE_CORE, ALL_CORES = "one core", "all cores"
+
+
+def benchmark_surrogate(work: Work, folder: Path, *, turns: int) -> None:
+    """Measure, and leave `report.txt` and `metrics.json` in a folder.
+
+    On all cores the surrogate is trained by data-parallel workers of one thread, as `jobs/train.py`
+    does it, and the loop by one process of as many threads; both predict in the way of the loop.
+
+    Args:
+        work: a batch, and what it is for.
+        folder: where the result goes.
+        turns: how often each is timed, after one time that is not counted.
+    """
+    cores = os.cpu_count() or 1
+    with ExitStack() as stack:
+        one = stack.enter_context(team(work, workers=1, threads=1))
+        threads = stack.enter_context(team(work, workers=1, threads=cores))
+        workers = stack.enter_context(team(work, workers=cores, threads=1))
+        doers = {
+            (ONE_CORE, TRAINING): {OURS: one, STEP_BY_STEP: one},
+            (ONE_CORE, PREDICTION): {OURS: one, STEP_BY_STEP: one},
+            (ALL_CORES, TRAINING): {OURS: workers, STEP_BY_STEP: threads},
+            (ALL_CORES, PREDICTION): {OURS: threads, STEP_BY_STEP: threads},
+        }
+        measures = {
+            (where, activity, network): partial(doer.seconds, network, activity)
+            for (where, activity), pair in doers.items()
+            for network, doer in pair.items()
+        }
+        found = in_turns(measures, turns + 1)
+    seconds = {key: median(values[1:]) for key, values in found.items()}
+    rows = {
+        (where, activity): {
+            network: work.training.batch_size / seconds[where, activity, network]
+            for network in (OURS, STEP_BY_STEP)
+        }
+        for where, activity in doers
+    }
+    _publish(Store.at(folder), work, cores, rows)
+
+
+def _publish(
+    store: Store, work: Work, cores: int, rows: dict[tuple[str, str], dict[str, float]]
+) -> None:
+    metrics: dict[str, Any] = {
+        "cores": cores,
+        "torch": torch.__version__,
+        "frames": work.frames,
+        "map_pixels": work.pixels,
+        "batch_size": work.training.batch_size,
+        "cases_per_s": {f"{activity}, {where}": rate for (where, activity), rate in rows.items()},
+    }
+    store.publish_json(METRICS, metrics)
+    lines = [
+        f"Cases per second, batches of {work.training.batch_size}, {work.frames} frames of "
+        f"{work.pixels} x {work.pixels}, {cores} cores",
+        f"  {'':24s}{OURS:>10s}{STEP_BY_STEP:>16s}{'times':>9s}",
+    ]
+    for (where, activity), rate in rows.items():
+        ours, plain = rate[OURS], rate[STEP_BY_STEP]
+        title = f"{activity}, {where}"
+        lines.append(f"  {title:24s}{ours:10.2f}{plain:16.2f}{ours / plain:9.1f}")
+    store.publish(REPORT, "\n".join(lines) + "\n")

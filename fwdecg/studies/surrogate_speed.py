@@ -1,0 +1,169 @@
+"""How fast the surrogate trains and predicts, in worker processes that a benchmark asks in turn."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, distributed, nn
+
+from fwdecg.model import Surrogate, SurrogateConfig
+from fwdecg.model.standardise import Standardisation
+from fwdecg.studies.step_by_step import StepByStep
+from fwdecg.training.batches import Batch, Cases
+from fwdecg.training.config import TrainingConfig
+from fwdecg.training.epoch import Objective, train_epoch
+from fwdecg.training.precision import autocasts
+from fwdecg.training.workers import WORKER_ENVIRONMENT, own_seat, parallel
+
+OURS, STEP_BY_STEP = "fwdecg", "step by step"
+TRAINING, PREDICTION = "training", "prediction"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What is timed: a batch of random maps for a surrogate.
+
+    Attributes:
+        model: configuration of the surrogate.
+        training: gives batch size and, for `OURS`, precision; `STEP_BY_STEP` takes float32.
+        frames: of a case.
+        pixels: rows and columns of a map.
+        electrodes: number of ECG channels.
+    """
+
+    model: SurrogateConfig
+    training: TrainingConfig
+    frames: int
+    pixels: int
+    electrodes: int
+
+
+class Team:
+    """Worker processes that hold the networks and do the same at the same time."""
+
+    def __init__(self, connections: list[Connection]) -> None:
+        """Speak with processes through these."""
+        self.connections = connections
+
+    def seconds(self, network: str, activity: str) -> float:
+        """Wall time that the slowest worker takes for its share of one batch.
+
+        Args:
+            network: `OURS` or `STEP_BY_STEP`.
+            activity: `TRAINING` or `PREDICTION`.
+        """
+        for connection in self.connections:
+            connection.send((network, activity))
+        return max(connection.recv() for connection in self.connections)
+
+
+@contextmanager
+def team(work: Work, *, workers: int, threads: int) -> Iterator[Team]:
+    """Worker processes with a share of the batch each, which train data-parallel.
+
+    Args:
+        work: what they do.
+        workers: their number.
+        threads: of torch in each.
+    """
+    context = get_context("spawn")
+    with tempfile.TemporaryDirectory(prefix="fwdecg-team-") as folder, patch.dict(os.environ):
+        os.environ.update(WORKER_ENVIRONMENT)
+        processes, connections = [], []
+        for rank in range(workers):
+            ours, theirs = context.Pipe()
+            seat = (rank, workers, threads, Path(folder) / "meeting")
+            process = context.Process(target=_serve, args=(work, seat, theirs), daemon=True)
+            process.start()
+            processes.append(process)
+            connections.append(ours)
+        try:
+            yield Team(connections)
+        finally:
+            for process in processes:
+                process.terminate()
+                process.join()
+
+
+def _serve(work: Work, seat: tuple[int, int, int, Path], connection: Connection) -> None:
+    rank, workers, threads, meeting = seat
+    torch.set_num_threads(threads)
+    if workers > 1:
+        distributed.init_process_group(
+            "gloo", init_method=f"file://{meeting}", rank=rank, world_size=workers
+        )
+    activities = _activities(work)
+    while True:
+        network, activity = connection.recv()
+        started = time.perf_counter()
+        activities[network, activity]()
+        connection.send(time.perf_counter() - started)
+
+
+def _activities(work: Work) -> dict[tuple[str, str], Callable[[], object]]:
+    torch.manual_seed(work.training.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    statistics = Standardisation(
+        u_mean=0.5,
+        u_spread=0.5,
+        phi_e_mean=(0.0,) * work.electrodes,
+        phi_e_spread=(1.0,) * work.electrodes,
+    )
+    surrogate = work.model.build(electrodes=work.electrodes, standardisation=statistics).to(device)
+    batch = _batch(work)
+    activities: dict[tuple[str, str], Callable[[], object]] = {}
+    for name, network in {OURS: surrogate, STEP_BY_STEP: StepByStep(surrogate)}.items():
+        autocast = name == OURS and autocasts(work.training.precision, device)
+        activities[name, TRAINING] = _training(work, surrogate, network, batch, autocast)
+        activities[name, PREDICTION] = _prediction(surrogate, network, batch, autocast)
+    return activities
+
+
+def _batch(work: Work) -> Batch:
+    """This worker's share of a batch."""
+    size, workers = work.training.batch_size, own_seat().workers
+    count = max(size // workers, 1)
+    cases = Cases(
+        case_id=torch.arange(count),
+        u=torch.rand(count, work.frames, work.pixels, work.pixels).half(),
+        phi_e=torch.randn(count, work.frames, work.electrodes),
+    )
+    return Batch(cases=cases, global_size=count * workers)
+
+
+def _training(
+    work: Work, surrogate: Surrogate, network: nn.Module, batch: Batch, autocast: bool
+) -> Callable[[], object]:
+    training = work.training
+    objective = Objective(
+        loss=training.loss.build(),
+        omega=0.5,
+        gradient_norm=training.gradient_norm,
+        autocast=autocast,
+    )
+    optimizer = torch.optim.Adam(surrogate.parameters(), lr=0.0)
+    together = parallel(network)
+    return lambda: train_epoch(
+        surrogate, together, [batch], optimizer=optimizer, objective=objective
+    )
+
+
+def _prediction(
+    surrogate: Surrogate, network: nn.Module, batch: Batch, autocast: bool
+) -> Callable[[], object]:
+    @torch.no_grad()
+    def predict() -> Tensor:
+        surrogate.eval()
+        here = batch.cases.to(surrogate.device)
+        with torch.autocast(surrogate.device.type, dtype=torch.bfloat16, enabled=autocast):
+            return surrogate.phi_e_score.inverse(network(here.u)).cpu()
+
+    return predict
