@@ -21,6 +21,7 @@ CASES = LabelledCases(
     diffusivity_mm2_per_ms=np.ones((2, 4, 4), np.float32),
     conducting_fraction=np.ones((2, 4, 4)),
     bulk_diffusivity_mm2_per_ms=np.ones(2),
+    electrodes_mm=np.ones((2, 2, 3)),
 )
 
 
@@ -39,6 +40,7 @@ def test_by_hand() -> None:
     assert second == CaseScore(
         case_id=9,
         condition="combined",
+        split="test",
         predictor="guess",
         r2=1.0,
         mae=0.0,
