@@ -98,3 +98,8 @@ def scores_table(scores: Sequence[CaseScore]) -> pa.Table:
         for name, kind, unit in _COLUMNS
     ]
     return pa.Table.from_pylist([asdict(score) for score in scores], schema=pa.schema(columns))
+
+
+def scores_of(table: pa.Table) -> list[CaseScore]:
+    """The scores that `scores_table` made a table of."""
+    return [CaseScore(**row) for row in table.to_pylist()]
