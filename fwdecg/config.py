@@ -105,7 +105,19 @@ def load(kind: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     for override in overrides:
-        _apply_override(kind, tree, override)
+        _apply_override(kind, tree, override, "--set ")
+    return from_tree(kind, tree)
+
+
+def edited(config: C, edits: Sequence[str]) -> C:
+    """A configuration with `section.key=value` edits.
+
+    Raises:
+        ConfigError: a key, type or value is not acceptable.
+    """
+    kind, tree = type(config), to_tree(config)
+    for edit in edits:
+        _apply_override(kind, tree, edit)
     return from_tree(kind, tree)
 
 
@@ -181,19 +193,21 @@ def describe(kind: type, prefix: str = "") -> Iterator[str]:
         yield f"{prefix}{field.name} ({_type_name(hint)}, {default}): {meaning}"
 
 
-def _apply_override(kind: type, tree: dict[str, Any], override: str) -> None:
+def _apply_override(kind: type, tree: dict[str, Any], override: str, origin: str = "") -> None:
     name, equals, text = override.partition("=")
     if not equals:
-        raise ConfigError(f"--set {override}: must read section.key=value")
+        raise ConfigError(f"{origin}{override}: must read section.key=value")
     *sections, key = name.strip().split(".")
     for section in sections:
         hint = typing.get_type_hints(kind).get(section)
         if not dataclasses.is_dataclass(hint):
-            raise ConfigError(f"--set {override}: there is no section {section}")
+            raise ConfigError(f"{origin}{override}: there is no section {section}")
         kind = typing.cast(type, hint)
         tree = tree.setdefault(section, {})
         if not isinstance(tree, dict):
-            raise ConfigError(f"--set {override}: the preset has {section} = {tree!r}, no section")
+            raise ConfigError(
+                f"{origin}{override}: the preset has {section} = {tree!r}, no section"
+            )
     tree[key] = _parse_value(text, typing.get_type_hints(kind).get(key))
 
 

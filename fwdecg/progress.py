@@ -8,11 +8,15 @@ SECONDS_BETWEEN_LINES = 10.0
 SHARE_BETWEEN_LINES = 0.02  # of the time so far: a day takes a few hundred lines
 
 
-def log_to_stdout() -> None:
-    """Let the lines of this package, and of it alone, appear on standard output."""
+def log_to_stdout(name: str = "") -> None:
+    """Let the lines of this package, and of it alone, appear on standard output.
+
+    Args:
+        name: of what this process works at, before each line, where several work side by side.
+    """
     logger = logging.getLogger("fwdecg")
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(logging.Formatter(f"{name}: %(message)s" if name else "%(message)s"))
     logger.handlers = [handler]
     logger.setLevel(logging.INFO)
     logger.propagate = False  # Ray has handlers of its own at the root

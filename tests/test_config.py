@@ -6,6 +6,7 @@ from fwdecg.config import (
     check_settings,
     describe,
     differing_keys,
+    edited,
     from_tree,
     identity_hash,
     identity_tree,
@@ -121,6 +122,15 @@ def test_unreadable_presets(tmp_path):
 def test_a_key_without_default_is_required():
     with pytest.raises(ConfigError, match="needed is missing; add it"):
         from_tree(Demanding, {})
+
+
+def test_edits_of_a_configuration():
+    config = Outer(count=4, fixed=None, inner=Inner(sites=((1.0, 2.0, 3.0),)))
+    changed = edited(config, ["inner.diffusivity=2", "count=5"])
+    assert changed == Outer(count=5, inner=Inner(diffusivity=2.0, sites=((1.0, 2.0, 3.0),)))
+    assert edited(config, []) == config
+    with pytest.raises(ConfigError, match=r"^outer.count=4: there is no section outer$"):
+        edited(config, ["outer.count=4"])
 
 
 def test_trees_round_trip():

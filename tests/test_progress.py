@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from fwdecg import progress
-from fwdecg.progress import Progress, clock_text
+from fwdecg.progress import Progress, clock_text, log_to_stdout
 
 
 @pytest.fixture
@@ -50,3 +50,13 @@ def test_a_day_of_work_takes_a_few_hundred_lines(clock, caplog):
 )
 def test_durations_as_a_person_says_them(seconds, text):
     assert clock_text(seconds) == text
+
+
+@pytest.mark.parametrize(("name", "line"), [("", "3 of 4\n"), ("seed 2", "seed 2: 3 of 4\n")])
+def test_lines_bear_the_name_of_who_works(name, line, monkeypatch, capsys):
+    logger = logging.getLogger("fwdecg")
+    for attribute in ("handlers", "level", "propagate"):
+        monkeypatch.setattr(logger, attribute, getattr(logger, attribute))
+    log_to_stdout(name)
+    logging.getLogger("fwdecg.here").info("%d of %d", 3, 4)
+    assert capsys.readouterr().out == line

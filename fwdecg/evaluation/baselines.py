@@ -22,7 +22,7 @@ from fwdecg.library.reader import Library
 from fwdecg.library.splits import TRAIN, VALIDATION
 from fwdecg.physics.pseudo_ecg import lead_fields
 from fwdecg.physics.tissue import Sheet, Tissue
-from fwdecg.shapes import Electrodes, Frames, LeadFields
+from fwdecg.shapes import Frames, LeadFields
 from fwdecg.training.metrics import r2
 
 # Of the ridge regression, in units of the mean sum of squares of a pixel about its mean.
@@ -70,7 +70,6 @@ class ExactOperator:
     That maps are rounded to float16 costs far less. At full resolution it is exact by definition.
 
     Attributes:
-        electrodes_mm: positions of the electrodes.
         map_spacing_mm: side of a pixel.
     """
 
@@ -78,7 +77,6 @@ class ExactOperator:
     knows_tissue: ClassVar[bool] = True
     detail: ClassVar[str] = "Eq. 1 on the maps, true D and patches"
 
-    electrodes_mm: Electrodes
     map_spacing_mm: float
 
     def predict(self, cases: LabelledCases) -> Ecgs:
@@ -89,7 +87,7 @@ class ExactOperator:
         diffusivity = cases.diffusivity_mm2_per_ms[row].astype(np.float64)
         tissue = Tissue(spacing_mm=self.map_spacing_mm, diffusivity_mm2_per_ms=diffusivity)
         share = cases.conducting_fraction[row]
-        leads = lead_fields(tissue, self.electrodes_mm)
+        leads = lead_fields(tissue, cases.electrodes_mm[row])
         # Where nothing conducts the lead field is 0, and so is its product with anything.
         return _apply(leads / np.where(share > 0, share, 1.0), cases.u[row])
 
@@ -127,10 +125,7 @@ def fit_baselines(library: Library) -> tuple[Predictor, ...]:
     recording, size_mm = library.config.recording, library.config.tissue.size_mm
     training, validation = stream_cases(library, TRAIN), stream_cases(library, VALIDATION)
     return (
-        ExactOperator(
-            electrodes_mm=recording.electrodes(size_mm),
-            map_spacing_mm=size_mm / recording.map_pixels,
-        ),
+        ExactOperator(map_spacing_mm=size_mm / recording.map_pixels),
         choose_nominal_operator(library, stream_cases(library, VALIDATION)),
         fit_ridge(training, validation, recording=recording),
         fit_mean_voltage(stream_cases(library, TRAIN), recording=recording),

@@ -16,6 +16,7 @@ from fwdecg.library.schema import (
     CONDITION,
     CONDUCTING,
     DIFFUSIVITY,
+    ELECTRODES,
     PHI_E,
     SPLIT,
     U,
@@ -26,7 +27,7 @@ from fwdecg.library.splits import ALL
 CASES_AT_ONCE = 32  # about 40 MB of the paper's maps
 BULK_DIFFUSIVITY = "bulk_diffusivity_mm2_per_ms"
 
-_COLUMNS = [CASE_ID, CONDITION, SPLIT, U, PHI_E, DIFFUSIVITY, BULK_DIFFUSIVITY]
+_COLUMNS = [CASE_ID, CONDITION, SPLIT, U, PHI_E, DIFFUSIVITY, ELECTRODES, BULK_DIFFUSIVITY]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,7 @@ class LabelledCases:
         diffusivity_mm2_per_ms: area mean of D, 0 where nothing conducts.
         conducting_fraction: share of each pixel's area that conducts.
         bulk_diffusivity_mm2_per_ms: D of the conducting tissue, or what it varies about.
+        electrodes_mm: positions of the electrodes, which a shift may displace.
     """
 
     case_id: Int64[np.ndarray, " case"]
@@ -52,6 +54,7 @@ class LabelledCases:
     diffusivity_mm2_per_ms: Float32[np.ndarray, "case row col"]
     conducting_fraction: Float[np.ndarray, "case row col"]
     bulk_diffusivity_mm2_per_ms: Float64[np.ndarray, " case"]
+    electrodes_mm: Float64[np.ndarray, "case electrode 3"]
 
     def __len__(self) -> int:
         """Number of cases."""
@@ -131,4 +134,5 @@ def _labelled(table: pa.Table) -> LabelledCases:
         diffusivity_mm2_per_ms=diffusivity,
         conducting_fraction=share,
         bulk_diffusivity_mm2_per_ms=bulk,
+        electrodes_mm=tensor_column(table, ELECTRODES),
     )

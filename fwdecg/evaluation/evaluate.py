@@ -1,12 +1,14 @@
-"""The evaluation of a trained surrogate: every predictor on the test split, and what is left of it.
+"""The evaluation of a trained surrogate: every predictor on the test splits, and what it leaves.
 
-A folder of an evaluation holds cases.parquet (one row per case and predictor), report.txt, figures
+A library has one test split of cases like those of training, and one of each of its shifts. A
+folder of an evaluation holds cases.parquet (one row per case and predictor), report.txt, figures
 and, last, metrics.json, which says that the rest is complete.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,20 @@ from fwdecg.config import identity_tree
 from fwdecg.evaluation.baselines import Predictor, fit_baselines
 from fwdecg.evaluation.cases import LabelledCases, stream_cases
 from fwdecg.evaluation.config import EvaluationConfig
-from fwdecg.evaluation.figures import Trace
-from fwdecg.evaluation.gallery import draw_gallery
+from fwdecg.evaluation.figures import Trace, draw_bars
+from fwdecg.evaluation.gallery import FIGURES, draw_gallery
 from fwdecg.evaluation.predict import Network, require_fit, weights_hash
-from fwdecg.evaluation.report import PredictorReport, report_text, summarise, verdict
+from fwdecg.evaluation.report import (
+    PredictorReport,
+    by_shift,
+    report_text,
+    shifts_text,
+    summarise,
+    verdict,
+)
 from fwdecg.evaluation.scores import CaseScore, Ecgs, score_cases, scores_table, z_scored
 from fwdecg.library.reader import Library
+from fwdecg.library.shifts import shifted_split
 from fwdecg.library.splits import TEST
 from fwdecg.progress import Progress
 from fwdecg.storage import METRICS, REPORT, Store
@@ -36,7 +46,7 @@ CASES = "cases.parquet"
 def evaluate(
     library: Library, trained: TrainedSurrogate, config: EvaluationConfig, folder: Path
 ) -> dict[str, Any]:
-    """Compare a surrogate with the baselines on the test split of a library.
+    """Compare a surrogate with the baselines on the test splits of a library.
 
     Args:
         library: with training, validation and test cases.
@@ -62,17 +72,14 @@ def evaluate(
     network = Network.of(trained, config.batch_size)
     logger.info("fitting the baselines to the training split")
     baselines = fit_baselines(library)
-    trial = _try(network, baselines, library)
-    reports = [_report(predictor, trial.scores) for predictor in (network, *baselines)]
-    content = identity | {
-        "split": TEST,
-        "verdict": verdict(reports[0], reports[1:]),
-        "predictors": {report.name: report.as_dict() for report in reports},
+    trial = _try(network, baselines, library, TEST)
+    shifted = {
+        shift: _try(network, baselines, library, shifted_split(shift))
+        for shift in library.config.shifts
+        if library.count(shifted_split(shift))
     }
-    table, text = scores_table(trial.scores), report_text(reports[0], reports[1:]) + "\n"
-    store.publish_by(CASES, lambda path: pq.write_table(table, path))
-    store.publish(REPORT, text)
-    draw_gallery(library, trial.traces, reports, folder)
+    content = identity | _publish(trial, shifted, store)
+    draw_gallery(library, trial.traces, trial.reports, folder)
     store.publish_json(METRICS, content)
     store.clear_staging()
     return content
@@ -80,21 +87,54 @@ def evaluate(
 
 @dataclass(frozen=True, kw_only=True)
 class _Trial:
-    """What came of the test split.
+    """What came of a test split.
 
     Attributes:
+        predictors: the network first.
         scores: of every predictor and case.
         traces: true ECG and the network's, of each case.
     """
 
+    predictors: Sequence[Predictor]
     scores: list[CaseScore]
     traces: list[Trace]
 
+    @property
+    def reports(self) -> list[PredictorReport]:
+        """Of each predictor."""
+        return [_report(predictor, self.scores) for predictor in self.predictors]
 
-def _try(network: Predictor, baselines: Sequence[Predictor], library: Library) -> _Trial:
-    progress = Progress(logger, "test cases evaluated", library.count(TEST))
-    trial = _Trial(scores=[], traces=[])
-    for cases in stream_cases(library, TEST):
+    def as_dict(self) -> dict[str, Any]:
+        """Verdict and reports, as plain values."""
+        network, *baselines = reports = self.reports
+        return {
+            "verdict": verdict(network, baselines),
+            "predictors": {report.name: report.as_dict() for report in reports},
+        }
+
+
+def _publish(trial: _Trial, shifted: Mapping[str, _Trial], store: Store) -> dict[str, Any]:
+    """Write scores, report and the picture of the shifts; what metrics.json says of them."""
+    scores = [score for each in (trial, *shifted.values()) for score in each.scores]
+    store.publish_by(CASES, partial(pq.write_table, scores_table(scores)))
+    regular = trial.reports
+    text, content = report_text(regular[0], regular[1:]) + "\n", {"split": TEST} | trial.as_dict()
+    if shifted:
+        reports = {shift: each.reports for shift, each in shifted.items()}
+        text += "\n" + shifts_text(regular, reports) + "\n"
+        content["shifted"] = {shift: each.as_dict() for shift, each in shifted.items()}
+        draw = partial(draw_bars, by_shift(regular, reports))
+        store.publish_by(f"{FIGURES}/r2_by_shift.png", draw)
+    store.publish(REPORT, text)
+    return content
+
+
+def _try(
+    network: Predictor, baselines: Sequence[Predictor], library: Library, split: str
+) -> _Trial:
+    progress = Progress(logger, f"{split} cases evaluated", library.count(split))
+    trial = _Trial(predictors=(network, *baselines), scores=[], traces=[])
+    for cases in stream_cases(library, split):
         phi_e = network.predict(cases)
         own = score_cases(network.name, phi_e, cases, library.statistics)
         trial.scores.extend(own)

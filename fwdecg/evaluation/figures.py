@@ -13,7 +13,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fwdecg.evaluation.report import COLUMNS, PredictorReport, Spread
+from fwdecg.evaluation.report import PredictorReport, Spread
 from fwdecg.evaluation.style import STYLE, WIDTH_INCH, ecg_label, words
 
 TRUE, PREDICTED = "black", "#d55e00"
@@ -89,15 +89,15 @@ def draw_ecg(panel: Axes, trace: Trace) -> None:
 
 
 def draw_bars(reports: Sequence[PredictorReport], path: Path) -> None:
-    """Write the mean R^2 of every predictor by condition, with its spread over the cases.
+    """Write the mean R^2 of every predictor by condition or shift, with its spread over the cases.
 
     Whiskers end at 1, the most that R^2 can be.
 
     Args:
-        reports: at most five, the network first.
+        reports: at most five, the network first; with summaries of the same groups of cases.
         path: of the picture.
     """
-    columns = [name for name in COLUMNS if name in reports[0].summaries]
+    columns = list(reports[0].summaries)
     step = BARS_SHARE / len(reports)
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH_INCH, 3.2), layout="constrained")

@@ -1,39 +1,47 @@
 """How well each predictor does by condition and over all: as records, and as plain text.
 
-The text fits 100 columns: two tables, who is told what, and a verdict on the network.
+The text fits 100 columns: tables, who is told what, and a verdict on the network. Cases unlike
+those of training, if the library has any, follow by shift.
 """
 
 import textwrap
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from fwdecg.evaluation.scores import CaseScore
+from fwdecg.evaluation.text_table import aligned
 from fwdecg.library.conditions import CONDITIONS
 
 ALL_CONDITIONS = "all"
+REGULAR = "regular"  # the test cases that are like those of training
 COLUMNS = (*(condition.name for condition in CONDITIONS), ALL_CONDITIONS)
 
 MARK = " *"  # of a predictor that is told more than the maps
-GAP = "  "
 LINE_LENGTH = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """A metric over some cases: mean, sample standard deviation (None for one case), worst."""
+    """A metric over some cases: mean, sample standard deviation (None for one), median, worst."""
 
     mean: float
     spread: float | None
+    median: float
     worst: float
 
     @classmethod
     def of(cls, values: Sequence[float], worst: Callable[[Sequence[float]], float]) -> "Spread":
         """The spread of at least one value."""
         spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
-        return cls(mean=float(np.mean(values)), spread=spread, worst=worst(values))
+        return cls(
+            mean=float(np.mean(values)),
+            spread=spread,
+            median=float(np.median(values)),
+            worst=worst(values),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +76,8 @@ class PredictorReport:
         name: of the predictor.
         knows_tissue: whether it is told D and the patches of a case beside its maps.
         detail: its main figure.
-        summaries: by condition, for those that have cases, and last over "all".
+        summaries: by condition, for those that have cases, and last over "all"; or by shift, see
+            `by_shift`.
     """
 
     name: str
@@ -96,23 +105,20 @@ def summarise(scores: Sequence[CaseScore]) -> dict[str, Summary]:
 
 
 def report_text(network: PredictorReport, baselines: Sequence[PredictorReport]) -> str:
-    """Tables of R^2 and MAE by condition, what each predictor is, and the verdict on the network.
+    """Tables by condition, what each predictor is, and the verdict on the network.
 
     Args:
         network: of the trained surrogate.
         baselines: of those it is compared with.
     """
     reports = [network, *baselines]
-    counts = (f"{summary.cases} {name}" for name, summary in network.summaries.items())
     marked = f"{MARK.strip()} is told D and the patches of each case; the others see only its maps."
     return "\n".join(
         [
             "Mean ± spread over the test cases, of z-scored ECGs.",
-            f"Cases: {', '.join(counts)}.",
+            _counts(network),
             "",
-            *_table("R2", [(report, _row(report, "r2")) for report in reports]),
-            "",
-            *_table("MAE", [(report, _row(report, "mae")) for report in reports]),
+            *_tables(reports, COLUMNS),
             "",
             marked,
             *(f"{report.name}: {report.detail}." for report in reports),
@@ -144,29 +150,88 @@ def verdict(network: PredictorReport, baselines: Sequence[PredictorReport]) -> s
     )
 
 
-def _table(title: str, rows: Sequence[tuple[PredictorReport, list[str]]]) -> list[str]:
-    """Lines of a table, the columns as wide as their widest cell."""
-    head = [title, *COLUMNS]
-    body = [[report.name + (MARK if report.knows_tissue else ""), *cells] for report, cells in rows]
-    widths = [max(len(line[column]) for line in [head, *body]) for column in range(len(head))]
+def by_shift(
+    regular: Sequence[PredictorReport], shifted: Mapping[str, Sequence[PredictorReport]]
+) -> list[PredictorReport]:
+    """The predictors with their summaries over all cases, of the regular test split and each shift.
+
+    Args:
+        regular: on the regular test split.
+        shifted: the same predictors on the test split of each shift.
+    """
+    columns = {REGULAR: regular} | dict(shifted)
     return [
-        GAP.join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
-        for line in [head, *body]
+        replace(report, summaries={name: held[place].overall for name, held in columns.items()})
+        for place, report in enumerate(regular)
     ]
 
 
-def _row(report: PredictorReport, metric: str) -> list[str]:
+def shifts_text(
+    regular: Sequence[PredictorReport], shifted: Mapping[str, Sequence[PredictorReport]]
+) -> str:
+    """Tables by shift, and for each shift a verdict on the network.
+
+    Args:
+        regular: on the regular test split, the network first.
+        shifted: the same predictors on the test split of each shift.
+    """
+    across = by_shift(regular, shifted)
+    lines = [
+        "Test cases unlike those of training, by what is shifted in them (library.shifts); nothing",
+        "was fitted to them. Displaced electrodes: only a predictor with * is told where they are.",
+        _counts(across[0]),
+        "",
+        *_tables(across, list(across[0].summaries)),
+        "",
+    ]
+    for name, (network, *baselines) in shifted.items():
+        change = network.overall.r2.mean - regular[0].overall.r2.mean
+        sentence = f"{name}: mean R2 {change:+.3f} against regular cases. "
+        lines += textwrap.wrap(sentence + verdict(network, baselines), LINE_LENGTH)
+    return "\n".join(lines)
+
+
+def _counts(report: PredictorReport) -> str:
+    counts = (f"{summary.cases} {name}" for name, summary in report.summaries.items())
+    return f"Cases: {', '.join(counts)}."
+
+
+def _tables(reports: Sequence[PredictorReport], columns: Sequence[str]) -> list[str]:
+    """Mean ± spread and median of R^2, mean ± spread of MAE."""
     return [
-        _cell(getattr(report.summaries[column], metric)) if column in report.summaries else "-"
-        for column in COLUMNS
+        *_table("R2", reports, columns, lambda summary: mean_and_spread(summary.r2)),
+        "",
+        *_table("median R2", reports, columns, lambda summary: number(summary.r2.median)),
+        "",
+        *_table("MAE", reports, columns, lambda summary: mean_and_spread(summary.mae)),
     ]
 
 
-def _cell(value: Spread) -> str:
-    return _number(value.mean) + ("" if value.spread is None else f" ± {_number(value.spread)}")
+def _table(
+    title: str,
+    reports: Sequence[PredictorReport],
+    columns: Sequence[str],
+    cell: Callable[[Summary], str],
+) -> list[str]:
+    rows = [
+        [
+            report.name + (MARK if report.knows_tissue else ""),
+            *(
+                cell(report.summaries[name]) if name in report.summaries else "-"
+                for name in columns
+            ),
+        ]
+        for report in reports
+    ]
+    return aligned([[title, *columns], *rows])
 
 
-def _number(value: float) -> str:
+def mean_and_spread(value: Spread) -> str:
+    """Mean ± spread, the mean alone where there is no spread."""
+    return number(value.mean) + ("" if value.spread is None else f" ± {number(value.spread)}")
+
+
+def number(value: float) -> str:
     """At most six characters up to 10^5."""
     decimals = 3 if abs(value) < 9.9995 else 1 if abs(value) < 999.95 else 0
     return f"{value:.{decimals}f}"

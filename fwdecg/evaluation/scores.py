@@ -20,6 +20,7 @@ METRICS = ("r2", "mae", "rmse", "spectral_entropy_error")  # functions of traini
 _COLUMNS = (
     ("case_id", pa.int64(), "1"),
     ("condition", pa.string(), "1"),
+    ("split", pa.string(), "1"),
     ("predictor", pa.string(), "1"),
     ("r2", pa.float64(), "1"),
     ("mae", pa.float64(), "z-score"),
@@ -35,6 +36,7 @@ class CaseScore:
     Attributes:
         case_id: number of the case.
         condition: its tissue condition.
+        split: its split.
         predictor: name of the predictor.
         r2: coefficient of determination.
         mae: mean absolute error, in z-scores.
@@ -44,6 +46,7 @@ class CaseScore:
 
     case_id: int
     condition: str
+    split: str
     predictor: str
     r2: float
     mae: float
@@ -78,10 +81,13 @@ def score_cases(
         CaseScore(
             case_id=int(case_id),
             condition=condition,
+            split=split,
             predictor=predictor,
             **{name: values[name][row] for name in METRICS},
         )
-        for row, (case_id, condition) in enumerate(zip(cases.case_id, cases.condition, strict=True))
+        for row, (case_id, condition, split) in enumerate(
+            zip(cases.case_id, cases.condition, cases.split, strict=True)
+        )
     ]
 
 
@@ -92,3 +98,8 @@ def scores_table(scores: Sequence[CaseScore]) -> pa.Table:
         for name, kind, unit in _COLUMNS
     ]
     return pa.Table.from_pylist([asdict(score) for score in scores], schema=pa.schema(columns))
+
+
+def scores_of(table: pa.Table) -> list[CaseScore]:
+    """The scores that `scores_table` made a table of."""
+    return [CaseScore(**row) for row in table.to_pylist()]

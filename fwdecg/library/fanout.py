@@ -9,8 +9,8 @@ import heapq
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
@@ -44,6 +44,7 @@ class Task:
         work: called without arguments on a node, by a worker that can import it.
         then: called here with what the work returned.
         lost: called here with a `RunError` if worker after worker died of it.
+        options: Ray's, where it needs more of a node than one processor.
         attempts: how often it was tried in vain.
         nodes_lost: how often its node was lost.
     """
@@ -52,6 +53,7 @@ class Task:
     work: Callable[[], Any]
     then: Callable[[Any], None]
     lost: Callable[[RunError], None]
+    options: Mapping[str, Any] = field(default_factory=dict)
     attempts: int = 0
     nodes_lost: int = 0
 
@@ -74,7 +76,7 @@ def run_tasks(tasks: deque[Task]) -> None:
         tasks.extendleft(resting.rested())
         while tasks and len(running) < _window():
             task = tasks.popleft()
-            running[call.remote(task.work)] = task
+            running[call.options(**task.options).remote(task.work)] = task
         if not running:
             resting.wait()
             continue

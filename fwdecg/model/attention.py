@@ -1,4 +1,4 @@
-"""Bahdanau's additive attention over the latents and their times, Eq. 2-3.
+"""Bahdanau's additive attention over the latents and their times, Eq. 2-3, and its absence.
 
 Axes: B batch, T frame, L latent, D entry of the time embedding, S decoder state, A attention.
 """
@@ -16,6 +16,7 @@ class AdditiveAttention(nn.Module):
     ) -> None:
         """Initialise W_a, U_a and V_a of Eq. 2 from torch's global generator."""
         super().__init__()
+        self.context_size = latent_size
         self.W_a = nn.Linear(state_size, attention_size, bias=False)
         self.U_a = nn.Linear(latent_size + time_embedding_size, attention_size, bias=False)
         self.V_a = nn.Linear(attention_size, 1, bias=False)
@@ -43,3 +44,26 @@ class AdditiveAttention(nn.Module):
         weights = torch.softmax(scores, dim=-1)
         context = torch.bmm(weights[:, None], latents).squeeze(1)  # Eq. 3
         return context, weights
+
+
+class NoAttention(nn.Module):
+    """Stands where attention is left out: its context is empty, each frame sees itself alone."""
+
+    context_size = 0
+
+    def keys(
+        self, latents: Float[Tensor, "B T L"], times: Float[Tensor, "T D"]
+    ) -> Float[Tensor, "B T 0"]:
+        """Keys of no size."""
+        del times
+        return latents[..., :0]
+
+    def forward(
+        self,
+        state: Float[Tensor, "B S"],
+        keys: Float[Tensor, "B T 0"],
+        latents: Float[Tensor, "B T L"],
+    ) -> tuple[Float[Tensor, "B 0"], Float[Tensor, "B T"]]:
+        """A context of no size, and weights of 0."""
+        del state
+        return keys[:, 0], latents.new_zeros(latents.shape[:2])

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fwdecg.model.attention import AdditiveAttention
+from fwdecg.model.attention import AdditiveAttention, NoAttention
 from fwdecg.model.time_embedding import sinusoidal_embedding
 
 
@@ -32,25 +32,30 @@ class EcgDecoder(nn.Module):
         time_embedding_size: int,
         readout_size: int,
         electrodes: int,
+        attention: bool = True,
     ) -> None:
         """Initialise from torch's global generator.
 
         Args:
             latent_size: L.
             hidden_size: S, also the size of the attention.
-            time_embedding_size: D, even.
+            time_embedding_size: D, even; 0 for no embedding.
             readout_size: width between the two linear layers.
             electrodes: E, all predicted at once.
+            attention: False leaves out the context c_t.
         """
         super().__init__()
         self.time_embedding_size = time_embedding_size
-        self.attention = AdditiveAttention(
-            latent_size=latent_size,
-            time_embedding_size=time_embedding_size,
-            state_size=hidden_size,
-            attention_size=hidden_size,
-        )
-        self.cell = nn.LSTMCell(2 * latent_size + time_embedding_size, hidden_size)
+        self.attention: AdditiveAttention | NoAttention = NoAttention()
+        if attention:
+            self.attention = AdditiveAttention(
+                latent_size=latent_size,
+                time_embedding_size=time_embedding_size,
+                state_size=hidden_size,
+                attention_size=hidden_size,
+            )
+        inputs = self.attention.context_size + latent_size + time_embedding_size
+        self.cell = nn.LSTMCell(inputs, hidden_size)
         self.first_readout = nn.Linear(hidden_size + electrodes, readout_size)
         self.last_readout = nn.Linear(readout_size, electrodes)
 
@@ -62,7 +67,7 @@ class EcgDecoder(nn.Module):
         """Hidden states h_t of the LSTM, which starts at zero."""
         times = sinusoidal_embedding(latents.shape[1], self.time_embedding_size, like=latents)
         keys = self.attention.keys(latents, times)
-        context_weight = self.cell.weight_ih[:, : latents.shape[2]]
+        context_weight = self.cell.weight_ih[:, : self.attention.context_size]
         state = memory = latents.new_zeros(len(latents), self.cell.hidden_size)
         states = []
         for known in self._known_gates(latents, times).unbind(1):
@@ -79,8 +84,8 @@ class EcgDecoder(nn.Module):
         self, latents: Float[Tensor, "B T L"], times: Float[Tensor, "T D"]
     ) -> Float[Tensor, "B T G"]:
         """What latents, times and biases add to the LSTM's gates, before activation."""
-        size = latents.shape[2]
-        _, latent_weight, time_weight = self.cell.weight_ih.split((size, size, times.shape[1]), 1)
+        sizes = (self.attention.context_size, latents.shape[2], times.shape[1])
+        _, latent_weight, time_weight = self.cell.weight_ih.split(sizes, 1)
         bias = self.cell.bias_ih + self.cell.bias_hh
         return functional.linear(latents, latent_weight) + functional.linear(
             times, time_weight, bias

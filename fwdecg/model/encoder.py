@@ -34,6 +34,7 @@ class FrameEncoder(nn.Module):
             dropout: share of the activations dropped after each block in training, in [0, 1).
         """
         super().__init__()
+        self.latent_size = latent_size
         first, second = channels
         self.blocks = nn.Sequential(_block(1, first, dropout), _block(first, second, dropout))
         self.summarise = nn.Sequential(

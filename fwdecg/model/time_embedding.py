@@ -19,11 +19,12 @@ def sinusoidal_embedding(
 
     Args:
         frames: T.
-        size: D, even.
+        size: D, even; with 0 the embedding is empty.
         like: a tensor whose device and precision the embedding takes.
     """
     octaves = torch.arange(size // 2, device=like.device, dtype=like.dtype)
-    frequencies = torch.exp(-math.log(LONGEST_WAVE) * 2.0 / size * octaves)
+    # An empty embedding has no octave, but its slope must not divide by 0.
+    frequencies = torch.exp(-math.log(LONGEST_WAVE) * 2.0 / max(size, 1) * octaves)
     frame = torch.arange(frames, device=like.device, dtype=like.dtype)
     angles = frame[:, None] * frequencies
     return torch.cat((angles.sin(), angles.cos()), dim=1)

@@ -1,4 +1,4 @@
-"""A preset: the configurations of all stages, and where each leaves its result."""
+"""A preset: the configurations of all stages and studies, and where each leaves its result."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from fwdecg.evaluation.config import EvaluationConfig
 from fwdecg.library.config import LibraryConfig
 from fwdecg.model import SurrogateConfig
 from fwdecg.storage import Store
+from fwdecg.studies.variants import AblationConfig, Recipe
 from fwdecg.training.config import TrainingConfig
 from fwdecg.training.plan import require_midline
 
@@ -22,17 +23,18 @@ class ResultsConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """One TOML preset: a library, a surrogate trained on it, and its evaluation."""
+    """One TOML preset: a library, a surrogate trained on it, its evaluation, and studies of it."""
 
     results: ResultsConfig = setting(ResultsConfig)
     library: LibraryConfig = setting(LibraryConfig)
     model: SurrogateConfig = setting(SurrogateConfig)
     training: TrainingConfig = setting(TrainingConfig)
     evaluation: EvaluationConfig = setting(EvaluationConfig)
+    ablation: AblationConfig = setting(AblationConfig)
 
     def __post_init__(self) -> None:
         """Check what no single section can: paths, and whether mirrored cases keep their ECG."""
-        for section in (self.results, self.training, self.evaluation):
+        for section in (self.results, self.training, self.evaluation, self.ablation):
             if "://" in section.path:
                 raise ConfigError(
                     f"path {section.path}: must be a folder that all nodes see; only library.path "
@@ -62,6 +64,16 @@ class Experiment:
     def evaluation_folder(self) -> Path:
         """Folder of the evaluation."""
         return self._folder(self.evaluation.path, "evaluation")
+
+    @property
+    def ablation_folder(self) -> Path:
+        """Folder of the ablation study."""
+        return self._folder(self.ablation.path, "ablation")
+
+    @property
+    def recipe(self) -> Recipe:
+        """The network and how it is trained."""
+        return Recipe(model=self.model, training=self.training)
 
     def _folder(self, chosen: str, name: str) -> Path:
         return Path(chosen or Path(self.results.path) / name).expanduser().absolute()

@@ -23,8 +23,7 @@ from fwdecg.library.reader import Library
 HALF = 2.0**-11
 
 
-def _exact(library: Library) -> ExactOperator:
-    return ExactOperator(electrodes_mm=np.array(library.config.electrodes_mm), map_spacing_mm=0.5)
+EXACT = ExactOperator(map_spacing_mm=0.5)
 
 
 def _with_ecg(cases: LabelledCases, phi_e: np.ndarray) -> LabelledCases:
@@ -32,7 +31,7 @@ def _with_ecg(cases: LabelledCases, phi_e: np.ndarray) -> LabelledCases:
 
 
 def test_exact_operator_on_the_solvers_own_grid(library: Library, cases: LabelledCases) -> None:
-    error = _exact(library).predict(cases) - cases.phi_e
+    error = EXACT.predict(cases) - cases.phi_e
     # A rounding of u by HALF at most, times the lead field, whose absolute sum is below 0.4 mm/ms.
     assert np.abs(error).max() < HALF * 0.4
     assert np.abs(cases.phi_e).max() > 100 * np.abs(error).max()
@@ -42,7 +41,7 @@ def test_exact_operator_where_d_varies(varied_library: Library) -> None:
     (cases,) = stream_cases(varied_library)
     conducts = cases.conducting_fraction > 0
     assert np.ptp(cases.diffusivity_mm2_per_ms[0][conducts[0]]) > 0.02
-    error = _exact(varied_library).predict(cases) - cases.phi_e
+    error = EXACT.predict(cases) - cases.phi_e
     # As above, with D up to 1.3 times as large.
     assert np.abs(error).max() < HALF * 0.4 * 1.3
 
@@ -57,8 +56,20 @@ def test_exact_operator_undoes_the_mean_over_patches(
         diffusivity_mm2_per_ms=cases.diffusivity_mm2_per_ms / 2,
         conducting_fraction=cases.conducting_fraction / 2,
     )
-    expected = _exact(library).predict(cases) / 2
-    np.testing.assert_allclose(_exact(library).predict(halved), expected, rtol=0, atol=HALF * 0.4)
+    expected = EXACT.predict(cases) / 2
+    np.testing.assert_allclose(EXACT.predict(halved), expected, rtol=0, atol=HALF * 0.4)
+
+
+def test_exact_operator_is_told_where_displaced_electrodes_are(
+    library: Library, cases: LabelledCases
+) -> None:
+    """Those of the second case change places: so does its ECG."""
+    electrodes = cases.electrodes_mm.copy()
+    electrodes[1] = electrodes[1, ::-1]
+    displaced = EXACT.predict(dataclasses.replace(cases, electrodes_mm=electrodes))
+    expected = EXACT.predict(cases)
+    expected[1] = expected[1, ::-1]
+    assert np.array_equal(displaced, expected)
 
 
 def test_nominal_operator_is_exact_for_its_own_tissue(
@@ -72,7 +83,7 @@ def test_nominal_operator_is_exact_for_its_own_tissue(
         conducting_fraction=np.ones_like(cases.conducting_fraction),
         bulk_diffusivity_mm2_per_ms=np.full(len(cases), diffusivity),
     )
-    expected = _exact(library).predict(homogeneous)
+    expected = EXACT.predict(homogeneous)
     scale = float(np.abs(expected).max())
     np.testing.assert_allclose(nominal.predict(cases), expected, rtol=0, atol=1e-5 * scale)
 

@@ -11,7 +11,11 @@ from fwdecg.errors import CheckpointError, ResultError
 from fwdecg.evaluation.config import EvaluationConfig
 from fwdecg.evaluation.evaluate import evaluate
 from fwdecg.library.reader import Library
-from fwdecg.training.checkpoint import TrainedSurrogate
+from fwdecg.library.shifts import SHIFTS
+from fwdecg.model import SurrogateConfig
+from fwdecg.training.checkpoint import TrainedSurrogate, load_surrogate
+from fwdecg.training.config import TrainingConfig
+from fwdecg.training.trainer import train
 
 PREDICTORS = ["network", "exact operator", "nominal operator", "ridge regression", "mean voltage"]
 
@@ -41,6 +45,38 @@ def test_its_files(folder: Path, library: Library, trained: TrainedSurrogate) ->
     assert any(name.startswith("case_") for name in names)
     assert "R2" in (folder / "report.txt").read_text()
     assert not (folder / ".staging").exists()
+
+
+def test_shifted_cases_stand_beside_the_regular_ones(
+    regular_and_shifted_library: tuple[Library, Library], tmp_path: Path
+) -> None:
+    regular, shifted = regular_and_shifted_library
+    model = SurrogateConfig(hidden_size=4, channels=(2, 2), time_embedding_size=4, readout_size=4)
+    train(regular, model, TrainingConfig(epochs=1, workers=0), tmp_path / "training")
+    surrogate = load_surrogate(tmp_path / "training/best.pt")
+    folders = [tmp_path / "regular", tmp_path / "shifted"]
+    without, beside = (
+        evaluate(library, surrogate, EvaluationConfig(), folder)
+        for library, folder in zip((regular, shifted), folders, strict=True)
+    )
+    assert "shifted" not in without
+    assert without["predictors"] == beside["predictors"]
+    assert list(beside["shifted"]) == list(SHIFTS)
+    assert all(list(held["predictors"]) == PREDICTORS for held in beside["shifted"].values())
+    rows = pq.read_table(folders[1] / "cases.parquet").to_pandas()
+    network = rows.query("predictor == 'network'")
+    assert network.groupby("split").size().to_dict() == {"test": 5} | {
+        f"test_{shift}": 5 for shift in SHIFTS
+    }
+    overall = beside["shifted"]["stimulus"]["predictors"]["network"]["summaries"]["all"]
+    mine = network.query("split == 'test_stimulus'")["r2"]
+    assert overall["r2"]["mean"] == pytest.approx(mine.mean())
+    assert overall["r2"]["median"] == pytest.approx(mine.median())
+    reports = [(folder / "report.txt").read_text() for folder in folders]
+    assert reports[1].startswith(reports[0])
+    assert "Cases: 5 regular, 5 diffusivity, 5 patch_size" in reports[1]
+    assert not (folders[0] / "figures/r2_by_shift.png").exists()
+    assert (folders[1] / "figures/r2_by_shift.png").exists()
 
 
 def test_it_is_not_repeated(folder: Path, library: Library, trained: TrainedSurrogate) -> None:

@@ -29,7 +29,7 @@ def _trace(r2: float = 0.9, condition: str = "healthy", electrodes: int = 1) -> 
 
 
 def _report(name: str, mean: float, spread: float | None) -> PredictorReport:
-    value = Spread(mean=mean, spread=spread, worst=mean)
+    value = Spread(mean=mean, spread=spread, median=mean, worst=mean)
     summary = Summary(cases=2, r2=value, mae=value, rmse=value, spectral_entropy_error=value)
     return PredictorReport(
         name=name,

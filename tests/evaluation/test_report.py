@@ -9,7 +9,9 @@ from fwdecg.evaluation.report import (
     PredictorReport,
     Spread,
     Summary,
+    by_shift,
     report_text,
+    shifts_text,
     summarise,
     verdict,
 )
@@ -20,6 +22,7 @@ def _score(r2: float, condition: str = "healthy") -> CaseScore:
     return CaseScore(
         case_id=0,
         condition=condition,
+        split="test",
         predictor="p",
         r2=r2,
         mae=1 - r2,
@@ -43,13 +46,14 @@ def test_summary_by_hand() -> None:
     assert summary.r2.mean == pytest.approx(0.6)
     assert summary.r2.spread == pytest.approx(0.3)
     assert summary.r2.worst == 0.3
+    assert Summary.of([_score(value) for value in (0.9, 0.8, -3.0)]).r2.median == 0.8
     assert summary.mae.worst == pytest.approx(0.7)
     assert summary.rmse.mean == pytest.approx(0.8)
-    assert summary.spectral_entropy_error == Spread(mean=0.5, spread=0.0, worst=0.5)
+    assert summary.spectral_entropy_error == Spread(mean=0.5, spread=0.0, median=0.5, worst=0.5)
 
 
 def test_one_case_has_no_spread() -> None:
-    assert Summary.of([_score(0.5)]).r2 == Spread(mean=0.5, spread=None, worst=0.5)
+    assert Summary.of([_score(0.5)]).r2 == Spread(mean=0.5, spread=None, median=0.5, worst=0.5)
 
 
 def test_conditions_in_the_papers_order_and_all_last() -> None:
@@ -65,6 +69,7 @@ def test_a_report_is_valid_json() -> None:
     assert json.loads(text)["summaries"]["all"]["r2"] == {
         "mean": 0.5,
         "spread": None,
+        "median": 0.5,
         "worst": 0.5,
     }
 
@@ -111,10 +116,41 @@ def test_the_text(worst: float) -> None:
     assert f"0.944 ± {spread:.3f}" in row
     assert any(line.startswith("exact operator *") for line in lines)
     assert "* is told D and the patches of each case; the others see only its maps." in lines
-    table = lines[3:8]
-    assert len({len(line) for line in table}) == 1  # right-aligned columns
+    for first in (3, 9, 15):  # R2, its median, MAE
+        table = lines[first : first + 5]
+        assert len({len(line) for line in table}) == 1  # right-aligned columns
+    assert lines[9].split()[:3] == ["median", "R2", "healthy"]
+    assert lines[10].split() == ["network", *["0.944"] * 5]
 
 
 def test_a_condition_without_cases() -> None:
     line = report_text(_report("network", 0.5), [_report("ridge", 0.4)]).splitlines()[4]
     assert line.split() == ["network", "0.500", "-", "-", "-", "0.500"]
+
+
+SHIFTED = {
+    "diffusivity": [_report("network", 0.4), EXACT, _report("ridge regression", 0.7)],
+    "stimulus": [_report("network", 0.8, 0.9), EXACT, _report("ridge regression", 0.1, 0.2)],
+}
+
+
+def test_by_shift() -> None:
+    regular = [_report("network", 0.9, 0.9), EXACT, RIDGE]
+    network, exact, ridge = by_shift(regular, SHIFTED)
+    means = {name: summary.r2.mean for name, summary in network.summaries.items()}
+    assert means == pytest.approx({"regular": 0.9, "diffusivity": 0.4, "stimulus": 0.85})
+    assert ridge.summaries["diffusivity"].r2.mean == 0.7
+    assert (exact.name, exact.knows_tissue) == ("exact operator", True)
+
+
+def test_the_text_of_the_shifts() -> None:
+    text = shifts_text([_report("network", 0.9, 0.9), EXACT, RIDGE], SHIFTED)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert "Cases: 2 regular, 1 diffusivity, 2 stimulus." in lines
+    assert "network           0.900 ± 0.000          0.400  0.850 ± 0.071" in lines
+    said = " ".join(lines)
+    assert (
+        "diffusivity: mean R2 -0.500 against regular cases. The network does NOT beat every" in said
+    )
+    assert "stimulus: mean R2 -0.050 against regular cases. The network beats every" in said

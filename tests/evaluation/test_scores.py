@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from fwdecg.evaluation.cases import LabelledCases
-from fwdecg.evaluation.scores import CaseScore, score_cases, scores_table, z_scored
+from fwdecg.evaluation.scores import (
+    CaseScore,
+    score_cases,
+    scores_of,
+    scores_table,
+    z_scored,
+)
 from fwdecg.library.statistics import Statistics
 
 STATISTICS = Statistics(
@@ -21,6 +27,7 @@ CASES = LabelledCases(
     diffusivity_mm2_per_ms=np.ones((2, 4, 4), np.float32),
     conducting_fraction=np.ones((2, 4, 4)),
     bulk_diffusivity_mm2_per_ms=np.ones(2),
+    electrodes_mm=np.ones((2, 2, 3)),
 )
 
 
@@ -39,6 +46,7 @@ def test_by_hand() -> None:
     assert second == CaseScore(
         case_id=9,
         condition="combined",
+        split="test",
         predictor="guess",
         r2=1.0,
         mae=0.0,
@@ -48,7 +56,9 @@ def test_by_hand() -> None:
 
 
 def test_as_a_table() -> None:
-    table = scores_table(score_cases("guess", PREDICTED, CASES, STATISTICS))
+    scores = score_cases("guess", PREDICTED, CASES, STATISTICS)
+    table = scores_table(scores)
+    assert scores_of(table) == scores
     assert table["case_id"].to_pylist() == [5, 9]
     assert table["predictor"].to_pylist() == ["guess", "guess"]
     assert table["mae"].to_pylist() == pytest.approx([4 / 6, 0])

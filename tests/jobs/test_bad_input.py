@@ -43,7 +43,7 @@ def checkpoint(small_library, tmp_path_factory):
     return folder / "best.pt"
 
 
-@pytest.mark.parametrize("job", ["build_library", "train", "evaluate", "reproduce"])
+@pytest.mark.parametrize("job", ["build_library", "train", "evaluate", "reproduce", "ablate"])
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -70,6 +70,7 @@ def checkpoint(small_library, tmp_path_factory):
         ([QUICKSTART, "--set", "library.solver.dt_ms=1.0"], "solver.dt_ms = 1: must be at most"),
         ([QUICKSTART, "--set", "model.time_embedding_size=15"], "must be even"),
         ([QUICKSTART, "--set", "training.learning_rate=0"], "must be above 0"),
+        ([QUICKSTART, "--set", 'ablation.variants=["model.attention=false"]'], "must read name:"),
     ],
 )
 def test_bad_arguments(job, arguments, message, monkeypatch, capsys, tmp_path):
@@ -113,7 +114,7 @@ def test_bad_arguments_of_show_library(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("job", ["train", "evaluate"])
+@pytest.mark.parametrize("job", ["train", "evaluate", "ablate"])
 def test_a_missing_library(job, monkeypatch, capsys, tmp_path):
     arguments = [QUICKSTART, "--set", f"results.path={tmp_path}"]
     message = refusal(job, arguments, monkeypatch, capsys)

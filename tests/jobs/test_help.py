@@ -20,7 +20,9 @@ def keys(kind, prefix=""):
             yield prefix + field.name
 
 
-@pytest.mark.parametrize("job", ["build_library", "train", "evaluate", "reproduce", "benchmark"])
+@pytest.mark.parametrize(
+    "job", ["build_library", "train", "evaluate", "reproduce", "ablate", "benchmark"]
+)
 def test_help_names_every_key_with_default_and_meaning(job, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", [f"{job}.py", "--help"])
     with pytest.raises(SystemExit) as end:

@@ -227,6 +227,21 @@ if __name__ == "__main__":
 
 
 @pytest.mark.ray
+def test_a_task_has_what_it_needs_of_a_node(ray_cluster):
+    def resources():
+        import ray
+
+        return ray.get_runtime_context().get_assigned_resources(), os.environ.get("FWDECG_TEST")
+
+    found = []
+    options = {"num_cpus": 2, "runtime_env": {"env_vars": {"FWDECG_TEST": "yes"}}}
+    plain = Task(name="plain", work=resources, then=found.append, lost=found.append)
+    run_tasks(deque([plain]))
+    run_tasks(deque([replace(plain, options=options)]))
+    assert found == [({"CPU": 1.0}, None), ({"CPU": 2.0}, "yes")]
+
+
+@pytest.mark.ray
 @pytest.mark.slow
 def test_a_node_is_removed_in_the_middle(brief_preset, tmp_path):
     script, root = tmp_path / "cluster.py", tmp_path / "library"

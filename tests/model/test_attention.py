@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fwdecg.model.attention import AdditiveAttention
+from fwdecg.model.attention import AdditiveAttention, NoAttention
 
 
 def _attention() -> AdditiveAttention:
@@ -47,3 +47,12 @@ def test_without_preference_the_context_is_the_mean() -> None:
     torch.nn.init.zeros_(attention.V_a.weight)
     context, _ = attention(torch.randn(2, 4), attention.keys(latents, torch.randn(6, 2)), latents)
     torch.testing.assert_close(context, latents.mean(1))
+
+
+def test_its_absence_is_an_empty_context() -> None:
+    attention, latents = NoAttention(), torch.randn(2, 6, 3)
+    keys = attention.keys(latents, torch.randn(6, 2))
+    context, weights = attention(torch.randn(2, 4), keys, latents)
+    assert context.shape == (2, attention.context_size) == (2, 0)
+    assert torch.equal(weights, torch.zeros(2, 6))
+    assert list(attention.parameters()) == []

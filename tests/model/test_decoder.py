@@ -8,10 +8,15 @@ from fwdecg.model.decoder import EcgDecoder
 from fwdecg.model.time_embedding import sinusoidal_embedding
 
 
-def _decoder(electrodes: int) -> EcgDecoder:
+def _decoder(electrodes: int, *, attention: bool = True, times: int = 4) -> EcgDecoder:
     torch.manual_seed(0)
     return EcgDecoder(
-        latent_size=6, hidden_size=5, time_embedding_size=4, readout_size=3, electrodes=electrodes
+        latent_size=6,
+        hidden_size=5,
+        time_embedding_size=times,
+        readout_size=3,
+        electrodes=electrodes,
+        attention=attention,
     )
 
 
@@ -34,8 +39,11 @@ def _twin(decoder: EcgDecoder, latents: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("electrodes", [1, 3])
 @pytest.mark.parametrize("frames", [1, 12])
-def test_equals_the_plain_twin_in_value_and_gradient(electrodes: int, frames: int) -> None:
-    decoder = _decoder(electrodes).double()
+@pytest.mark.parametrize("parts", [{}, {"attention": False}, {"times": 0}])
+def test_equals_the_plain_twin_in_value_and_gradient(
+    electrodes: int, frames: int, parts: dict[str, int]
+) -> None:
+    decoder = _decoder(electrodes, **parts).double()
     latents = torch.randn(2, frames, 6, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(2, frames, electrodes, dtype=torch.float64)
     inputs = [latents, *decoder.parameters()]
@@ -62,3 +70,18 @@ def test_every_latent_reaches_the_first_prediction_through_attention() -> None:
     latents = torch.randn(1, 4, 6, requires_grad=True)
     (gradient,) = torch.autograd.grad(decoder(latents)[0, 0, 0], latents)
     assert (gradient.abs().sum(-1) > 0).all()
+
+
+def test_without_attention_no_prediction_sees_a_later_frame() -> None:
+    decoder = _decoder(1, attention=False)
+    latents = torch.randn(1, 4, 6, requires_grad=True)
+    (gradient,) = torch.autograd.grad(decoder(latents)[0, 1, 0], latents)
+    assert (gradient[0].abs().sum(-1) > 0).tolist() == [True, True, False, False]
+
+
+def test_without_time_embedding_later_frames_may_change_places() -> None:
+    latents = torch.randn(1, 4, 6)
+    swapped = latents[:, [0, 1, 3, 2]]
+    timeless, timed = _decoder(1, times=0), _decoder(1)
+    torch.testing.assert_close(timeless(latents)[:, :2], timeless(swapped)[:, :2])
+    assert not torch.allclose(timed(latents)[:, :2], timed(swapped)[:, :2], rtol=1e-6, atol=0)

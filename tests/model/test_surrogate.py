@@ -42,8 +42,11 @@ def _travelling_fronts() -> tuple[Tensor, Tensor]:
 
 
 def test_default_sizes() -> None:
-    names = [field.name for field in dataclasses.fields(SurrogateConfig)]
-    assert [getattr(SurrogateConfig(), name) for name in names] == [128, (16, 32), 4, 16, 64, 0.1]
+    values = dataclasses.astuple(SurrogateConfig())
+    assert values == (128, (16, 32), 4, 16, 64, 0.1, "cnn", True)
+
+
+ABLATED = [{"encoder": "mean_voltage"}, {"attention": False}, {"time_embedding_size": 0}]
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 4, 4), (2, 5, 8, 13)])
@@ -89,13 +92,30 @@ def test_the_state_dict_carries_all_of_it() -> None:
     assert torch.equal(other.eval().predict(u), surrogate.eval().predict(u))
 
 
-def test_every_parameter_has_a_finite_gradient() -> None:
-    surrogate = _surrogate()
+@pytest.mark.parametrize("change", [{}, *ABLATED])
+def test_every_parameter_has_a_finite_gradient(change: dict[str, object]) -> None:
+    surrogate = _surrogate(dataclasses.replace(TINY, **change))
     surrogate(torch.rand(2, 5, 8, 8)).square().sum().backward()
     for name, parameter in surrogate.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("change", ABLATED)
+def test_an_ablated_surrogate_has_fewer_weights(change: dict[str, object]) -> None:
+    whole, ablated = (
+        sum(parameter.numel() for parameter in _surrogate(config).parameters())
+        for config in (TINY, dataclasses.replace(TINY, **change))
+    )
+    assert ablated < whole
+
+
+def test_the_mean_voltage_tells_nothing_of_where_the_wave_is() -> None:
+    surrogate = _surrogate(dataclasses.replace(TINY, encoder="mean_voltage")).eval()
+    u = torch.rand(1, 5, 8, 8)
+    torch.testing.assert_close(surrogate(u.flip(3)), surrogate(u))
+    assert not torch.allclose(surrogate(2 * u), surrogate(u))
 
 
 def test_overfits_one_batch() -> None:
@@ -121,6 +141,7 @@ def test_maps_without_frames_or_too_small_are_refused(shape: tuple[int, ...]) ->
     [
         ({"time_embedding_size": 7}, "time_embedding_size = 7: must be even"),
         ({"dropout": 1.0}, "dropout = 1.0: must be below 1"),
+        ({"encoder": "lstm"}, "encoder = 'lstm': must be one of cnn, mean_voltage"),
         ({"channels": (16, 0)}, "channels = .*: must be at least 1"),
     ],
 )

@@ -1,0 +1,21 @@
+"""Train the surrogate of a preset without one part after another, and test what each is worth."""
+
+from fwdecg.command import connect, job_parser, load_experiment, run_job
+from fwdecg.library.reader import open_library
+from fwdecg.storage import REPORT
+from fwdecg.studies.ablation import ablate
+
+
+def main() -> None:
+    """Train what is missing of the study, and show what all of it found."""
+    experiment = load_experiment(job_parser(str(__doc__)).parse_args())
+    library = open_library(experiment.library_store)
+    connect()
+    folder = experiment.ablation_folder
+    ablate(library, experiment.ablation, experiment.recipe, folder)
+    print((folder / REPORT).read_text(encoding="utf-8"))
+    print(f"  {folder}")
+
+
+if __name__ == "__main__":
+    run_job(main)

@@ -1,0 +1,43 @@
+"""The ablation job from end to end, in a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fwdecg.config import load
+from fwdecg.library.manifest import publish_descriptions
+from fwdecg.library.part import build_part
+from fwdecg.library.plan import plan_parts
+from fwdecg.storage import Store
+from fwdecg.studies.experiment import Experiment
+
+JOB = Path(__file__).parents[2] / "jobs/ablate.py"
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_job(small_preset, tmp_path):
+    results = tmp_path / "results"
+    config, store = load(Experiment, small_preset).library, Store.at(results / "library")
+    records = [build_part(config, store, part) for part in plan_parts(config, [])]
+    publish_descriptions(config, store, records, core_seconds=0.0)
+    settings = (
+        f"results.path={results}",
+        "ablation.seeds=[4]",
+        "ablation.epochs=1",
+        'ablation.variants=["one channel: model.channels=[1, 1]"]',
+    )
+    command = [sys.executable, str(JOB), str(small_preset)]
+    command += [word for setting in settings for word in ("--set", setting)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    for words in ("full, seed 4: epoch 1/1: loss", "2/2 trainings done", "one channel, all"):
+        assert words in said
+    assert said.endswith(f"  {results / 'ablation'}\n")
+    metrics = json.loads((results / "ablation/metrics.json").read_text())
+    assert metrics["study"]["seeds"] == [4]
+    again = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "all 2 trainings are there already" in again
