@@ -38,7 +38,8 @@ from fwdecg.studies.variants import WHOLE, AblationConfig, Recipe, recipes
 from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.plan import plan_training
 from fwdecg.training.run import BEST
-from fwdecg.training.trainer import WORKER_ENVIRONMENT, train
+from fwdecg.training.trainer import train
+from fwdecg.training.workers import WORKER_ENVIRONMENT
 
 logger = logging.getLogger(__name__)
 
