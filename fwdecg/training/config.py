@@ -42,6 +42,13 @@ class TrainingConfig:
         identity=False,
         at_least=0,
     )
+    device: str = setting(
+        "auto",
+        "of the workers: auto takes GPUs if the cluster has one for each, gpu waits until an "
+        "autoscaler brings them, cpu takes none",
+        identity=False,
+        choices=("auto", "gpu", "cpu"),
+    )
     cpus_per_worker: float = setting(
         0.0,
         "processors reserved for each worker; 0 shares out all but one",
