@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fwdecg.config import load
+from fwdecg.library.shifts import SHIFTS, place_of
 from fwdecg.studies.experiment import Experiment
 
 JOBS = Path(__file__).parents[2] / "jobs"
@@ -64,3 +65,10 @@ def test_the_paper_preset_is_the_paper():
     assert paper.library.recording.electrodes_mm == ((50.0, 50.0, 40.0),)
     assert (paper.training.epochs, paper.training.learning_rate) == (200, 1e-3)
     assert not paper.training.mirror
+
+
+def test_the_cluster_preset_has_thousands_of_cases_and_all_shifts():
+    library = load(Experiment, JOBS / "cluster.toml").library
+    shifts = [place_of(case_id, library.shifts).shift for case_id in range(library.cases)]
+    assert shifts.count(None) == 5000
+    assert all(shifts.count(shift) == 500 for shift in SHIFTS)
