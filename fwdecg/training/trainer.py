@@ -26,9 +26,11 @@ from ray.train.v2.api.exceptions import TrainingFailedError
 
 from fwdecg.errors import ConfigError, FwdEcgError, RunError
 from fwdecg.library.dataset import split_dataset
+from fwdecg.library.layout import MANIFEST
 from fwdecg.library.reader import Library
 from fwdecg.library.splits import TRAIN, VALIDATION
 from fwdecg.model import SurrogateConfig
+from fwdecg.nodes import require_same, require_shared
 from fwdecg.progress import log_to_stdout
 from fwdecg.storage import METRICS, Store
 from fwdecg.training.config import TrainingConfig
@@ -70,7 +72,8 @@ def train(
         The content of metrics.json.
 
     Raises:
-        ResultError: the folder holds another training.
+        ResultError: the folder holds another training, or some node of the cluster does not see it
+            or the library.
         LibraryError: there are fewer training or validation cases than workers.
         ConfigError: the workers would leave no processor to read the data, or there is no GPU for
             a training in this process that asks for one.
@@ -129,6 +132,8 @@ class _WorkerJob:
 
 
 def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> Path:
+    require_shared(Store.at(folder))
+    require_same(library.store, MANIFEST)
     _quieten_ray()
     job = _WorkerJob(
         plan=plan,
