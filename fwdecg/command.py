@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import ray
+from ray._private import ray_constants
 
 from fwdecg.config import describe, load
 from fwdecg.errors import ConfigError, FwdEcgError, RunError
@@ -95,10 +96,22 @@ def connect(num_cpus: int | None = None) -> None:
     # A local cluster needs no password against other users of the network, whom it does not serve.
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    _keep_to_loopback()
     _start_local_cluster(num_cpus)
     if ray.cluster_resources().get("CPU", 0) < LEAST_CPUS:
         ray.shutdown()
         _start_local_cluster(num_cpus=LEAST_CPUS)
+
+
+def _keep_to_loopback() -> None:
+    """Have the local cluster's processes, about ten, listen on 127.0.0.1 instead of everywhere.
+
+    Ray has no option for it: an address of loopback is replaced by an outer one wherever several
+    machines could form a cluster. What it does where they cannot is asked for here: of the
+    processes to come by the environment, of this one, which has read that already, by the constant.
+    """
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False
 
 
 def _start_local_cluster(num_cpus: int | None = None) -> None:
@@ -107,7 +120,6 @@ def _start_local_cluster(num_cpus: int | None = None) -> None:
         include_dashboard=True,  # without it Ray Train cannot tell whether its controller lives
         logging_level=logging.WARNING,
         num_cpus=num_cpus,
-        _node_ip_address="127.0.0.1",
     )
 
 
