@@ -1,4 +1,8 @@
-"""What the jobs share: arguments, logging, the connection to Ray, and how they end."""
+"""What the jobs share: arguments, logging, the connection to Ray, and how they end.
+
+`--help` and a complaint about the arguments need neither Ray nor PyTorch, and loading those takes
+seconds. So Ray is imported here where it is first used, and the jobs import their work in `main`.
+"""
 
 import argparse
 import logging
@@ -7,9 +11,6 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
-
-import ray
-from ray._private import ray_constants
 
 from fwdecg.config import describe, load
 from fwdecg.errors import ConfigError, FwdEcgError, RunError
@@ -81,6 +82,8 @@ def connect(num_cpus: int | None = None) -> None:
     Args:
         num_cpus: processors that a local one claims to have; default: those there are.
     """
+    import ray  # noqa: PLC0415
+
     if not sys.stdout.isatty():
         os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     address = os.environ.get("RAY_ADDRESS")
@@ -110,11 +113,15 @@ def _keep_to_loopback() -> None:
     machines could form a cluster. What it does where they cannot is asked for here: of the
     processes to come by the environment, of this one, which has read that already, by the constant.
     """
+    from ray._private import ray_constants  # noqa: PLC0415
+
     os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
     ray_constants.ENABLE_RAY_CLUSTER = False
 
 
 def _start_local_cluster(num_cpus: int | None = None) -> None:
+    import ray  # noqa: PLC0415
+
     ray.init(
         address="local",
         include_dashboard=True,  # without it Ray Train cannot tell whether its controller lives

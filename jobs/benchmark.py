@@ -12,12 +12,8 @@ from pathlib import Path
 
 from fwdecg.command import LEAST_CPUS, connect, job_parser, load_experiment, run_job
 from fwdecg.errors import ConfigError
-from fwdecg.library.reader import open_library
 from fwdecg.storage import REPORT
 from fwdecg.studies.experiment import Experiment
-from fwdecg.studies.library_benchmark import benchmark_overhead, benchmark_scheduling
-from fwdecg.studies.solver_benchmark import benchmark_solver
-from fwdecg.studies.storage_benchmark import benchmark_storage
 
 PRESET = Path(__file__).with_name("paper.toml")
 CASES = {"solver": 2, "scheduling": 10_000}
@@ -34,6 +30,8 @@ def main() -> None:
 
 
 def _solver(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    from fwdecg.studies.solver_benchmark import benchmark_solver
+
     benchmark_solver(
         experiment.library,
         folder,
@@ -44,6 +42,8 @@ def _solver(experiment: Experiment, folder: Path, arguments: argparse.Namespace)
 
 
 def _overhead(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    from fwdecg.studies.library_benchmark import benchmark_overhead
+
     _require_own_cluster()
     processes = max(os.cpu_count() or 1, LEAST_CPUS)
     connect(processes)
@@ -51,11 +51,16 @@ def _overhead(experiment: Experiment, folder: Path, arguments: argparse.Namespac
 
 
 def _storage(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    from fwdecg.library.reader import open_library
+    from fwdecg.studies.storage_benchmark import benchmark_storage
+
     connect()
     benchmark_storage(open_library(experiment.library_store), folder, turns=arguments.turns)
 
 
 def _scheduling(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    from fwdecg.studies.library_benchmark import benchmark_scheduling
+
     _require_own_cluster()
     connect(arguments.slots)
     benchmark_scheduling(

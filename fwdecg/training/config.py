@@ -1,9 +1,38 @@
-"""The configuration of a training."""
+"""The configuration of a training, to be read and checked without torch."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fwdecg.config import check_settings, setting
-from fwdecg.training.loss import LossConfig
+
+if TYPE_CHECKING:
+    import fwdecg.training.loss
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Weights of the hybrid loss."""
+
+    huber_delta: float = setting(
+        1.0, "error, in z-scores, from which the loss grows linearly", above=0
+    )
+    spectral_weight: float = setting(
+        1.0, "factor beside omega of the spectral entropy loss, 0 to leave it out", at_least=0
+    )
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            ConfigError: a value breaks its rule.
+        """
+        check_settings(self)
+
+    def build(self) -> "fwdecg.training.loss.HybridLoss":
+        """The loss with these weights."""
+        from fwdecg.training.loss import HybridLoss  # noqa: PLC0415  # brings torch
+
+        return HybridLoss(self.huber_delta, self.spectral_weight)
 
 
 @dataclass(frozen=True, kw_only=True)
