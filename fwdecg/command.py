@@ -1,4 +1,8 @@
-"""What the jobs share: arguments, logging, the connection to Ray, and how they end."""
+"""What the jobs share: arguments, logging, the connection to Ray, and how they end.
+
+`--help` and a complaint about the arguments need neither Ray nor PyTorch, and loading those takes
+seconds. So Ray is imported here where it is first used, and the jobs import their work in `main`.
+"""
 
 import argparse
 import logging
@@ -7,8 +11,6 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
-
-import ray
 
 from fwdecg.config import describe, load
 from fwdecg.errors import ConfigError, FwdEcgError, RunError
@@ -80,6 +82,8 @@ def connect(num_cpus: int | None = None) -> None:
     Args:
         num_cpus: processors that a local one claims to have; default: those there are.
     """
+    import ray  # noqa: PLC0415
+
     if not sys.stdout.isatty():
         os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     address = os.environ.get("RAY_ADDRESS")
@@ -95,19 +99,34 @@ def connect(num_cpus: int | None = None) -> None:
     # A local cluster needs no password against other users of the network, whom it does not serve.
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    _keep_to_loopback()
     _start_local_cluster(num_cpus)
     if ray.cluster_resources().get("CPU", 0) < LEAST_CPUS:
         ray.shutdown()
         _start_local_cluster(num_cpus=LEAST_CPUS)
 
 
+def _keep_to_loopback() -> None:
+    """Have the local cluster's processes, about ten, listen on 127.0.0.1 instead of everywhere.
+
+    Ray has no option for it: an address of loopback is replaced by an outer one wherever several
+    machines could form a cluster. What it does where they cannot is asked for here: of the
+    processes to come by the environment, of this one, which has read that already, by the constant.
+    """
+    from ray._private import ray_constants  # noqa: PLC0415
+
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False
+
+
 def _start_local_cluster(num_cpus: int | None = None) -> None:
+    import ray  # noqa: PLC0415
+
     ray.init(
         address="local",
         include_dashboard=True,  # without it Ray Train cannot tell whether its controller lives
         logging_level=logging.WARNING,
         num_cpus=num_cpus,
-        _node_ip_address="127.0.0.1",
     )
 
 

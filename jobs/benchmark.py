@@ -13,14 +13,8 @@ from pathlib import Path
 
 from fwdecg.command import LEAST_CPUS, connect, job_parser, load_experiment, run_job
 from fwdecg.errors import ConfigError
-from fwdecg.library.reader import open_library
 from fwdecg.storage import REPORT
 from fwdecg.studies.experiment import Experiment
-from fwdecg.studies.library_benchmark import benchmark_overhead, benchmark_scheduling
-from fwdecg.studies.solver_benchmark import benchmark_solver
-from fwdecg.studies.storage_benchmark import benchmark_storage
-from fwdecg.studies.surrogate_benchmark import benchmark_surrogate
-from fwdecg.studies.surrogate_speed import Work
 
 PRESET = Path(__file__).with_name("paper.toml")
 CASES = {"solver": 2, "scheduling": 10_000}
@@ -37,6 +31,8 @@ def main() -> None:
 
 
 def _solver(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    from fwdecg.studies.solver_benchmark import benchmark_solver
+
     benchmark_solver(
         experiment.library,
         folder,
@@ -47,6 +43,8 @@ def _solver(experiment: Experiment, folder: Path, arguments: argparse.Namespace)
 
 
 def _overhead(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    from fwdecg.studies.library_benchmark import benchmark_overhead
+
     _require_own_cluster()
     processes = max(os.cpu_count() or 1, LEAST_CPUS)
     connect(processes)
@@ -54,11 +52,17 @@ def _overhead(experiment: Experiment, folder: Path, arguments: argparse.Namespac
 
 
 def _storage(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    from fwdecg.library.reader import open_library
+    from fwdecg.studies.storage_benchmark import benchmark_storage
+
     connect()
     benchmark_storage(open_library(experiment.library_store), folder, turns=arguments.turns)
 
 
 def _surrogate(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    from fwdecg.studies.surrogate_benchmark import benchmark_surrogate
+    from fwdecg.studies.surrogate_speed import Work
+
     recording = experiment.library.recording
     work = Work(
         model=experiment.model,
@@ -71,6 +75,8 @@ def _surrogate(experiment: Experiment, folder: Path, arguments: argparse.Namespa
 
 
 def _scheduling(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    from fwdecg.studies.library_benchmark import benchmark_scheduling
+
     _require_own_cluster()
     connect(arguments.slots)
     benchmark_scheduling(

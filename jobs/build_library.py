@@ -1,12 +1,13 @@
 """Simulate a library of cases on a Ray cluster."""
 
 from fwdecg.command import connect, job_parser, load_experiment, run_job
-from fwdecg.library.build import build_library
 
 
 def main() -> None:
     """Build, or resume, or extend the library of a preset."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
+    from fwdecg.library.build import build_library
+
     connect()
     manifest = build_library(experiment.library, experiment.library_store)
     usable, failed = (manifest["counts"][status]["all"]["all"] for status in ("ok", "quarantined"))

@@ -1,11 +1,6 @@
 """Evaluate a trained surrogate on the test split of its library, beside four baselines."""
 
 from fwdecg.command import job_parser, load_experiment, run_job
-from fwdecg.evaluation.evaluate import evaluate
-from fwdecg.library.reader import open_library
-from fwdecg.storage import REPORT
-from fwdecg.training.checkpoint import load_surrogate
-from fwdecg.training.run import BEST
 
 
 def main() -> None:
@@ -18,6 +13,12 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     experiment = load_experiment(arguments)
+    from fwdecg.evaluation.evaluate import evaluate
+    from fwdecg.library.reader import open_library
+    from fwdecg.storage import REPORT
+    from fwdecg.training.checkpoint import load_surrogate
+    from fwdecg.training.run import BEST
+
     library = open_library(experiment.library_store)
     trained = load_surrogate(arguments.checkpoint or experiment.training_folder / BEST)
     folder = experiment.evaluation_folder

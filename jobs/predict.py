@@ -8,16 +8,17 @@ import argparse
 from pathlib import Path
 
 from fwdecg.command import Parser, run_job
-from fwdecg.evaluation.config import EvaluationConfig
-from fwdecg.evaluation.maps import read_maps
-from fwdecg.evaluation.predictions import predict_library, predict_own_maps, require_new
-from fwdecg.library.reader import open_library
-from fwdecg.training.checkpoint import load_surrogate
 
 
 def main() -> None:
     """Predict every case of the input."""
     arguments = _arguments()
+    from fwdecg.evaluation.config import EvaluationConfig
+    from fwdecg.evaluation.maps import read_maps
+    from fwdecg.evaluation.predictions import predict_library, predict_own_maps, require_new
+    from fwdecg.library.reader import open_library
+    from fwdecg.training.checkpoint import load_surrogate
+
     output = Path(arguments.output).absolute()
     require_new(output)
     batch_size = EvaluationConfig(batch_size=arguments.batch_size).batch_size

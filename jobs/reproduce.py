@@ -1,18 +1,19 @@
 """Build the library of a preset, train its surrogate, evaluate it; finished stages are skipped."""
 
 from fwdecg.command import connect, job_parser, load_experiment, run_job
-from fwdecg.evaluation.evaluate import evaluate
-from fwdecg.library.build import build_library
-from fwdecg.library.reader import open_library
-from fwdecg.storage import METRICS, REPORT, Store
-from fwdecg.training.checkpoint import load_surrogate
-from fwdecg.training.run import BEST
-from fwdecg.training.trainer import train
 
 
 def main() -> None:
     """Run the three stages."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
+    from fwdecg.evaluation.evaluate import evaluate
+    from fwdecg.library.build import build_library
+    from fwdecg.library.reader import open_library
+    from fwdecg.storage import METRICS, REPORT, Store
+    from fwdecg.training.checkpoint import load_surrogate
+    from fwdecg.training.run import BEST
+    from fwdecg.training.trainer import train
+
     connect()
     built = build_library(experiment.library, experiment.library_store)
     library = open_library(experiment.library_store)

@@ -1,13 +1,14 @@
 """Train the surrogate of a preset on its library."""
 
 from fwdecg.command import connect, job_parser, load_experiment, run_job
-from fwdecg.library.reader import open_library
-from fwdecg.training.trainer import train
 
 
 def main() -> None:
     """Train, or resume."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
+    from fwdecg.library.reader import open_library
+    from fwdecg.training.trainer import train
+
     library = open_library(experiment.library_store)
     if experiment.training.workers > 0:
         connect()

@@ -16,6 +16,7 @@ ORDER = (
     "progress",
     "config",
     "storage",
+    "nodes",
     "physics",
     "library",
     "model",
@@ -28,7 +29,7 @@ ORDER = (
 # Rooms right of others that they must not know all the same.
 FORBIDDEN = {"model": {"physics", "library", "storage"}, "training": {"physics"}}
 # Of the library, training knows only how to read it, and what it was asked to be.
-LIBRARY_FOR_TRAINING = {"config", "reader", "dataset", "schema", "splits"}
+LIBRARY_FOR_TRAINING = {"config", "layout", "reader", "dataset", "schema", "splits"}
 
 THIRD_PARTY = {
     "errors": set(),
@@ -36,6 +37,7 @@ THIRD_PARTY = {
     "progress": set(),
     "config": set(),
     "storage": {"pyarrow", "fsspec"},
+    "nodes": {"ray"},
     "physics": {"numpy", "numba", "jaxtyping"},
     "library": {"numpy", "pyarrow", "scipy", "jaxtyping", "filelock", "ray"},
     "model": {"torch", "jaxtyping"},
@@ -45,7 +47,13 @@ THIRD_PARTY = {
     "command": {"ray"},
     "jobs": set(),
 }
-RAY_MODULES = {"library/fanout.py", "library/dataset.py", "training/trainer.py", "command.py"}
+RAY_MODULES = {
+    "nodes.py",
+    "library/fanout.py",
+    "library/dataset.py",
+    "training/trainer.py",
+    "command.py",
+}
 
 MODULES = sorted(PACKAGE.rglob("*.py")) + sorted((ROOT / "jobs").glob("*.py"))
 NAMES = [str(path.relative_to(ROOT)) for path in MODULES]

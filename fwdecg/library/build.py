@@ -28,6 +28,7 @@ from fwdecg.library.part import PartRecord, finish_part
 from fwdecg.library.plan import costliest_first, plan_parts
 from fwdecg.library.reader import open_library
 from fwdecg.library.spool import Simulate, Spooled, quarantine, spool_case
+from fwdecg.nodes import require_claimed, require_shared
 from fwdecg.progress import Progress, clock_text
 from fwdecg.storage import Store, patiently
 
@@ -48,7 +49,7 @@ def build_library(
         The content of the manifest.
 
     Raises:
-        ResultError: the place holds another library.
+        ResultError: the place holds another library, or is a folder that some node does not see.
         LibraryError: a part is damaged, or every case failed.
         RunError: a part could not be gathered, as its workers died over and over again.
         OSError: the store cannot be written, for longer than a passing trouble lasts.
@@ -59,6 +60,7 @@ def build_library(
     if finished is not None:
         logger.info("%s is built already", store.shown())
         return finished
+    require_shared(store)
     _warn_of_fixed_resolution(config)
     build = _Build(config, store, simulate)
     records = build.run()
@@ -108,7 +110,7 @@ class _Build:
     def _simulation(self, part: Part, case_id: int) -> Task:
         return Task(
             name=f"case {case_id}",
-            work=partial(spool_case, self._config, self._store, case_id, self._simulate),
+            work=partial(_spool_case, self._config, self._store, case_id, self._simulate),
             then=partial(self._simulated, part, case_id),
             lost=partial(self._poisoned, part, case_id),
         )
@@ -140,6 +142,12 @@ class _Build:
     def _poisoned(self, part: Part, case_id: int, error: RunError) -> None:
         quarantine(self._store, case_id, error)
         self._simulated(part, case_id, Spooled(quarantined=True, core_seconds=0.0))
+
+
+def _spool_case(config: LibraryConfig, store: Store, case_id: int, simulate: Simulate) -> Spooled:
+    """Simulate and keep a case, on a node that may have joined when others were at work."""
+    require_claimed(store)
+    return spool_case(config, store, case_id, simulate)
 
 
 def _give_up(error: RunError) -> None:

@@ -25,11 +25,11 @@ def split_dataset(
         seed: if given, the files come in an order drawn from it, and in another one each time.
 
     Raises:
-        LibraryError: there is no such split, or it has no case.
+        LibraryError: there is no such split, it has no case, or a part is not one of a library.
     """
     library.require(split)
     cases = ray.data.read_parquet(
-        library.files,
+        library.dataset().files,  # whose columns are known to be those of a library
         filesystem=library.store.filesystem,
         file_extensions=["parquet"],
         shuffle=None if seed is None else ray.data.FileShuffleConfig(seed=seed),

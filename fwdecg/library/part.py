@@ -18,7 +18,15 @@ from fwdecg.errors import LibraryError
 from fwdecg.library.case import simulate_case
 from fwdecg.library.config import LibraryConfig
 from fwdecg.library.layout import Part, quarantined_cases, spool_file, spooled_cases
-from fwdecg.library.schema import CASE_ID, PHI_E, SPLIT, U, case_schema, tensor_column
+from fwdecg.library.schema import (
+    CASE_ID,
+    PHI_E,
+    SPLIT,
+    U,
+    case_schema,
+    foreign_columns,
+    tensor_column,
+)
 from fwdecg.library.splits import TRAIN
 from fwdecg.library.spool import Simulate, spool_case, spooled_tables
 from fwdecg.library.statistics import Moments, PartMoments
@@ -119,13 +127,14 @@ def _described(config: LibraryConfig, store: Store, part: Part, content: pa.Buff
     electrodes = config.recording.electrode_count
     try:
         file = pq.ParquetFile(pa.BufferReader(content))
+        _require_own_columns(file, config)
         scalars = file.read([CASE_ID, *_DESCRIBED])
         moments = reduce(
             lambda a, b: a + b,
             (_moments(group, electrodes) for group in _row_groups(file)),
             _no_moments(electrodes),
         )
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, ValueError) as error:  # pyarrow's are ValueErrors
         raise LibraryError(
             f"{store.shown(part.file)} is damaged ({error}); delete it and build again"
         ) from error
@@ -140,6 +149,12 @@ def _described(config: LibraryConfig, store: Store, part: Part, content: pa.Buff
         redraws=pc.sum(scalars["redraws"]).as_py(),
         node_updates=pc.sum(scalars["node_updates"]).as_py(),
     )
+
+
+def _require_own_columns(file: pq.ParquetFile, config: LibraryConfig) -> None:
+    foreign = foreign_columns(file.schema_arrow, config)
+    if foreign:
+        raise ValueError(f"{', '.join(foreign)} is not of the types of a library")
 
 
 def _row_groups(file: pq.ParquetFile) -> Iterator[pa.Table]:

@@ -14,7 +14,7 @@ from fwdecg.config import from_tree
 from fwdecg.errors import LibraryError
 from fwdecg.library.config import LibraryConfig
 from fwdecg.library.layout import CASES, MANIFEST, STATISTICS
-from fwdecg.library.schema import CASE_ID, SCHEMA_VERSION, SPLIT
+from fwdecg.library.schema import CASE_ID, SCHEMA_VERSION, SPLIT, foreign_columns
 from fwdecg.library.splits import ALL, TRAIN
 from fwdecg.library.statistics import Statistics
 from fwdecg.storage import Store
@@ -73,8 +73,24 @@ class Library:
         return counts[split]["all"]
 
     def dataset(self) -> ds.Dataset:
-        """All its parts, not read yet."""
-        return ds.dataset(self.files, filesystem=self.store.filesystem, format="parquet")
+        """All its parts, not read yet.
+
+        Raises:
+            LibraryError: a part cannot be opened, or has a column that no library has.
+        """
+        with self._reading():
+            parts = ds.dataset(self.files, filesystem=self.store.filesystem, format="parquet")
+            for part in parts.get_fragments():
+                self._require_own_columns(part.path, part.physical_schema)
+        return parts
+
+    def _require_own_columns(self, path: str, found: pa.Schema) -> None:
+        foreign = foreign_columns(found, self.config)
+        if foreign:
+            raise LibraryError(
+                f"{path}: {', '.join(foreign)} is not of the types of a library; get the file from "
+                "its source again, or build it"
+            )
 
     def table(self, split: str, columns: Sequence[str] | None = None) -> pa.Table:
         """The cases of a split, by case id.
@@ -115,7 +131,7 @@ class Library:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, pa.ArrowInvalid) as error:
+        except (OSError, ValueError) as error:  # pyarrow's are ValueErrors
             raise LibraryError(f"{self.place}: a part cannot be read: {error}") from error
 
     def require(self, split: str) -> None:

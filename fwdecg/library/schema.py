@@ -79,6 +79,17 @@ def case_schema(config: LibraryConfig) -> pa.Schema:
     return pa.schema(fields, metadata=origin)
 
 
+def foreign_columns(found: pa.Schema, config: LibraryConfig) -> list[str]:
+    """Names of the columns that a library has not, or not of this type.
+
+    To be asked before values are read from a file of unknown origin: Ray Data teaches pyarrow a
+    type of pickled objects, and to turn them into Python's runs whatever they say.
+    """
+    wanted = case_schema(config)
+    types = dict(zip(wanted.names, wanted.types, strict=True))
+    return [field.name for field in found if types.get(field.name) != field.type]
+
+
 def cases_table(records: Sequence[CaseRecord], config: LibraryConfig) -> pa.Table:
     """The rows of some cases of a library."""
     schema, recording = case_schema(config), config.recording

@@ -1,5 +1,19 @@
 """The neural surrogate that predicts the ECG from voltage maps; torch alone, no files, no Ray."""
 
-from fwdecg.model.surrogate import Surrogate, SurrogateConfig
+from typing import TYPE_CHECKING, Any
+
+from fwdecg.model.config import SurrogateConfig
+
+if TYPE_CHECKING:
+    from fwdecg.model.surrogate import Surrogate
 
 __all__ = ["Surrogate", "SurrogateConfig"]
+
+
+def __getattr__(name: str) -> Any:
+    """`Surrogate`, when it is asked for: it brings torch, which a configuration does not need."""
+    if name != "Surrogate":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from fwdecg.model.surrogate import Surrogate  # noqa: PLC0415
+
+    return Surrogate

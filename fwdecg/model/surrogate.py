@@ -3,14 +3,12 @@
 Axes: B batch, T frame, H row, W column, E electrode.
 """
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fwdecg.config import check_settings, setting
 from fwdecg.errors import ConfigError, MapsError
+from fwdecg.model.config import MEAN_VOLTAGE, SurrogateConfig
 from fwdecg.model.decoder import EcgDecoder
 from fwdecg.model.encoder import SMALLEST_SIDE, FrameEncoder
 from fwdecg.model.mean_voltage import MeanVoltage
@@ -74,75 +72,38 @@ class Surrogate(nn.Module):
         return self.phi_e_score.inverse(self(u))
 
 
-@dataclass(frozen=True, kw_only=True)
-class SurrogateConfig:
-    """Sizes of the surrogate, which the paper leaves open, and which of its parts are there."""
-
-    hidden_size: int = setting(128, "size of latent, LSTM state and attention", at_least=1)
-    channels: tuple[int, int] = setting((16, 32), "channels of the two blocks", at_least=1)
-    pooled_size: int = setting(4, "side of the grid that maps are pooled to", at_least=1)
-    time_embedding_size: int = setting(
-        16, "sines and cosines of the frame number, 0 to leave them out", at_least=0
-    )
-    readout_size: int = setting(64, "width between the two read-out layers", at_least=1)
-    dropout: float = setting(0.1, "share of activations dropped after a block", at_least=0, below=1)
-    encoder: str = setting(
-        "cnn",
-        "what makes a map's latent: cnn, or mean_voltage, a single number",
-        choices=("cnn", "mean_voltage"),
-    )
-    attention: bool = setting(True, "whether the decoder looks at all frames, or at its own alone")
-
-    def __post_init__(self) -> None:
-        """Check every field.
-
-        Raises:
-            ConfigError: a value breaks its rule.
-        """
-        check_settings(self)
-        if self.time_embedding_size % 2:
-            raise ConfigError(
-                f"time_embedding_size = {self.time_embedding_size}: must be even; each frequency "
-                "takes a sine and a cosine"
-            )
-
-    def build(self, *, electrodes: int, standardisation: Standardisation) -> Surrogate:
-        """An untrained surrogate, drawn from torch's global generator, which the caller seeds.
-
-        Args:
-            electrodes: number of ECG channels.
-            standardisation: statistics of the library's training split.
-
-        Raises:
-            ConfigError: the statistics are of another number of electrodes.
-        """
-        if electrodes != len(standardisation.phi_e_mean):
-            raise ConfigError(
-                f"electrodes = {electrodes}: must be {len(standardisation.phi_e_mean)}, as in the "
-                "library's statistics"
-            )
-        encoder = self._encoder()
-        decoder = EcgDecoder(
-            latent_size=encoder.latent_size,
-            hidden_size=self.hidden_size,
-            time_embedding_size=self.time_embedding_size,
-            readout_size=self.readout_size,
-            electrodes=electrodes,
-            attention=self.attention,
+def build_surrogate(
+    config: SurrogateConfig, *, electrodes: int, standardisation: Standardisation
+) -> Surrogate:
+    """As `SurrogateConfig.build`."""
+    if electrodes != len(standardisation.phi_e_mean):
+        raise ConfigError(
+            f"electrodes = {electrodes}: must be {len(standardisation.phi_e_mean)}, as in the "
+            "library's statistics"
         )
-        u_score = _standardise(standardisation.u_mean, standardisation.u_spread)
-        phi_e_score = _standardise(standardisation.phi_e_mean, standardisation.phi_e_spread)
-        return Surrogate(encoder, decoder, u_score=u_score, phi_e_score=phi_e_score)
+    encoder = _encoder(config)
+    decoder = EcgDecoder(
+        latent_size=encoder.latent_size,
+        hidden_size=config.hidden_size,
+        time_embedding_size=config.time_embedding_size,
+        readout_size=config.readout_size,
+        electrodes=electrodes,
+        attention=config.attention,
+    )
+    u_score = _standardise(standardisation.u_mean, standardisation.u_spread)
+    phi_e_score = _standardise(standardisation.phi_e_mean, standardisation.phi_e_spread)
+    return Surrogate(encoder, decoder, u_score=u_score, phi_e_score=phi_e_score)
 
-    def _encoder(self) -> FrameEncoder | MeanVoltage:
-        if self.encoder == "mean_voltage":
-            return MeanVoltage()
-        return FrameEncoder(
-            channels=self.channels,
-            pooled_size=self.pooled_size,
-            latent_size=self.hidden_size,
-            dropout=self.dropout,
-        )
+
+def _encoder(config: SurrogateConfig) -> FrameEncoder | MeanVoltage:
+    if config.encoder == MEAN_VOLTAGE:
+        return MeanVoltage()
+    return FrameEncoder(
+        channels=config.channels,
+        pooled_size=config.pooled_size,
+        latent_size=config.hidden_size,
+        dropout=config.dropout,
+    )
 
 
 def _standardise(mean: float | tuple[float, ...], spread: float | tuple[float, ...]) -> Standardise:

@@ -7,11 +7,11 @@ from fwdecg.config import setting
 from fwdecg.errors import ConfigError
 from fwdecg.evaluation.config import EvaluationConfig
 from fwdecg.library.config import LibraryConfig
-from fwdecg.model import SurrogateConfig
+from fwdecg.model.config import SurrogateConfig
 from fwdecg.storage import Store
 from fwdecg.studies.variants import AblationConfig, Recipe
 from fwdecg.training.config import TrainingConfig
-from fwdecg.training.plan import require_midline
+from fwdecg.training.midline import require_midline
 
 
 @dataclass(frozen=True, kw_only=True)

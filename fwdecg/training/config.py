@@ -1,10 +1,40 @@
-"""The configuration of a training."""
+"""The configuration of a training, to be read and checked without torch."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fwdecg.config import check_settings, setting
-from fwdecg.training.loss import LossConfig
-from fwdecg.training.precision import AUTO, PRECISIONS
+
+if TYPE_CHECKING:
+    import fwdecg.training.loss
+
+AUTO, FLOAT32, BFLOAT16 = "auto", "float32", "bfloat16"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Weights of the hybrid loss."""
+
+    huber_delta: float = setting(
+        1.0, "error, in z-scores, from which the loss grows linearly", above=0
+    )
+    spectral_weight: float = setting(
+        1.0, "factor beside omega of the spectral entropy loss, 0 to leave it out", at_least=0
+    )
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            ConfigError: a value breaks its rule.
+        """
+        check_settings(self)
+
+    def build(self) -> "fwdecg.training.loss.HybridLoss":
+        """The loss with these weights."""
+        from fwdecg.training.loss import HybridLoss  # noqa: PLC0415  # brings torch
+
+        return HybridLoss(self.huber_delta, self.spectral_weight)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +63,7 @@ class TrainingConfig:
     precision: str = setting(
         AUTO,
         "of the encoder: float32, bfloat16, or auto for bfloat16 where the machine computes in it",
-        choices=PRECISIONS,
+        choices=(AUTO, FLOAT32, BFLOAT16),
     )
     seed: int = setting(1, "of weights, dropout and order of cases", at_least=0, at_most=2**63 - 1)
     loss: LossConfig = setting(LossConfig)
@@ -42,6 +72,13 @@ class TrainingConfig:
         "data-parallel worker processes; 0 trains in the job's own process, without Ray",
         identity=False,
         at_least=0,
+    )
+    device: str = setting(
+        "auto",
+        "of the workers: auto takes GPUs if the cluster has one for each, gpu waits until an "
+        "autoscaler brings them, cpu takes none",
+        identity=False,
+        choices=("auto", "gpu", "cpu"),
     )
     cpus_per_worker: float = setting(
         0.0,

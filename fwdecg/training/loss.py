@@ -11,8 +11,6 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from fwdecg.config import check_settings, setting
-
 EPSILON = 1e-8  # of Eq. 4, a share of power; also the least power that is divided by
 
 
@@ -69,27 +67,3 @@ class HybridLoss:
             return huber
         difference = spectral_entropy(target.mT) - spectral_entropy(prediction.mT)
         return huber + weight * difference.square().mean(1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossConfig:
-    """Weights of the hybrid loss."""
-
-    huber_delta: float = setting(
-        1.0, "error, in z-scores, from which the loss grows linearly", above=0
-    )
-    spectral_weight: float = setting(
-        1.0, "factor beside omega of the spectral entropy loss, 0 to leave it out", at_least=0
-    )
-
-    def __post_init__(self) -> None:
-        """Check every field.
-
-        Raises:
-            ConfigError: a value breaks its rule.
-        """
-        check_settings(self)
-
-    def build(self) -> HybridLoss:
-        """The loss with these weights."""
-        return HybridLoss(self.huber_delta, self.spectral_weight)

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from fwdecg.config import identity_hash, identity_tree
-from fwdecg.errors import ConfigError, LibraryError
-from fwdecg.library.config import LibraryConfig
+from fwdecg.errors import LibraryError
 from fwdecg.library.reader import Library
 from fwdecg.library.splits import TRAIN, VALIDATION
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.training.checkpoint import Signature
 from fwdecg.training.config import TrainingConfig
+from fwdecg.training.midline import require_midline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,14 +74,3 @@ def plan_training(library: Library, model: SurrogateConfig, training: TrainingCo
     return Plan(
         model=model, training=training, standardisation=standardisation, signature=signature
     )
-
-
-def require_midline(library: LibraryConfig) -> None:
-    """Raise `ConfigError` if turning the sheet upside down changes the ECG at an electrode."""
-    midline_mm = library.tissue.size_mm / 2
-    for electrode in library.electrodes_mm:
-        if electrode[1] != midline_mm:
-            raise ConfigError(
-                f"training.mirror = true: the ECG at {list(electrode)} mm changes if the sheet is "
-                f"turned upside down; set it to false, or y to {midline_mm:g} mm"
-            )

@@ -2,15 +2,14 @@
 
 import torch
 
-AUTO, FLOAT32, BFLOAT16 = "auto", "float32", "bfloat16"
-PRECISIONS = (AUTO, FLOAT32, BFLOAT16)
+from fwdecg.training.config import AUTO, BFLOAT16
 
 
 def autocasts(precision: str, device: torch.device) -> bool:
     """Whether the encoder is to run in bfloat16 on a device.
 
     Args:
-        precision: one of `PRECISIONS`; "auto" takes bfloat16 where the machine computes in it.
+        precision: of a `TrainingConfig`; "auto" takes bfloat16 where the machine computes in it.
         device: of the network.
     """
     if precision != AUTO:

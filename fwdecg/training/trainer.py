@@ -26,9 +26,11 @@ from ray.train.v2.api.exceptions import TrainingFailedError
 
 from fwdecg.errors import ConfigError, FwdEcgError, RunError
 from fwdecg.library.dataset import split_dataset
+from fwdecg.library.layout import MANIFEST
 from fwdecg.library.reader import Library
 from fwdecg.library.splits import TRAIN, VALIDATION
 from fwdecg.model import SurrogateConfig
+from fwdecg.nodes import require_same, require_shared
 from fwdecg.progress import log_to_stdout
 from fwdecg.storage import METRICS, Store
 from fwdecg.training.config import TrainingConfig
@@ -60,9 +62,11 @@ def train(
         The content of metrics.json.
 
     Raises:
-        ResultError: the folder holds another training.
+        ResultError: the folder holds another training, or some node of the cluster does not see it
+            or the library.
         LibraryError: there are fewer training or validation cases than workers.
-        ConfigError: the workers would leave no processor to read the data.
+        ConfigError: the workers would leave no processor to read the data, or there is no GPU for
+            a training in this process that asks for one.
         RunError: the training failed.
     """
     plan = plan_training(library, model, training)
@@ -82,12 +86,22 @@ def _train_in_process(plan: Plan, library: Library, folder: Path) -> Path:
         if checkpoint is not None:
             keep_checkpoint(checkpoint, folder, record.epoch)
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = _own_device(plan.training)
     resume_from = newest_checkpoint(folder)
     run_training(plan, splits, device=device, report=keep, resume_from=resume_from)
     last = newest_checkpoint(folder)
     assert last is not None, "a training of at least one epoch leaves a checkpoint"
     return last
+
+
+def _own_device(training: TrainingConfig) -> torch.device:
+    found = torch.cuda.is_available()
+    if training.device == "gpu" and not found:
+        raise ConfigError(
+            "training.device = 'gpu': PyTorch finds no GPU here; set it to auto or cpu, or install "
+            "the CUDA build of PyTorch"
+        )
+    return torch.device("cuda" if found and training.device != "cpu" else "cpu")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +122,8 @@ class _WorkerJob:
 
 
 def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> Path:
+    require_shared(Store.at(folder))
+    require_same(library.store, MANIFEST)
     _quieten_ray()
     job = _WorkerJob(
         plan=plan,
@@ -166,14 +182,21 @@ def _reason(error: TrainingFailedError) -> FwdEcgError:
 
 
 def _scaling(training: TrainingConfig) -> ray.train.ScalingConfig:
-    gpus = ray.cluster_resources().get("GPU", 0)
-    use_gpu = gpus >= training.workers
-    if 0 < gpus < training.workers:
-        logger.warning("%g GPUs for %d workers: training on CPUs", gpus, training.workers)
+    use_gpu = _with_gpus(training)
     resources = {"CPU": _reserved_cpus(training)} | ({"GPU": 1.0} if use_gpu else {})
     return ray.train.ScalingConfig(
         num_workers=training.workers, use_gpu=use_gpu, resources_per_worker=resources
     )
+
+
+def _with_gpus(training: TrainingConfig) -> bool:
+    """Whether each worker reserves a GPU."""
+    if training.device != "auto":
+        return training.device == "gpu"
+    gpus = ray.cluster_resources().get("GPU", 0)
+    if 0 < gpus < training.workers:
+        logger.warning("%g GPUs for %d workers: training on CPUs", gpus, training.workers)
+    return gpus >= training.workers
 
 
 def _reserved_cpus(training: TrainingConfig) -> float:

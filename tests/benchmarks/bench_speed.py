@@ -14,7 +14,7 @@ from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
 from fwdecg.physics.tissue import Tissue
-from fwdecg.training.loss import LossConfig
+from fwdecg.training.config import LossConfig
 
 CELLS = 400
 BATCH = 8

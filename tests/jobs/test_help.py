@@ -1,11 +1,15 @@
 import dataclasses
+import os
 import runpy
+import subprocess
+import sys
 import typing
 from pathlib import Path
 
 import pytest
 
 from fwdecg.config import load
+from fwdecg.library.shifts import SHIFTS, place_of
 from fwdecg.studies.experiment import Experiment
 
 JOBS = Path(__file__).parents[2] / "jobs"
@@ -66,3 +70,35 @@ def test_the_paper_preset_is_the_paper():
     assert paper.library.recording.electrodes_mm == ((50.0, 50.0, 40.0),)
     assert (paper.training.epochs, paper.training.learning_rate) == (200, 1e-3)
     assert not paper.training.mirror
+
+
+def test_the_cluster_preset_has_thousands_of_cases_and_all_shifts():
+    library = load(Experiment, JOBS / "cluster.toml").library
+    shifts = [place_of(case_id, library.shifts).shift for case_id in range(library.cases)]
+    assert shifts.count(None) == 5000
+    assert all(shifts.count(shift) == 500 for shift in SHIFTS)
+
+
+@pytest.mark.parametrize(
+    "job", ["build_library", "train", "evaluate", "reproduce", "benchmark", "predict"]
+)
+def test_help_loads_neither_ray_nor_torch(job):
+    """They take seconds. In a process of its own: this one has them."""
+    code = (
+        "import runpy, sys; sys.argv = ['job', '--help']\n"
+        f"try: runpy.run_path({str(JOBS / f'{job}.py')!r}, run_name='__main__')\n"
+        "except SystemExit: print('loaded:', *{'ray', 'torch', 'pandas'} & sys.modules.keys())"
+    )
+    command = [sys.executable, "-c", code]
+    environment = os.environ | {"PYTHONPATH": str(JOBS.parent)}
+    said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert said.stdout.splitlines()[-1].strip() == "loaded:"
+
+
+def test_the_package_itself_loads_nothing():
+    code = "import sys; before = set(sys.modules); import fwdecg; print(*set(sys.modules) - before)"
+    environment = os.environ | {"PYTHONPATH": str(JOBS.parent)}
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    )
+    assert said.stdout.split() == ["fwdecg"]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fwdecg.errors import ConfigError
-from fwdecg.training.loss import HybridLoss, LossConfig, spectral_entropy, spectral_weight
+from fwdecg.training.config import LossConfig
+from fwdecg.training.loss import HybridLoss, spectral_entropy, spectral_weight
 
 FRAMES = 64
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import ray
 
 from fwdecg.errors import ConfigError, LibraryError, ResultError
 from fwdecg.model import SurrogateConfig
@@ -67,6 +68,29 @@ def test_a_folder_of_another_training_is_refused(small_library, tmp_path):
 def test_more_workers_than_cases_are_refused(small_library, tmp_path):
     with pytest.raises(LibraryError, match="has 1 validation cases for 2 workers; lower"):
         train(small_library, MODEL, replace(TRAINING, workers=2), tmp_path)
+
+
+def test_a_gpu_that_is_not_there_is_refused(small_library, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ConfigError, match="training.device = 'gpu': PyTorch finds no GPU here"):
+        train(small_library, MODEL, replace(TRAINING, device="gpu"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "taken"),
+    [
+        ("auto", 0, False),
+        ("auto", 1, False),
+        ("auto", 2, True),
+        ("cpu", 2, False),
+        ("gpu", 0, True),  # the autoscaler brings them
+    ],
+)
+def test_workers_take_gpus_if_each_gets_one_or_all_must(device, gpus, taken, monkeypatch):
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 8.0, "GPU": float(gpus)})
+    scaling = trainer._scaling(replace(TRAINING, workers=2, device=device))
+    assert scaling.use_gpu is taken
+    assert scaling.resources_per_worker.get("GPU", 0) == taken
 
 
 def test_mirroring_is_refused_where_it_changes_the_ecg(small_library, tmp_path):

@@ -20,8 +20,8 @@ LARGEST_DESCRIPTION_BYTES = 2**28
 
 READ_AHEAD_BYTES = 2**20  # of each column; otherwise a part's whole column would be in memory
 
-# What damaged content raises in pyarrow and in Python's decoders.
-DAMAGE = (OSError, pa.ArrowException, UnicodeDecodeError, RecursionError, FwdEcgError)
+# What damaged content raises in pyarrow, in its types that Ray Data adds, and in Python's decoders.
+DAMAGE = (OSError, pa.ArrowException, ValueError, RecursionError, FwdEcgError)
 
 
 def library_store(place: str | Path | Store) -> Store:

@@ -1,0 +1,51 @@
+"""The file for `ray up`, read as Ray reads it."""
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from ray.autoscaler._private.util import prepare_config, validate_config
+
+PATH = Path(__file__).parents[2] / "cluster/aws.yaml"
+
+
+@pytest.fixture
+def config():
+    return yaml.safe_load(PATH.read_text())
+
+
+def test_ray_accepts_it(config):
+    prepared = prepare_config(config)
+    validate_config(prepared)
+    assert sum(kind["min_workers"] for kind in prepared["available_node_types"].values()) == 0
+
+
+def test_ray_would_refuse_a_misspelt_key(config):
+    prepared = prepare_config(config | {"idle_timeout": 5})
+    with pytest.raises(jsonschema.ValidationError, match="'idle_timeout' was unexpected"):
+        validate_config(prepared)
+
+
+def test_simulations_run_on_spot_machines_and_the_head_gets_none(config):
+    kinds = config["available_node_types"]
+    assert kinds["cpu"]["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
+    for kind in ("head", "gpu"):
+        assert "InstanceMarketOptions" not in kinds[kind]["node_config"]
+    assert kinds[config["head_node_type"]]["resources"] == {"CPU": 0}
+    for kind in ("cpu", "gpu"):
+        assert kinds[kind]["min_workers"] == 0
+
+
+def test_nothing_listens_to_the_outside_without_a_token(config):
+    (start,) = (line for line in config["head_start_ray_commands"] if "--head" in line)
+    assert "--dashboard-host=127.0.0.1" in start
+    for line in config["head_start_ray_commands"] + config["worker_start_ray_commands"]:
+        assert "ray start" not in line or "RAY_AUTH_MODE=token" in line
+        assert "ray start" not in line or "--disable-usage-stats" in line
+
+
+def test_it_holds_no_keys_of_the_account():
+    text = PATH.read_text().lower()
+    for word in ("aws_access_key_id", "aws_secret_access_key", "akia", "password"):
+        assert word not in text

@@ -1,0 +1,193 @@
+"""The Kubernetes manifests: their fields exist, so do their commands, and they fit together."""
+
+import json
+import re
+import shlex
+from copy import deepcopy
+from pathlib import Path
+
+import jsonschema
+import pytest
+import ray
+import yaml
+from kubernetes import client
+
+from fwdecg.config import load
+from fwdecg.studies.experiment import Experiment
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "cluster/kuberay"
+SCHEMA = json.loads(Path(__file__).with_name("ray_io_v1.json").read_text())
+IMAGE_ROOT = "/opt/fwdecg"
+
+
+def manifest(name):
+    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+
+
+CLUSTER, STORAGE = manifest("raycluster"), manifest("storage")
+JOBS = {
+    path.stem: manifest(path.stem)
+    for path in sorted(FOLDER.glob("*.yaml"))
+    if path.stem not in ("raycluster", "storage")
+}
+JOB_NAMES = pytest.mark.parametrize("name", JOBS)
+# What each job runs on.
+NODES = {"build_library": {"cpu"}, "train": {"gpu"}, "tune": {"gpu"}, "reproduce": {"cpu", "gpu"}}
+RAY_MANIFESTS = {"raycluster": CLUSTER} | JOBS
+
+
+def cluster_spec(held):
+    return held["spec"]["rayClusterSpec"] if held["kind"] == "RayJob" else held["spec"]
+
+
+def groups(held):
+    return {group["groupName"]: group for group in cluster_spec(held)["workerGroupSpecs"]}
+
+
+def pods(held):
+    yield cluster_spec(held)["headGroupSpec"]["template"]
+    yield from (group["template"] for group in groups(held).values())
+
+
+def require_type(value, kind, place):
+    """Fail unless a value of a manifest is of a type as the Kubernetes client names them."""
+    if found := re.fullmatch(r"List\[(.*)\]", kind):
+        assert isinstance(value, list), place
+        for item in value:
+            require_type(item, found[1], place)
+    elif found := re.fullmatch(r"Dict\[str, (.*)\]", kind):
+        assert isinstance(value, dict), place
+        for key, item in value.items():
+            require_type(item, found[1], f"{place}.{key}")
+    elif hasattr(client, kind):
+        types = getattr(client, kind)
+        names = {types.attribute_map[own]: inner for own, inner in types.openapi_types.items()}
+        for key, item in value.items():
+            assert key in names, f"{place}: there is no {key}"
+            require_type(item, names[key], f"{place}.{key}")
+    else:
+        assert type(value).__name__ == kind, f"{place} = {value!r}"
+
+
+def require_fields(held):
+    """Fail unless every field of a manifest exists, and its value is of the right type."""
+    jsonschema.validate(held, SCHEMA)
+    for pod in pods(held):
+        require_type(pod, "V1PodTemplateSpec", held["metadata"]["name"])
+
+
+@pytest.mark.parametrize("name", RAY_MANIFESTS)
+def test_every_field_exists(name):
+    require_fields(RAY_MANIFESTS[name])
+
+
+def test_the_storage_is_a_claim_that_many_nodes_may_write():
+    require_type(STORAGE, "V1PersistentVolumeClaim", "storage")
+    assert (STORAGE["apiVersion"], STORAGE["kind"]) == ("v1", "PersistentVolumeClaim")
+    assert STORAGE["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+def misspelt_autoscaler(held):
+    cluster_spec(held)["enableInTreeAutoScaling"] = True
+
+
+def misspelt_retries(held):
+    held["spec"]["backOffLimit"] = 3
+
+
+def number_for_text(held):
+    cluster_spec(held)["headGroupSpec"]["rayStartParams"]["num-cpus"] = 0
+
+
+def misspelt_mount(held):
+    next(pods(held))["spec"]["containers"][0]["volumeMount"] = []
+
+
+def text_for_number(held):
+    next(pods(held))["spec"]["terminationGracePeriodSeconds"] = "30"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [misspelt_autoscaler, misspelt_retries, number_for_text, misspelt_mount, text_for_number],
+)
+def test_a_field_that_does_not_exist_is_noticed(fault):
+    held = deepcopy(JOBS["train"])
+    fault(held)
+    with pytest.raises((jsonschema.ValidationError, AssertionError)):
+        require_fields(held)
+
+
+def read_command(name):
+    """Script, preset and overrides of a job, the former two as paths in this repository."""
+    python, script, preset, *options = shlex.split(JOBS[name]["spec"]["entrypoint"])
+    assert python == "python"
+    assert options[::2] == ["--set"] * (len(options) // 2)
+    here = [ROOT / Path(path).relative_to(IMAGE_ROOT) for path in (script, preset)]
+    return *here, options[1::2]
+
+
+@JOB_NAMES
+def test_a_job_runs_a_command_of_this_repository(name):
+    """Its keys too are read, as the job would."""
+    script, preset, overrides = read_command(name)
+    assert script == ROOT / "jobs" / f"{name}.py"
+    if name == "tune" and not script.exists():
+        pytest.skip("jobs/tune.py is not there yet")
+    assert script.is_file()
+    assert load(Experiment, preset, overrides).results_folder.is_relative_to("/shared")
+
+
+@JOB_NAMES
+def test_a_job_finds_the_nodes_it_asks_for(name):
+    _, preset, overrides = read_command(name)
+    training = load(Experiment, preset, overrides).training
+    found = groups(JOBS[name])
+    assert found.keys() == NODES[name]
+    if "gpu" in found:
+        (worker,) = found["gpu"]["template"]["spec"]["containers"]
+        gpus = int(worker["resources"]["limits"]["nvidia.com/gpu"])
+        assert training.device == "gpu"
+        assert training.workers <= gpus * found["gpu"]["maxReplicas"]
+        # Each worker reserves at most one processor, and one is left to read the data.
+        assert int(worker["resources"]["limits"]["cpu"]) > gpus
+
+
+@JOB_NAMES
+def test_a_job_is_tried_again_and_leaves_no_cluster_behind(name):
+    assert JOBS[name]["spec"]["backoffLimit"] > 0
+    assert JOBS[name]["spec"]["shutdownAfterJobFinishes"]
+
+
+@JOB_NAMES
+def test_clusters_are_made_of_the_same_parts(name):
+    own, common = cluster_spec(JOBS[name]), cluster_spec(CLUSTER)
+    assert own | {"workerGroupSpecs": None} == common | {"workerGroupSpecs": None}
+    for group, spec in groups(JOBS[name]).items():
+        assert spec == groups(CLUSTER)[group]
+
+
+def test_the_cluster_is_of_the_tested_ray_and_closed():
+    spec = cluster_spec(CLUSTER)
+    assert spec["rayVersion"] == ray.__version__
+    assert spec["authOptions"] == {"mode": "token"}
+    head = spec["headGroupSpec"]
+    assert head.get("serviceType", "ClusterIP") == "ClusterIP"
+    assert not head.get("enableIngress", False)
+    assert head["rayStartParams"]["num-cpus"] == "0"
+    for group in groups(CLUSTER).values():
+        assert group["minReplicas"] == group["replicas"] == 0
+
+
+@pytest.mark.parametrize("name", RAY_MANIFESTS)
+def test_pods_run_without_root_and_see_the_shared_folder(name):
+    for pod in pods(RAY_MANIFESTS[name]):
+        spec = pod["spec"]
+        assert spec["securityContext"]["runAsNonRoot"]
+        (volume,) = spec["volumes"]
+        assert volume["persistentVolumeClaim"]["claimName"] == STORAGE["metadata"]["name"]
+        (container,) = spec["containers"]
+        assert container["volumeMounts"] == [{"name": volume["name"], "mountPath": "/shared"}]
+        assert container["resources"]["requests"] == container["resources"]["limits"]
+        assert not container.get("env")  # no place for a secret

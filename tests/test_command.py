@@ -1,0 +1,83 @@
+"""A local run keeps to its machine: it listens on loopback alone and reports to nobody."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+LOCAL_RUN = """
+import os
+from pathlib import Path
+
+import ray
+from ray._common.usage import usage_lib
+
+from fwdecg.command import connect
+
+LISTENING = "0A"
+# 127.0.0.1, the same written as IPv6, ::1
+LOOPBACK = ("0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000")
+
+@ray.remote
+def work():
+    return os.getpid()
+
+def family(pid):
+    yield pid
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield from family(int(child))
+
+def own_sockets():
+    for pid in family(os.getpid()):
+        for handle in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                target = os.readlink(handle)
+            except OSError:  # closed meanwhile
+                continue
+            if target.startswith("socket:["):
+                yield target[8:-1]
+
+def listening():
+    own = set(own_sockets())
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] == LISTENING and words[9] in own:
+                yield words[1].split(":")[0]
+
+if __name__ == "__main__":
+    connect()
+    ray.get(work.remote())  # a worker is up
+    addresses = list(listening())
+    print("listening:", len(addresses))
+    print("elsewhere:", sum(address not in LOOPBACK for address in addresses))
+    print("reports:", usage_lib.usage_stats_enabled())
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="sockets are read from /proc")
+def test_a_local_run_listens_on_loopback_and_sends_no_statistics(tmp_path):
+    script = tmp_path / "local_run.py"
+    script.write_text(LOCAL_RUN)
+    own = {"RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED", "RAY_ADDRESS"}
+    environment = {key: value for key, value in os.environ.items() if key not in own}
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = dict(line.split(": ") for line in done.stdout.splitlines())
+    assert int(said["listening"]) > 3
+    assert said["elsewhere"] == "0"
+    assert said["reports"] == "False"

@@ -1,0 +1,118 @@
+"""A library from a stranger: nothing in its files is executed, whoever reads them.
+
+Ray Data teaches pyarrow column types of its own, one of which holds pickled objects; with it a
+plain Parquet reader would run what a file says. So the tests have it loaded.
+"""
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import ray.data  # noqa: F401
+
+from fwdecg.errors import LibraryError
+from fwdecg.library.check import check_library
+from fwdecg.library.dataset import split_dataset
+from fwdecg.library.part import finish_part
+from fwdecg.library.plan import plan_parts
+from fwdecg.library.reader import open_library
+from fwdecg.library.splits import ALL, TRAIN
+from fwdecg.storage import Store
+
+
+class Malicious:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return (Path.mkdir, (self.folder,))
+
+
+def objects(payload, rows):
+    """A column of pickled objects, as Ray Data writes them."""
+    return _column(pa.array([payload] * rows, pa.large_binary()), "ray.data.arrow_pickled_object")
+
+
+def tensors(payload, rows):
+    """A column of tensors whose shape is pickled."""
+    column = pa.array([[0.0]] * rows, pa.large_list(pa.float32()))
+    return _column(column, "ray.data.arrow_tensor_v2", payload)
+
+
+def python_type(payload, rows):
+    """A column of a type that is pickled whole, as pyarrow once had them."""
+    column = pa.array([0] * rows, pa.int8())
+    return _column(column, "arrow.py_extension_type", payload)
+
+
+def _column(column, extension, metadata=b""):
+    described = {"ARROW:extension:name": extension, "ARROW:extension:metadata": metadata}
+    return column, described
+
+
+@pytest.fixture(params=[objects, tensors, python_type])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(params=["case_id", "split", "u", "seed"])
+def library(kind, request, small_library, tmp_path):
+    """A library with such a column in each part, otherwise whole, and the folder it would make."""
+    root, trace = tmp_path / "library", tmp_path / "trace"
+    shutil.copytree(small_library.store.folder, root)
+    payload = pickle.dumps(Malicious(trace))
+    manifest = json.loads((root / "manifest.json").read_text())
+    for part in manifest["parts"]:
+        table = pq.read_table(root / part["file"])
+        column, described = kind(payload, len(table))
+        place = table.schema.get_field_index(request.param)
+        field = pa.field(request.param, column.type, metadata=described)
+        pq.write_table(table.set_column(place, field, column), root / part["file"])
+        part["bytes"] = (root / part["file"]).stat().st_size
+    (root / "manifest.json").write_text(json.dumps(manifest))
+    return root, trace
+
+
+def test_the_payload_would_do_harm(tmp_path):
+    pickle.loads(pickle.dumps(Malicious(tmp_path / "trace")))
+    assert (tmp_path / "trace").is_dir()
+
+
+@pytest.mark.parametrize("split", [TRAIN, ALL])
+def test_reading_refuses_it(library, split):
+    root, trace = library
+    with pytest.raises(
+        LibraryError, match="a part cannot be read|is not of the types of a library"
+    ):
+        open_library(root).table(split).to_pylist()
+    assert not trace.exists()
+
+
+def test_checking_names_it(library):
+    root, trace = library
+    assert check_library(root, sample=0).faults
+    assert not trace.exists()
+
+
+def test_a_build_does_not_take_it_up(library, small_config):
+    root, trace = library
+    for part in plan_parts(small_config, []):
+        with pytest.raises(LibraryError, match="is damaged"):
+            finish_part(small_config, Store.at(root), part, set())
+    assert not trace.exists()
+
+
+@pytest.mark.ray
+def test_streaming_refuses_it(library, ray_cluster):
+    root, trace = library
+    with pytest.raises(
+        LibraryError, match="a part cannot be read|is not of the types of a library"
+    ):
+        split_dataset(open_library(root), TRAIN, ("case_id", "u", "phi_e")).take_all()
+    assert not trace.exists()
