@@ -43,7 +43,7 @@ THIRD_PARTY = {
     "model": {"torch", "jaxtyping"},
     "training": {"numpy", "torch", "jaxtyping", "ray"},
     "evaluation": {"numpy", "torch", "scipy", "pyarrow", "matplotlib", "jaxtyping"},
-    "studies": {"numpy", "pyarrow", "jaxtyping", "finitewave"},
+    "studies": {"numpy", "torch", "pyarrow", "jaxtyping", "finitewave"},
     "command": {"ray"},
     "jobs": set(),
 }
