@@ -1,4 +1,4 @@
-"""TOML presets -> frozen dataclasses, strictly; overrides, help text and provenance hash.
+"""TOML presets <-> frozen dataclasses, strictly; overrides, help text and provenance hash.
 
 A configuration is a tree of frozen, keyword-only dataclasses. Each lives beside the thing it
 configures and declares its fields with `setting`, which holds default, meaning and rule in one
@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import operator
+import re
 import tomllib
 import types
 import typing
@@ -145,6 +146,21 @@ def to_tree(config: Any) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
+def to_toml(tree: dict[str, Any], section: str = "") -> str:
+    """The text of a preset that reads as these nested plain values; None is left out."""
+    lines = [
+        f"{_toml_key(key)} = {_toml_text(value)}\n"
+        for key, value in tree.items()
+        if value is not None and not isinstance(value, dict)
+    ]
+    head = [f"[{section}]\n"] if section and lines else []
+    parts = ["".join([*head, *lines])] if lines else []
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            parts.append(to_toml(value, f"{section}.{_toml_key(key)}".lstrip(".")))
+    return "\n".join(parts)
+
+
 def identity_tree(config: Any) -> dict[str, Any]:
     """`to_tree` without the fields that do not change what is produced."""
     tree = {}
@@ -189,6 +205,8 @@ def describe(kind: type, prefix: str = "") -> Iterator[str]:
         default = "required"
         if field.default is not dataclasses.MISSING:
             default = f"default {_toml_text(field.default)}"
+        elif field.default_factory is not dataclasses.MISSING:
+            default = "default empty"
         meaning = field.metadata.get(MEANING, "")
         yield f"{prefix}{field.name} ({_type_name(hint)}, {default}): {meaning}"
 
@@ -197,18 +215,21 @@ def _apply_override(kind: type, tree: dict[str, Any], override: str, origin: str
     name, equals, text = override.partition("=")
     if not equals:
         raise ConfigError(f"{origin}{override}: must read section.key=value")
-    *sections, key = name.strip().split(".")
-    for section in sections:
-        hint = typing.get_type_hints(kind).get(section)
-        if not dataclasses.is_dataclass(hint):
+    *sections, key = name.strip().replace('"', "").split(".")
+    hint: Any = kind
+    for depth, section in enumerate(sections):
+        if _is_table(hint):  # the rest names one of its keys
+            key = ".".join([*sections[depth:], key])
+            break
+        hint = typing.get_type_hints(hint).get(section)
+        if not (dataclasses.is_dataclass(hint) or _is_table(hint)):
             raise ConfigError(f"{origin}{override}: there is no section {section}")
-        kind = typing.cast(type, hint)
         tree = tree.setdefault(section, {})
         if not isinstance(tree, dict):
             raise ConfigError(
                 f"{origin}{override}: the preset has {section} = {tree!r}, no section"
             )
-    tree[key] = _parse_value(text, typing.get_type_hints(kind).get(key))
+    tree[key] = _parse_value(text, Any if _is_table(hint) else typing.get_type_hints(hint).get(key))
 
 
 def _parse_value(text: str, hint: Any) -> Any:
@@ -228,6 +249,10 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
         if not isinstance(value, dict):
             raise _type_error(name, value, "a section with keys of its own")
         return from_tree(typing.cast(type, hint), value, f"{name}.")
+    if _is_table(hint):
+        if not isinstance(value, dict):
+            raise _type_error(name, value, _type_name(hint))
+        return value
     origin = typing.get_origin(hint)
     if origin is tuple:
         return _convert_tuple(hint, value, name)
@@ -253,11 +278,18 @@ def _convert_tuple(hint: Any, value: Any, name: str) -> tuple[Any, ...]:
     return tuple(_convert(inner, v, f"{name}[{i}]") for i, (inner, v) in enumerate(pairs))
 
 
+def _is_table(hint: Any) -> bool:
+    """True for a section whose keys its owner checks."""
+    return typing.get_origin(hint) is dict
+
+
 def _type_error(name: str, value: Any, wanted: str) -> ConfigError:
     return ConfigError(f"{name} = {value!r}: must be {wanted}, not {type(value).__name__}")
 
 
 def _type_name(hint: Any) -> str:
+    if _is_table(hint):
+        return "section"
     if typing.get_origin(hint) is tuple:
         inner = typing.get_args(hint)
         if inner[-1] is Ellipsis:
@@ -270,8 +302,12 @@ def _type_name(hint: Any) -> str:
     return names.get(hint, str(hint))
 
 
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[\w-]+", key, re.ASCII) else json.dumps(key)
+
+
 def _toml_text(value: Any) -> str:
-    return "none" if value is None else json.dumps(value)
+    return "none" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _numbers(value: Any) -> Iterator[float]:

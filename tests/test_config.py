@@ -1,4 +1,7 @@
+import re
+import tomllib
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,7 @@ from fwdecg.config import (
     identity_tree,
     load,
     setting,
+    to_toml,
     to_tree,
 )
 from fwdecg.errors import ConfigError
@@ -151,6 +155,55 @@ def test_differing_keys_are_named_in_full():
     first, second = to_tree(Outer()), to_tree(Outer(count=4, inner=Inner(diffusivity=0.2)))
     assert differing_keys(first, second) == ["count", "inner.diffusivity"]
     assert differing_keys(first, first) == []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Open:
+    inner: Inner = setting(Inner)
+    table: dict[str, Any] = setting(dict, "whatever its owner makes of it")
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("table.a.b={choice=[1, 2]}", {"a.b": {"choice": [1, 2]}, "kept": 1}),
+        ('table."a.b"=2', {"a.b": 2, "kept": 1}),
+        ("table={kept=2}", {"kept": 2}),
+    ],
+)
+def test_an_open_section_takes_any_key(tmp_path, override, expected):
+    preset = tmp_path / "preset.toml"
+    preset.write_text("[table]\nkept = 1\n")
+    assert load(Open, preset, [override]).table == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "override", "message"),
+    [
+        ("table = 3", "inner.diffusivity=1", "table = 3: must be section, not int"),
+        ("table = 3", "table.a=1", "the preset has table = 3, no section"),
+    ],
+)
+def test_an_open_section_is_still_a_section(tmp_path, text, override, message):
+    preset = tmp_path / "preset.toml"
+    preset.write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load(Open, preset, [override])
+
+
+def test_toml_reads_as_what_it_was_written_from():
+    tree = {
+        "word": 'a "quoted" \\ ü',
+        "small": 1e-05,
+        "flag": True,
+        "sites": [[1.0, 2.0, 3.5]],
+        "inner": {"count": 3, "deeper": {"a.b": {"choice": [1, 2]}}},
+        "empty": {},
+    }
+    without_empty = {key: value for key, value in tree.items() if key != "empty"}
+    assert tomllib.loads(to_toml(tree | {"nothing": None})) == without_empty
+    config = Outer(inner=Inner(diffusivity=0.2), fixed=2.0)
+    assert from_tree(Outer, tomllib.loads(to_toml(to_tree(config)))) == config
 
 
 def test_help_has_a_line_per_key():

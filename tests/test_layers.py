@@ -43,7 +43,17 @@ THIRD_PARTY = {
     "model": {"torch", "jaxtyping"},
     "training": {"numpy", "torch", "jaxtyping", "ray"},
     "evaluation": {"numpy", "torch", "scipy", "pyarrow", "matplotlib", "jaxtyping"},
-    "studies": {"numpy", "torch", "pyarrow", "jaxtyping", "finitewave"},
+    "studies": {
+        "numpy",
+        "scipy",
+        "torch",
+        "pyarrow",
+        "matplotlib",
+        "jaxtyping",
+        "ray",
+        "optuna",
+        "finitewave",
+    },
     "command": {"ray"},
     "jobs": set(),
 }
@@ -52,6 +62,9 @@ RAY_MODULES = {
     "library/fanout.py",
     "library/dataset.py",
     "training/trainer.py",
+    "studies/shared_splits.py",
+    "studies/sweep.py",
+    "studies/trial.py",
     "command.py",
 }
 

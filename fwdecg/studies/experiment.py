@@ -1,14 +1,17 @@
 """A preset: the configurations of all stages and studies, and where each leaves its result."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
-from fwdecg.config import setting
+from fwdecg.config import IDENTITY, from_tree, setting, to_tree
 from fwdecg.errors import ConfigError
 from fwdecg.evaluation.config import EvaluationConfig
 from fwdecg.library.config import LibraryConfig
 from fwdecg.model.config import SurrogateConfig
 from fwdecg.storage import Store
+from fwdecg.studies.tuning_config import TuningConfig
 from fwdecg.studies.variants import AblationConfig, Recipe
 from fwdecg.training.config import TrainingConfig
 from fwdecg.training.midline import require_midline
@@ -31,10 +34,11 @@ class Experiment:
     training: TrainingConfig = setting(TrainingConfig)
     evaluation: EvaluationConfig = setting(EvaluationConfig)
     ablation: AblationConfig = setting(AblationConfig)
+    tuning: TuningConfig = setting(TuningConfig)
 
     def __post_init__(self) -> None:
         """Check what no single section can: paths, and whether mirrored cases keep their ECG."""
-        for section in (self.results, self.training, self.evaluation, self.ablation):
+        for section in (self.results, self.training, self.evaluation, self.ablation, self.tuning):
             if "://" in section.path:
                 raise ConfigError(
                     f"path {section.path}: must be a folder that all nodes see; only library.path "
@@ -75,5 +79,42 @@ class Experiment:
         """The network and how it is trained."""
         return Recipe(model=self.model, training=self.training)
 
+    @property
+    def tuning_folder(self) -> Path:
+        """Folder of the hyperparameter search."""
+        return self._folder(self.tuning.path, "tuning")
+
+    def with_settings(self, settings: Mapping[str, Any]) -> "Experiment":
+        """This experiment with other values of some keys of model and training, by dotted name.
+
+        Raises:
+            ConfigError: there is no such key, it does not change what is trained, or its value is
+                not acceptable.
+        """
+        trees = {"model": to_tree(self.model), "training": to_tree(self.training)}
+        for name, value in settings.items():
+            section, _, key = name.partition(".")
+            if section not in trees:
+                raise ConfigError(f"{name}: must be a key of model or training")
+            if key in _mere_means(getattr(self, section)):
+                raise ConfigError(f"{name}: does not change what is trained; leave it out")
+            tree = trees[section]
+            *outer, key = key.split(".")
+            for part in outer:
+                tree = tree.setdefault(part, {})
+                if not isinstance(tree, dict):
+                    raise ConfigError(f"{name}: {part} is no section")
+            tree[key] = value
+        return replace(
+            self,
+            model=from_tree(SurrogateConfig, trees["model"], "model."),
+            training=from_tree(TrainingConfig, trees["training"], "training."),
+        )
+
     def _folder(self, chosen: str, name: str) -> Path:
         return Path(chosen or Path(self.results.path) / name).expanduser().absolute()
+
+
+def _mere_means(config: Any) -> set[str]:
+    """Keys of a configuration that are no part of its identity."""
+    return {field.name for field in fields(config) if not field.metadata.get(IDENTITY, True)}

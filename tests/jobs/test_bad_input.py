@@ -43,7 +43,9 @@ def checkpoint(small_library, tmp_path_factory):
     return folder / "best.pt"
 
 
-@pytest.mark.parametrize("job", ["build_library", "train", "evaluate", "reproduce", "ablate"])
+@pytest.mark.parametrize(
+    "job", ["build_library", "train", "evaluate", "reproduce", "ablate", "tune"]
+)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -114,14 +116,14 @@ def test_bad_arguments_of_show_library(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("job", ["train", "evaluate", "ablate"])
+@pytest.mark.parametrize("job", ["train", "evaluate", "ablate", "tune"])
 def test_a_missing_library(job, monkeypatch, capsys, tmp_path):
     arguments = [QUICKSTART, "--set", f"results.path={tmp_path}"]
     message = refusal(job, arguments, monkeypatch, capsys)
     assert "no such library; build it with jobs/build_library.py" in message
 
 
-@pytest.mark.parametrize("job", ["train", "evaluate"])
+@pytest.mark.parametrize("job", ["train", "evaluate", "tune"])
 def test_a_truncated_library(job, library, monkeypatch, capsys):
     part = next((library / "cases").iterdir())
     part.write_bytes(part.read_bytes()[:-1])
@@ -130,6 +132,26 @@ def test_a_truncated_library(job, library, monkeypatch, capsys):
     message = refusal(job, arguments, monkeypatch, capsys)
     assert "delete the file and build the library again: the other parts are kept" in message
     assert [path.read_bytes() for path in sorted(library.rglob("*.parquet"))] == others
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("tuning.space.model.hiden_size={choice=[8]}", "unknown key model.hiden_size; known here"),
+        ("tuning.space.model.dropout={uniform=[0.5, 1.5]}", "model.dropout = 1.5: must be below 1"),
+        ("tuning.space.model.dropout={normal=[0.1, 0.2]}", "must be a table with one of choice"),
+        ("tuning.space={}", "tuning.space is empty"),
+        ("tuning.searcher=grid", "tuning.searcher = 'grid': must be one of random, optuna"),
+        ("tuning.grace_period=41", "tuning.grace_period = 41: trials of 40 epochs"),
+        ("tuning.reduction_factor=1", "reduction_factor = 1.0: must be at least 1.5"),
+    ],
+)
+def test_a_bad_search(override, message, small_library, monkeypatch, capsys, tmp_path):
+    arguments = [QUICKSTART, "--set", f"results.path={tmp_path}", "--set", override]
+    arguments += ["--set", f"library.path={small_library.store.folder}"]
+    arguments += ["--set", "training.mirror=false"]
+    assert message in refusal("tune", arguments, monkeypatch, capsys)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_checkpoint_of_another_shape(library, checkpoint, monkeypatch, capsys, tmp_path):

@@ -25,7 +25,7 @@ def keys(kind, prefix=""):
 
 
 @pytest.mark.parametrize(
-    "job", ["build_library", "train", "evaluate", "reproduce", "ablate", "benchmark"]
+    "job", ["build_library", "train", "evaluate", "reproduce", "ablate", "tune", "benchmark"]
 )
 def test_help_names_every_key_with_default_and_meaning(job, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", [f"{job}.py", "--help"])

@@ -1,0 +1,22 @@
+"""Search the hyperparameters of a preset's surrogate on its library, by ASHA on Ray Tune."""
+
+from fwdecg.command import connect, job_parser, load_experiment, run_job
+from fwdecg.storage import REPORT
+
+
+def main() -> None:
+    """Search, or go on with an interrupted search."""
+    experiment = load_experiment(job_parser(str(__doc__)).parse_args())
+    from fwdecg.library.reader import open_library
+    from fwdecg.studies.tuning import PRESET, plan_search, tune
+
+    search = plan_search(open_library(experiment.library_store), experiment)
+    connect()
+    folder = experiment.tuning_folder
+    tune(search, folder)
+    print((folder / REPORT).read_text(encoding="utf-8"))
+    print(f"  {folder}, the best settings in its {PRESET}")
+
+
+if __name__ == "__main__":
+    run_job(main)

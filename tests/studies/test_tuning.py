@@ -1,0 +1,186 @@
+"""Searches on a library of milliseconds, with trials on a small Ray cluster."""
+
+import json
+import os
+import signal
+import tomllib
+from dataclasses import replace
+
+import pyarrow.parquet as pq
+import pytest
+
+from fwdecg.config import from_tree
+from fwdecg.errors import ConfigError, ResultError, RunError
+from fwdecg.model import SurrogateConfig
+from fwdecg.studies import sweep
+from fwdecg.studies.experiment import Experiment
+from fwdecg.studies.live_table import LiveTable
+from fwdecg.studies.sweep import plan_resources
+from fwdecg.studies.trial_folders import TrialFolders
+from fwdecg.studies.tuning import plan_search, tune
+from fwdecg.studies.tuning_config import TuningConfig
+from fwdecg.training.checkpoint import load_surrogate
+from fwdecg.training.config import TrainingConfig
+from fwdecg.training.trainer import train
+
+MODEL = SurrogateConfig(
+    hidden_size=4, channels=(2, 2), pooled_size=2, time_embedding_size=4, readout_size=4
+)
+SPACE = {
+    "model.hidden_size": {"choice": [4, 8]},
+    "training.learning_rate": {"loguniform": [1e-3, 1e-2]},
+}
+# A spectral loss times 10^39 overflows float32: such a training diverges in its first epoch.
+DIVERGING = {"training.loss.spectral_weight": {"choice": [1e39, 1.0, 0.5, 0.25]}}
+
+
+def experiment(**tuning):
+    values = {"space": SPACE, "trials": 4, "epochs": 6, "grace_period": 1} | tuning
+    return Experiment(
+        model=MODEL,
+        training=TrainingConfig(epochs=3, batch_size=4, retries=1),
+        tuning=TuningConfig(**values),
+    )
+
+
+def statuses(metrics):
+    return {name: count for name, count in metrics["trials"].items() if name != "asked"}
+
+
+def untimed(history):
+    return [replace(record, seconds=0.0) for record in history]
+
+
+@pytest.mark.parametrize(
+    ("tuning", "message"),
+    [
+        ({"space": {}}, "tuning.space is empty"),
+        ({"space": {"training.epochs": {"choice": [1, 2]}}}, "training.epochs cannot vary"),
+        ({"trials": 5, "space": {"model.hidden_size": {"choice": [4, 8]}}}, "must be at most 2"),
+        ({"grace_period": 7}, "tuning.grace_period = 7: trials of 6 epochs would not reach"),
+        ({"brackets": 3, "reduction_factor": 3.0}, r"the last begins at epoch 9\)"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused(small_library, tuning, message):
+    with pytest.raises(ConfigError, match=message):
+        plan_search(small_library, experiment(**tuning))
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_what_a_search_leaves(ray_cluster, small_library, tmp_path):
+    search = plan_search(small_library, experiment(trials=6, concurrency=2, reduction_factor=2.0))
+    metrics = tune(search, tmp_path / "tuning")
+    folder = tmp_path / "tuning"
+    assert metrics == json.loads((folder / "metrics.json").read_text())
+    rows = pq.read_table(folder / "trials.parquet").to_pylist()
+    assert [row["trial"] for row in rows] == list(range(6))
+    for row in rows:
+        assert row["status"] == ("finished" if row["epochs"] == 6 else "stopped")
+        assert row["best_validation_r2"] == max(row["validation_r2"])
+        assert len(row["validation_r2"]) == row["epochs"]
+    assert sum(statuses(metrics).values()) == 6
+    assert metrics["epochs"]["spent"] == sum(row["epochs"] for row in rows)
+    best = max(rows, key=lambda row: row["best_validation_r2"])
+    assert metrics["best"]["trial"] == best["trial"]
+    assert load_surrogate(folder / "best.pt").epoch == best["best_epoch"]
+    assert load_surrogate(folder / "best.pt").config.hidden_size == best["model.hidden_size"]
+    assert f"trial {best['trial']}" in (folder / "report.txt").read_text()
+    pictures = {path.name for path in (folder / "figures").iterdir()}
+    assert pictures == {"curves.png", "parameters.png", "cost.png"}
+    # Trained anew from the preset, by the trainer itself, it comes to the very same figures.
+    preset = from_tree(Experiment, tomllib.loads((folder / "best.toml").read_text()))
+    assert preset.model.hidden_size == best["model.hidden_size"]
+    assert preset.training.epochs == 6
+    alone = replace(preset.training, workers=0)
+    train(small_library, preset.model, alone, preset.training_folder)
+    lines = (preset.training_folder / "history.jsonl").read_text().splitlines()
+    again = [json.loads(line)["validation_r2"] for line in lines]
+    assert again[: best["epochs"]] == pytest.approx(best["validation_r2"], rel=1e-5)
+    # Done is done, unless more is asked for.
+    assert tune(search, folder) == metrics
+    more = plan_search(small_library, experiment(trials=7, concurrency=2, reduction_factor=2.0))
+    widened = tune(more, folder)
+    assert sum(statuses(widened).values()) == 7
+    again = pq.read_table(folder / "trials.parquet").to_pylist()
+    assert again[:6] == rows
+    with pytest.raises(ResultError, match=r"made with another tuning.seed"):
+        tune(plan_search(small_library, experiment(seed=2, reduction_factor=2.0)), folder)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_trial_that_diverges_is_recorded_and_the_others_go_on(
+    ray_cluster, small_library, tmp_path
+):
+    metrics = tune(plan_search(small_library, experiment(space=DIVERGING, epochs=2)), tmp_path)
+    assert statuses(metrics)["failed"] == 1
+    rows = pq.read_table(tmp_path / "trials.parquet").to_pylist()
+    (failed,) = [row for row in rows if row["status"] == "failed"]
+    assert failed["training.loss.spectral_weight"] == 1e39
+    assert failed["reason"].startswith("the training loss is not finite")
+    assert failed["reason"] in (tmp_path / "report.txt").read_text()
+    assert metrics["best"]["trial"] != failed["trial"]
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_search_of_failures_is_an_error(ray_cluster, small_library, tmp_path):
+    space = {"training.loss.spectral_weight": {"choice": [1e39, 2e39]}}
+    search = plan_search(small_library, experiment(space=space, trials=2))
+    with pytest.raises(RunError, match=r"none of 2 trials came to a result; the first: the train"):
+        tune(search, tmp_path)
+    assert not (tmp_path / "metrics.json").exists()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_trial_whose_worker_is_killed_goes_on(ray_cluster, small_library, tmp_path, monkeypatch):
+    asked = experiment(trials=1, epochs=4, grace_period=4, concurrency=1)
+    tune(plan_search(small_library, asked), tmp_path / "whole")
+    killed = kill_workers(monkeypatch, lambda number, epoch: epoch == 2, times=1)
+    metrics = tune(plan_search(small_library, asked), tmp_path / "cut")
+    assert killed == [(0, 2)]
+    assert statuses(metrics) == {"finished": 1}
+    histories = [TrialFolders(tmp_path / name).history(0) for name in ("whole", "cut")]
+    assert untimed(histories[0]) == untimed(histories[1])
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_trial_whose_worker_is_always_killed_fails(
+    ray_cluster, small_library, tmp_path, monkeypatch
+):
+    kill_workers(monkeypatch, lambda number, epoch: number == 0, times=99)
+    metrics = tune(plan_search(small_library, experiment(trials=2, epochs=2)), tmp_path)
+    assert statuses(metrics) == {"failed": 1, "finished": 1}
+    row = pq.read_table(tmp_path / "trials.parquet").to_pylist()[0]
+    assert row["reason"] == "its worker was lost, 2 times"
+
+
+def kill_workers(monkeypatch, chosen, *, times):
+    """Let the processes of some trials die right after an epoch; a list of those is returned."""
+    killed = []
+    tell = LiveTable.epoch
+
+    def tell_and_kill(self, number, settings, record):
+        tell(self, number, settings, record)
+        if chosen(number, record["epoch"]) and len(killed) < times:
+            killed.append((number, record["epoch"]))
+            os.kill(record["pid"], signal.SIGKILL)
+
+    monkeypatch.setattr(sweep.LiveTable, "epoch", tell_and_kill)
+    return killed
+
+
+@pytest.mark.ray
+def test_a_trial_must_fit_into_the_cluster(ray_cluster):
+    with pytest.raises(ConfigError, match=r"the cluster has room for 0 such workers, with 2 proc"):
+        plan_resources(experiment(cpus_per_trial=3.0))
+    with pytest.raises(ConfigError, match=r"tuning.gpus_per_trial = 0.5"):
+        plan_resources(experiment(gpus_per_trial=0.5))
+    # Two processes of half a processor each, beside the one that waits for them: four such trials
+    # would fit into two processors by Tune's own count of 0.01, but only two by the workers'.
+    several = experiment(workers_per_trial=2, cpus_per_trial=1.0)
+    assert plan_resources(several) == ({"cpu": 0.01}, 2)
+    assert plan_resources(experiment(cpus_per_trial=0.5)) == ({"cpu": 0.5}, 0)
