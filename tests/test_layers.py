@@ -41,7 +41,7 @@ THIRD_PARTY = {
     "physics": {"numpy", "numba", "jaxtyping"},
     "library": {"numpy", "pyarrow", "scipy", "jaxtyping", "filelock", "ray"},
     "model": {"torch", "jaxtyping"},
-    "training": {"numpy", "torch", "jaxtyping", "ray"},
+    "training": {"numpy", "torch", "safetensors", "onnxruntime", "jaxtyping", "ray"},
     "evaluation": {"numpy", "torch", "scipy", "pyarrow", "matplotlib", "jaxtyping"},
     "studies": {"numpy", "torch", "pyarrow", "jaxtyping", "finitewave"},
     "command": {"ray"},
@@ -79,8 +79,7 @@ def imports_of(path):
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
 def test_imports_run_leftward(path):
     room = room_of(path)
-    if room == "__init__":
-        assert not list(imports_of(path))
+    if room == "__init__":  # imports what it offers when that is asked for, see test_fwdecg
         return
     for name in imports_of(path):
         parts = name.split(".")

@@ -1,7 +1,7 @@
 """Who runs a training: this process alone, or the workers of Ray Train, fed by Ray Data.
 
 Both read the same splits of a library, run `run_training`, and leave the same files in a folder:
-best.pt, last.pt, history.jsonl and, last, metrics.json.
+best.safetensors, last.safetensors, history.jsonl and, last, metrics.json.
 """
 
 import logging

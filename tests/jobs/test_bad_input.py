@@ -40,7 +40,7 @@ def checkpoint(small_library, tmp_path_factory):
     folder = tmp_path_factory.mktemp("training")
     model = SurrogateConfig(hidden_size=4, channels=(2, 2), time_embedding_size=4, readout_size=4)
     train(small_library, model, TrainingConfig(epochs=1, workers=0), folder)
-    return folder / "best.pt"
+    return folder / "best.safetensors"
 
 
 @pytest.mark.parametrize("job", ["build_library", "train", "evaluate", "reproduce", "ablate"])
@@ -163,7 +163,7 @@ def test_bad_maps(case, message, checkpoint, monkeypatch, capsys, tmp_path):
 
 
 def test_predict_refuses_what_is_no_checkpoint(library, monkeypatch, capsys, tmp_path):
-    arguments = [tmp_path / "best.pt", library, tmp_path / "ecg.parquet"]
+    arguments = [tmp_path / "best.safetensors", library, tmp_path / "ecg.parquet"]
     assert "no such checkpoint" in refusal("predict", arguments, monkeypatch, capsys)
 
 

@@ -34,7 +34,7 @@ def test_the_main_job_and_then_predictions(small_preset, tmp_path):
     for stage in ("built", "trained", "evaluated"):
         assert f"is {stage} already" in again
     ecg = tmp_path / "ecg.parquet"
-    run("predict", results / "training/best.pt", results / "library", ecg)
+    run("predict", results / "training/best.safetensors", results / "library", ecg)
     table = pq.read_table(ecg)
     assert table["case_id"].to_pylist() == list(range(20))
     assert table["phi_e"].type.shape == [1, 8]
