@@ -42,7 +42,7 @@ THIRD_PARTY = {
     "library": {"numpy", "pyarrow", "scipy", "jaxtyping", "filelock", "ray"},
     "model": {"torch", "jaxtyping"},
     "training": {"numpy", "torch", "safetensors", "onnxruntime", "jaxtyping", "ray"},
-    "evaluation": {"numpy", "torch", "scipy", "pyarrow", "matplotlib", "jaxtyping"},
+    "evaluation": {"numpy", "torch", "scipy", "pyarrow", "matplotlib", "jaxtyping", "ray"},
     "studies": {"numpy", "torch", "pyarrow", "jaxtyping", "finitewave"},
     "command": {"ray"},
     "jobs": set(),
@@ -52,6 +52,7 @@ RAY_MODULES = {
     "library/fanout.py",
     "library/dataset.py",
     "training/trainer.py",
+    "evaluation/prediction_actors.py",
     "command.py",
 }
 

@@ -73,7 +73,17 @@ def cases(library: Library) -> LabelledCases:
 @pytest.fixture(scope="session")
 def trained(library: Library) -> TrainedSurrogate:
     """A surrogate of random weights that fits the library."""
-    torch.manual_seed(0)
+    return _untaught(library, seed=0)
+
+
+@pytest.fixture(scope="session")
+def members(library: Library) -> list[TrainedSurrogate]:
+    """Three such surrogates of other weights each."""
+    return [_untaught(library, seed=seed) for seed in range(3)]
+
+
+def _untaught(library: Library, seed: int) -> TrainedSurrogate:
+    torch.manual_seed(seed)
     statistics, recording = library.statistics, library.config.recording
     standardisation = Standardisation(
         u_mean=statistics.u_mean,
