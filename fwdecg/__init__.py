@@ -6,9 +6,7 @@ What most users need is at hand here, and loaded when it is first asked for:
     phi_e = surrogate.predict(u)
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # for type checkers it is true, as that of the module typing, not loaded here
 if TYPE_CHECKING:
     from fwdecg.library.reader import open_library
     from fwdecg.training.checkpoint import load_surrogate
@@ -21,8 +19,10 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """What `__all__` names, from the module that holds it."""
+    from importlib import import_module  # noqa: PLC0415
+
     if name not in _HOMES:
         raise AttributeError(f"module {__name__} has no attribute {name}")
     return getattr(import_module(_HOMES[name]), name)

@@ -5,10 +5,6 @@ test split, and those of shifts, tell whether it covers the error. Errors are of
 """
 
 from fwdecg.command import job_parser, load_experiment, run_job
-from fwdecg.evaluation.ensemble import load_members
-from fwdecg.evaluation.uncertainty import assess_uncertainty
-from fwdecg.library.reader import open_library
-from fwdecg.storage import REPORT
 
 
 def main() -> None:
@@ -23,6 +19,11 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     experiment = load_experiment(arguments)
+    from fwdecg.evaluation.ensemble import load_members
+    from fwdecg.evaluation.uncertainty import assess_uncertainty
+    from fwdecg.library.reader import open_library
+    from fwdecg.storage import REPORT
+
     library = open_library(experiment.library_store)
     members = load_members(arguments.checkpoints)
     folder = experiment.results_folder / "ensemble"

@@ -9,13 +9,14 @@ import argparse
 from pathlib import Path
 
 from fwdecg.command import Parser, run_job
-from fwdecg.training.checkpoint import load_surrogate
-from fwdecg.training.export import export_surrogate
 
 
 def main() -> None:
     """Export the surrogate of a checkpoint."""
     arguments = _arguments()
+    from fwdecg.training.checkpoint import load_surrogate
+    from fwdecg.training.export import export_surrogate
+
     folder = Path(arguments.out or Path(arguments.checkpoint).parent / "export").absolute()
     trained = load_surrogate(arguments.checkpoint)
     metrics = export_surrogate(trained, folder, onnx=arguments.onnx)

@@ -1,21 +1,10 @@
-"""The package itself: light to import, and what it offers."""
-
-import subprocess
-import sys
+"""What the package itself offers; that it loads nothing is in tests/jobs/test_help.py."""
 
 import pytest
 
 import fwdecg
 from fwdecg.library.reader import open_library
 from fwdecg.training.checkpoint import load_surrogate
-
-HEAVY = {"torch", "ray", "numpy", "pyarrow", "numba", "matplotlib"}
-
-
-def test_importing_it_loads_nothing_heavy():
-    script = f"import sys, fwdecg; print(sorted({HEAVY} & set(sys.modules)))"
-    said = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
-    assert said.stdout.decode().strip() == "[]"
 
 
 def test_what_it_offers():

@@ -80,7 +80,9 @@ def imports_of(path):
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
 def test_imports_run_leftward(path):
     room = room_of(path)
-    if room == "__init__":  # imports what it offers when that is asked for, see test_fwdecg
+    if (
+        room == "__init__"
+    ):  # imports what it offers when that is asked for, see tests/jobs/test_help
         return
     for name in imports_of(path):
         parts = name.split(".")

@@ -60,12 +60,15 @@ class Calibration:
 
 
 def fit_factor(error: Signals, spread: Signals) -> float:
-    """The factor of the spread that makes normal errors most likely: factor^2 = mean (e / s)^2.
+    """The factor with which one sigma covers as many samples as one of a normal law, 68.3 %.
 
-    Laves, Ihler, Fast, Kahrs and Ortmaier, "Well-calibrated regression uncertainty in medical
-    imaging with deep learning", MIDL 2020 (sigma scaling).
+    It is a quantile of |error| / spread. The root mean square of that ratio, which makes normal
+    errors most likely, is of no use with few members: their spread is nearly zero somewhere by
+    chance. With truth and M members of one normal law the ratio follows Student's law of M - 1
+    degrees of freedom, whose variance is infinite up to M = 3.
     """
-    return float(_root_mean_square(error / np.maximum(spread, SMALLEST_SPREAD)))
+    ratio = np.abs(error) / np.maximum(spread, SMALLEST_SPREAD)
+    return float(np.quantile(ratio, NOMINAL[0]))
 
 
 def scaled(spread: Signals, factor: float) -> Signals:

@@ -54,16 +54,7 @@ def forecast_on_cluster(
     batches = -(-library.count(ALL) // batch_size)
     actors = min(gpus or max(cpus, 1), batches)
     logger.info("predicting with %d actors, each on a %s", actors, "GPU" if gpus else "processor")
-    parts = [{PART: part["file"]} for part in library.manifest["parts"]]
-    cases = ray.data.from_items(parts, override_num_blocks=len(parts)).map_batches(
-        partial(_read_parts, store=library.store, cases_at_once=batch_size),
-        batch_size=1,
-        batch_format="numpy",
-        num_cpus=CPUS_PER_READER,
-    )
-    cases.context.execution_options.preserve_order = True
-    cases.context.raise_original_map_exception = True  # Ray's own wrapping loses it on its way
-    predicted = cases.map_batches(
+    predicted = _stream(library, batch_size).map_batches(
         _Actor,
         fn_constructor_args=(list(members), batch_size),
         batch_size=batch_size,
@@ -76,6 +67,24 @@ def forecast_on_cluster(
             yield _forecasts(batch)
     except RayError as error:
         raise _reason(error) from error
+
+
+def _stream(library: Library, batch_size: int) -> ray.data.Dataset:
+    """The cases of a library by case id, about a batch in a block."""
+    parts = [{PART: part["file"]} for part in library.manifest["parts"]]
+    cases = ray.data.from_items(parts, override_num_blocks=len(parts)).map_batches(
+        partial(_read_parts, store=library.store, cases_at_once=batch_size),
+        batch_size=1,
+        batch_format="numpy",
+        num_cpus=CPUS_PER_READER,
+    )
+    cases.context.execution_options.preserve_order = True
+    recording = library.config.recording
+    maps_bytes = recording.frames * recording.map_pixels**2 * np.dtype(np.float16).itemsize
+    # A block is what one actor takes at a time: a batch, lest one has all and the others nothing.
+    cases.context.target_max_block_size = batch_size * maps_bytes
+    cases.context.raise_original_map_exception = True  # Ray's own wrapping loses it on its way
+    return cases
 
 
 def _read_parts(parts: Batch, *, store: Store, cases_at_once: int) -> Iterator[Batch]:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from fwdecg.evaluation.calibration import NOMINAL, Calibration, covered, fit_factor, scaled
 
@@ -25,13 +25,23 @@ def error(spread: np.ndarray) -> np.ndarray:
 
 def test_the_factor_by_hand() -> None:
     error, spread = np.array([[[3.0, -8.0]]]), np.array([[[1.0, 2.0]]])
-    # (3^2 + 4^2) / 2
-    assert fit_factor(error, spread) == pytest.approx(math.sqrt(12.5))
+    # Between the ratios 3 and 4, at the share of a normal law within one sigma.
+    assert fit_factor(error, spread) == pytest.approx(3 + math.erf(math.sqrt(0.5)))
 
 
 def test_the_factor_of_normal_errors(error: np.ndarray, spread: np.ndarray) -> None:
-    # The estimate's standard error is 2.5 / sqrt(2 * 20 000) = 0.0125.
-    assert fit_factor(error, spread) == pytest.approx(2.5, abs=0.05)
+    # Standard error of the quantile: 2.5 * sqrt(0.68 * 0.32 / 20 000) / (2 * 0.242) = 0.017.
+    assert fit_factor(error, spread) == pytest.approx(2.5, abs=0.07)
+
+
+@pytest.mark.parametrize("members", [2, 3, 5])
+def test_the_factor_of_members_and_truth_of_one_law(members: int) -> None:
+    draws = np.random.default_rng(members).standard_normal((members + 1, *SHAPE))
+    error, spread = draws[1:].mean(0) - draws[0], draws[1:].std(0, ddof=1)
+    # error / spread is sqrt(1 + 1 / M) times a variable of Student's law with M - 1 degrees.
+    quantile = t.ppf(0.5 + NOMINAL[0] / 2, members - 1)
+    expected = math.sqrt(1 + 1 / members) * quantile
+    assert fit_factor(error, spread) == pytest.approx(expected, rel=0.06)
 
 
 def test_the_factor_follows_the_unit(error: np.ndarray, spread: np.ndarray) -> None:

@@ -167,6 +167,21 @@ def test_predict_refuses_what_is_no_checkpoint(library, monkeypatch, capsys, tmp
     assert "no such checkpoint" in refusal("predict", arguments, monkeypatch, capsys)
 
 
+def test_export_refuses_what_is_no_checkpoint(monkeypatch, capsys, tmp_path):
+    assert "no such checkpoint" in refusal("export", [tmp_path / "best"], monkeypatch, capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_ensemble_of_one_surrogate(library, checkpoint, monkeypatch, capsys, tmp_path):
+    results = tmp_path / "results"
+    own = [QUICKSTART, "--set", f"results.path={results}", "--set", f"library.path={library}"]
+    own += ["--checkpoints", checkpoint]
+    assert "give at least two" in refusal("ensemble", own, monkeypatch, capsys)
+    twice = refusal("ensemble", [*own, checkpoint], monkeypatch, capsys)
+    assert "has the same weights as" in twice
+    assert not results.exists()
+
+
 def test_nothing_but_the_line_comes_from_a_process_of_its_own(tmp_path):
     command = [sys.executable, str(JOBS / "train.py"), QUICKSTART]
     command += ["--set", f"results.path={tmp_path}"]
