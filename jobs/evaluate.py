@@ -9,7 +9,7 @@ def main() -> None:
     parser.add_argument(
         "--checkpoint",
         metavar="PATH",
-        help="surrogate to evaluate; default: best.pt in the folder of the training",
+        help="surrogate to evaluate; default: best.safetensors in the folder of the training",
     )
     arguments = parser.parse_args()
     experiment = load_experiment(arguments)

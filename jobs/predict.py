@@ -1,41 +1,61 @@
-"""Predict the ECGs of voltage maps with a trained surrogate.
+"""Predict the ECGs of voltage maps with a trained surrogate, or with several as an ensemble.
 
 Voltage u is dimensionless, (V - V0) / (Vfi - V0): 0 at rest, about 1 excited. The ECG phi_e comes
-in mm/ms, as in the library that the surrogate was trained on; times are in ms.
+in mm/ms, as in the library that the surrogate was trained on; times are in ms. Several checkpoints
+give their mean, and beside it their spread phi_e_spread. A library is predicted by actors of a Ray
+cluster, on GPUs if it has any; maps of a file, and a library with --here, in this process.
 """
 
 import argparse
 from pathlib import Path
 
-from fwdecg.command import Parser, run_job
+from fwdecg.command import Parser, connect, run_job
 
 
 def main() -> None:
     """Predict every case of the input."""
     arguments = _arguments()
     from fwdecg.evaluation.config import EvaluationConfig
+    from fwdecg.evaluation.ensemble import load_members
     from fwdecg.evaluation.maps import read_maps
-    from fwdecg.evaluation.predictions import predict_library, predict_own_maps, require_new
+    from fwdecg.evaluation.predictions import (
+        forecast_here,
+        predict_library,
+        predict_own_maps,
+        require_new,
+    )
     from fwdecg.library.reader import open_library
-    from fwdecg.training.checkpoint import load_surrogate
 
     output = Path(arguments.output).absolute()
     require_new(output)
     batch_size = EvaluationConfig(batch_size=arguments.batch_size).batch_size
-    trained = load_surrogate(arguments.checkpoint)
+    members = load_members(arguments.checkpoint)
     if "://" in arguments.input or Path(arguments.input).is_dir():
         library = open_library(arguments.input)
-        cases = predict_library(library, trained, output, batch_size=batch_size)
+        forecaster = forecast_here
+        if not arguments.here:
+            from fwdecg.evaluation.prediction_actors import forecast_on_cluster
+
+            connect()
+            forecaster = forecast_on_cluster
+        written = predict_library(
+            library, members, output, batch_size=batch_size, forecaster=forecaster
+        )
     else:
-        u = read_maps(arguments.input, trained.signature)
-        cases = predict_own_maps(u, trained, output, batch_size=batch_size)
-    print(f"ECGs of {cases} cases in mm/ms:")
+        u = read_maps(arguments.input, members[0].signature)
+        written = predict_own_maps(u, members, output, batch_size=batch_size)
+    print(f"ECGs of {written.cases} cases in mm/ms, {written.rate:.3g} cases a second:")
     print(f"  {output}")
 
 
 def _arguments() -> argparse.Namespace:
     parser = Parser(str(__doc__))
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="best.pt of a training")
+    parser.add_argument(
+        "checkpoint",
+        metavar="CHECKPOINT",
+        nargs="+",
+        help="best.safetensors of a training; several make an ensemble",
+    )
     parser.add_argument(
         "input",
         metavar="INPUT",
@@ -47,6 +67,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--batch-size", type=int, default=8, metavar="N", help="cases at once (default: 8)"
+    )
+    parser.add_argument(
+        "--here", action="store_true", help="predict a library in this process, without Ray"
     )
     return parser.parse_args()
 

@@ -41,8 +41,8 @@ THIRD_PARTY = {
     "physics": {"numpy", "numba", "jaxtyping"},
     "library": {"numpy", "pyarrow", "scipy", "jaxtyping", "filelock", "ray"},
     "model": {"torch", "jaxtyping"},
-    "training": {"numpy", "torch", "jaxtyping", "ray"},
-    "evaluation": {"numpy", "torch", "scipy", "pyarrow", "matplotlib", "jaxtyping"},
+    "training": {"numpy", "torch", "safetensors", "onnxruntime", "jaxtyping", "ray"},
+    "evaluation": {"numpy", "torch", "scipy", "pyarrow", "matplotlib", "jaxtyping", "ray"},
     "studies": {
         "numpy",
         "scipy",
@@ -65,6 +65,7 @@ RAY_MODULES = {
     "studies/shared_splits.py",
     "studies/sweep.py",
     "studies/trial.py",
+    "evaluation/prediction_actors.py",
     "command.py",
 }
 
@@ -92,8 +93,9 @@ def imports_of(path):
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
 def test_imports_run_leftward(path):
     room = room_of(path)
-    if room == "__init__":
-        assert not list(imports_of(path))
+    if (
+        room == "__init__"
+    ):  # imports what it offers when that is asked for, see tests/jobs/test_help
         return
     for name in imports_of(path):
         parts = name.split(".")

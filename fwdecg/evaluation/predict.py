@@ -1,6 +1,6 @@
-"""ECGs of a trained surrogate, and whether it fits the maps it is given.
+"""A trained surrogate as a predictor, and whether it fits a library.
 
-Axes: N case, E electrode, T frame, H row, W column.
+Axes: N case, E electrode, T frame.
 """
 
 import hashlib
@@ -8,42 +8,15 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 
 from fwdecg.errors import CheckpointError
 from fwdecg.evaluation.cases import LabelledCases
 from fwdecg.library.config import LibraryConfig
 from fwdecg.model import Surrogate
-from fwdecg.training.checkpoint import Signature, TrainedSurrogate
-
-
-def predict_maps(
-    surrogate: Surrogate, u: Float[np.ndarray, "N T H W"], batch_size: int
-) -> Float32[np.ndarray, "N E T"]:
-    """ECG in the library's unit (mm/ms) of voltage maps.
-
-    Args:
-        surrogate: moved to the GPU, if there is one, and put into evaluation mode.
-        u: dimensionless maps of at least one case.
-        batch_size: cases predicted at once.
-
-    Raises:
-        MapsError: the maps are too small for the surrogate's encoder.
-        CheckpointError: a predicted value is not finite.
-    """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    surrogate.eval().to(device)
-    batches = (u[first : first + batch_size] for first in range(0, len(u), batch_size))
-    # torch.tensor copies: Arrow's arrays are read-only, which torch cannot express.
-    phi_e = [surrogate.predict(torch.tensor(batch, device=device)).mT.cpu() for batch in batches]
-    prediction = torch.cat(phi_e).float().numpy()
-    if not np.isfinite(prediction).all():
-        raise CheckpointError(
-            "the surrogate predicts values that are not finite: its weights are of no use; train "
-            "again with a lower training.learning_rate"
-        )
-    return prediction
+from fwdecg.training.checkpoint import TrainedSurrogate
+from fwdecg.training.inference import predict_maps
+from fwdecg.training.signature import Signature
 
 
 def require_fit(signature: Signature, library: LibraryConfig) -> None:
@@ -65,7 +38,7 @@ def require_fit(signature: Signature, library: LibraryConfig) -> None:
     }
     for name, found in asked.items():
         trained = getattr(signature, name)
-        if _plain(trained) != _plain(found):
+        if trained != found:
             raise CheckpointError(
                 f"the checkpoint was trained on {name} = {trained}, the library has {found}: both "
                 "must agree; give a checkpoint trained on such a library"
@@ -106,8 +79,3 @@ class Network:
     def predict(self, cases: LabelledCases) -> Float32[np.ndarray, "N E T"]:
         """ECG of some cases in mm/ms."""
         return predict_maps(self.surrogate, cases.u, self.batch_size)
-
-
-def _plain(value: float | tuple) -> float | tuple:
-    """Nested sequences as tuples: a checkpoint gives lists or tuples back as it was written."""
-    return value if isinstance(value, int | float) else tuple(tuple(entry) for entry in value)

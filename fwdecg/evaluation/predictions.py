@@ -2,18 +2,21 @@
 
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Int64
 
 from fwdecg.errors import ResultError
 from fwdecg.evaluation.cases import stream_cases
-from fwdecg.evaluation.predict import predict_maps, require_fit, weights_hash
+from fwdecg.evaluation.ensemble import Ensemble, Forecast
+from fwdecg.evaluation.predict import require_fit, weights_hash
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION, PHI_E, SPLIT
 from fwdecg.library.splits import ALL
@@ -24,89 +27,167 @@ from fwdecg.training.checkpoint import TrainedSurrogate
 logger = logging.getLogger(__name__)
 
 UNIT = "mm/ms"
+SPREAD = "phi_e_spread"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseForecasts:
+    """Some cases of a library with their forecasts."""
+
+    case_id: Int64[np.ndarray, " case"]
+    condition: Sequence[str]
+    split: Sequence[str]
+    forecast: Forecast
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What a file of predictions holds, and how long it took."""
+
+    cases: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Cases per second."""
+        return self.cases / self.seconds
+
+
+# Predicts all cases of a library by case id, some at a time, with a batch size.
+Forecaster = Callable[[Library, Sequence[TrainedSurrogate], int], Iterator[CaseForecasts]]
+
+
+def forecast_here(
+    library: Library, members: Sequence[TrainedSurrogate], batch_size: int
+) -> Iterator[CaseForecasts]:
+    """The forecasts of a library's cases by case id, made in this process.
+
+    Raises:
+        LibraryError: a part cannot be read.
+        CheckpointError: a predicted value is not finite.
+    """
+    ensemble = Ensemble.of(members, batch_size)
+    for cases in stream_cases(library):
+        yield CaseForecasts(
+            case_id=cases.case_id,
+            condition=cases.condition,
+            split=cases.split,
+            forecast=ensemble.predict(cases.u),
+        )
 
 
 def predict_library(
-    library: Library, trained: TrainedSurrogate, path: Path, *, batch_size: int
-) -> int:
-    """Predict every case of a library into one file; the number of cases.
+    library: Library,
+    members: Sequence[TrainedSurrogate],
+    path: Path,
+    *,
+    batch_size: int,
+    forecaster: Forecaster = forecast_here,
+) -> Written:
+    """Predict every case of a library into one file.
 
     Args:
         library: whose maps are read a few at a time.
-        trained: the surrogate.
+        members: the surrogate, or those of an ensemble.
         path: of the Parquet file; rows by case id with condition and split.
         batch_size: cases predicted at once.
+        forecaster: who predicts.
 
     Raises:
-        CheckpointError: the surrogate does not fit the library.
+        CheckpointError: a surrogate does not fit the library.
         ResultError: the file exists already, or cannot be written.
     """
-    require_fit(trained.signature, library.config)
-    surrogate, progress = trained.build(), Progress(logger, "cases predicted", library.count(ALL))
+    for member in members:
+        require_fit(member.signature, library.config)
+    progress = Progress(logger, "cases predicted", library.count(ALL))
 
     def tables() -> Iterator[pa.Table]:
-        for cases in stream_cases(library):
-            phi_e = predict_maps(surrogate, cases.u, batch_size)
+        for cases in forecaster(library, members, batch_size):
             labels = {CONDITION: cases.condition, SPLIT: cases.split}
-            yield predictions_table(cases.case_id, phi_e, trained=trained, labels=labels)
-            progress.advance(len(cases))
+            yield predictions_table(cases.case_id, cases.forecast, members=members, labels=labels)
+            progress.advance(len(cases.case_id))
 
     return write_predictions(path, tables())
 
 
 def predict_own_maps(
     u: Float[np.ndarray, "case frame row col"],
-    trained: TrainedSurrogate,
+    members: Sequence[TrainedSurrogate],
     path: Path,
     *,
     batch_size: int,
-) -> int:
-    """Predict a user's maps into one file, their cases numbered from 0; the number of cases.
+) -> Written:
+    """Predict a user's maps into one file, their cases numbered from 0.
 
     Raises:
         ResultError: the file exists already, or cannot be written.
     """
-    phi_e = predict_maps(trained.build(), u, batch_size)
-    return write_predictions(path, [predictions_table(np.arange(len(u)), phi_e, trained=trained)])
+
+    def tables() -> Iterator[pa.Table]:
+        forecast = Ensemble.of(members, batch_size).predict(u)
+        yield predictions_table(np.arange(len(u)), forecast, members=members)
+
+    return write_predictions(path, tables())
 
 
 def predictions_table(
     case_id: Int64[np.ndarray, " case"],
-    phi_e: Float32[np.ndarray, "case electrode frame"],
+    forecast: Forecast,
     *,
-    trained: TrainedSurrogate,
+    members: Sequence[TrainedSurrogate],
     labels: Mapping[str, Sequence[str]] | None = None,
 ) -> pa.Table:
     """One row per case: `case_id`, labels if any, and the tensor `phi_e` (electrode, frame).
 
+    An ensemble's has the tensor `phi_e_spread` beside it.
+
     Args:
         case_id: numbers of the cases.
-        phi_e: predicted ECGs in mm/ms.
-        trained: the surrogate, whose hashes go into the schema's metadata.
+        forecast: of their ECGs.
+        members: the surrogates, whose hashes go into the schema's metadata.
         labels: further columns of text.
     """
     texts = dict(labels or {})
-    tensors = pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(phi_e))
-    meaning = {"unit": UNIT, "meaning": "predicted extracellular potential, Eq. 1"}
+    tensors = {PHI_E: _tensors(forecast.phi_e)}
+    meanings = {PHI_E: "predicted extracellular potential, Eq. 1"}
+    if forecast.spread is not None:
+        tensors[SPREAD] = _tensors(forecast.spread)
+        meanings[SPREAD] = "standard deviation over the members of the ensemble, not calibrated"
     fields = [
         pa.field(CASE_ID, pa.int64(), nullable=False),
         *(pa.field(name, pa.string(), nullable=False) for name in texts),
-        pa.field(PHI_E, tensors.type, nullable=False, metadata=meaning),
+        *(
+            pa.field(
+                name,
+                tensors[name].type,
+                nullable=False,
+                metadata={"unit": UNIT, "meaning": meaning},
+            )
+            for name, meaning in meanings.items()
+        ),
     ]
-    columns = [pa.array(case_id), *(pa.array(list(text)) for text in texts.values()), tensors]
-    return pa.table(columns, schema=pa.schema(fields, metadata=_provenance(trained)))
+    columns = [
+        pa.array(case_id),
+        *(pa.array(list(text)) for text in texts.values()),
+        *tensors.values(),
+    ]
+    return pa.table(columns, schema=pa.schema(fields, metadata=_provenance(members)))
 
 
-def write_predictions(path: Path, tables: Iterable[pa.Table]) -> int:
-    """Write tables of predictions, at least one, as one Parquet file; the number of rows.
+def _tensors(ecgs: Float[np.ndarray, "case electrode frame"]) -> pa.FixedShapeTensorArray:
+    return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(ecgs))
 
-    Their number and origin stand beside it in a JSON file, the name ending in .metrics.json.
+
+def write_predictions(path: Path, tables: Iterable[pa.Table]) -> Written:
+    """Write tables of predictions, at least one, as one Parquet file, as they come.
+
+    Their number, rate and origin stand beside it in a JSON file, the name ending in .metrics.json.
 
     Raises:
         ResultError: the file exists already, or cannot be written.
     """
     require_new(path)
-    written = 0
+    written, started = 0, time.monotonic()
     rest = iter(tables)
     first = next(rest)
 
@@ -120,13 +201,19 @@ def write_predictions(path: Path, tables: Iterable[pa.Table]) -> int:
     try:
         store = Store.at(path.parent)
         store.publish_by(path.name, write)
+        result = Written(cases=written, seconds=time.monotonic() - started)
+        figures = {
+            "cases": written,
+            "seconds": round(result.seconds, 2),
+            "cases_per_second": round(result.rate, 2),
+        }
         origin = {key.decode(): text.decode() for key, text in first.schema.metadata.items()}
-        store.publish_json(f"{path.stem}.metrics.json", {"cases": written} | origin)
+        store.publish_json(f"{path.stem}.metrics.json", figures | origin)
     except OSError as error:
         raise ResultError(f"{path} cannot be written: {error.strerror}; choose another") from error
     with contextlib.suppress(OSError):  # the folder is the user's: leave no empty one behind
         (path.parent / STAGING).rmdir()
-    return written
+    return result
 
 
 def require_new(path: Path) -> None:
@@ -139,12 +226,14 @@ def require_new(path: Path) -> None:
         raise ResultError(f"{path} exists: it is not overwritten; choose another name or delete it")
 
 
-def _provenance(trained: TrainedSurrogate) -> dict[str, str]:
+def _provenance(members: Sequence[TrainedSurrogate]) -> dict[str, str]:
+    """Where predictions come from; what the members of an ensemble have each, by commas."""
+    signatures = [member.signature for member in members]
     return {
-        "fwdecg.training_hash": trained.signature.training_hash,
-        "fwdecg.trained_on_library": trained.signature.library_hash,
-        "fwdecg.epoch": str(trained.epoch),
-        "fwdecg.weights_hash": weights_hash(trained),
-        "fwdecg.frame_interval_ms": str(trained.signature.frame_interval_ms),
+        "fwdecg.training_hash": ",".join(signature.training_hash for signature in signatures),
+        "fwdecg.trained_on_library": ",".join(signature.library_hash for signature in signatures),
+        "fwdecg.epoch": ",".join(str(member.epoch) for member in members),
+        "fwdecg.weights_hash": ",".join(weights_hash(member) for member in members),
+        "fwdecg.frame_interval_ms": str(signatures[0].frame_interval_ms),
         "fwdecg.phi_e_unit": UNIT,
     }

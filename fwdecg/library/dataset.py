@@ -1,5 +1,6 @@
 """A split of a library as a Ray Dataset, which the Ray cluster streams from the files."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -37,6 +38,13 @@ def split_dataset(
     # The order drawn, not that in which readers happen to finish.
     cases.context.execution_options.preserve_order = seed is not None
     return cases.filter(expr=col(SPLIT) == split).select_columns(list(columns))
+
+
+def quieten_ray() -> None:
+    """Keep what Ray says of its every execution and report out of the log."""
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger().setLevel(logging.WARNING)
 
 
 def shuffled_batches(

@@ -25,7 +25,7 @@ class AdditiveAttention(nn.Module):
         self, latents: Float[Tensor, "B T L"], times: Float[Tensor, "T D"]
     ) -> Float[Tensor, "B T A"]:
         """U_a (l_i || e_i) of Eq. 2, which does not depend on the state: once per sequence."""
-        return self.U_a(torch.cat((latents, times.expand(len(latents), -1, -1)), dim=-1))
+        return self.U_a(torch.cat((latents, times.expand(latents.shape[0], -1, -1)), dim=-1))
 
     def forward(
         self,

@@ -68,7 +68,7 @@ class EcgDecoder(nn.Module):
         times = sinusoidal_embedding(latents.shape[1], self.time_embedding_size, like=latents)
         keys = self.attention.keys(latents, times)
         context_weight = self.cell.weight_ih[:, : self.attention.context_size]
-        state = memory = latents.new_zeros(len(latents), self.cell.hidden_size)
+        state = memory = latents.new_zeros(latents.shape[0], self.cell.hidden_size)
         states = []
         for known in self._known_gates(latents, times).unbind(1):
             context, _ = self.attention(state, keys, latents)
@@ -97,7 +97,7 @@ class EcgDecoder(nn.Module):
             (states.shape[2], self.last_readout.out_features), dim=1
         )
         known = functional.linear(states, state_weight, self.first_readout.bias)
-        prediction = states.new_zeros(len(states), self.last_readout.out_features)
+        prediction = states.new_zeros(states.shape[0], self.last_readout.out_features)
         predictions = []
         for of_state in known.unbind(1):
             hidden = torch.relu(torch.addmm(of_state, prediction, feedback_weight.T))

@@ -48,8 +48,9 @@ class FrameEncoder(nn.Module):
     def forward(self, maps: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T L"]:
         """Latent vectors l_t of standardised maps with at least 4 rows and columns."""
         frames = maps.flatten(0, 1).unsqueeze(1)
-        whole = self.training or frames.device.type != "cpu"
-        parts = frames.split(len(frames) if whole else FRAMES_AT_ONCE)
+        # An exported program takes any number of cases: it cannot know how many parts to make.
+        whole = self.training or frames.device.type != "cpu" or torch.compiler.is_exporting()
+        parts = (frames,) if whole else frames.split(FRAMES_AT_ONCE)
         latents = torch.cat([self.summarise(self.blocks(part)) for part in parts])
         return latents.unflatten(0, maps.shape[:2])
 

@@ -1,64 +1,69 @@
 """Checkpoints: a surrogate with all it needs to predict, and the state of an unfinished training.
 
-Both are files of tensors and plain values, read back without executing code (`weights_only`).
+A surrogate is a safetensors file: its weights, and in the header, as JSON, what they are. Any
+reader of that format opens it. The state of a training is torch's own file of tensors and plain
+values. Neither executes code when it is read.
 """
 
+import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Float32
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 from fwdecg.config import from_tree, to_tree
 from fwdecg.errors import CheckpointError, FwdEcgError
 from fwdecg.model import Surrogate, SurrogateConfig
 from fwdecg.model.standardise import Standardisation
+from fwdecg.training.epoch import Validation
+from fwdecg.training.inference import predict_maps
+from fwdecg.training.signature import Signature
 
-FORMAT = "fwdecg surrogate 1"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Signature:
-    """What a surrogate was trained on and accepts.
-
-    Attributes:
-        frames: frames of a case.
-        map_pixels: rows and columns of a map.
-        electrodes_mm: positions of the electrodes whose ECG it predicts.
-        frame_interval_ms: time between frames.
-        library_hash: of the library.
-        training_hash: of model, training settings and library.
-    """
-
-    frames: int
-    map_pixels: int
-    electrodes_mm: tuple[tuple[float, float, float], ...]
-    frame_interval_ms: float
-    library_hash: str
-    training_hash: str
+FORMAT = "fwdecg surrogate 2"
+HEADER = "fwdecg"  # key of the file's metadata; a single one, for their order is not kept
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedSurrogate:
-    """The weights of a surrogate after `epoch` epochs, with all that is needed to use them."""
+    """The weights of a surrogate after `epoch` epochs, with all that is needed to use them.
+
+    Attributes:
+        state: weights and statistics by name.
+        config: sizes of the network.
+        standardisation: of the training split.
+        signature: what it was trained on and accepts.
+        validation: how good it was on the validation split.
+        epoch: number of epochs that it has seen.
+    """
 
     state: dict[str, torch.Tensor]
     config: SurrogateConfig
     standardisation: Standardisation
     signature: Signature
+    validation: Validation
     epoch: int
 
-    def save(self, path: Path) -> None:
-        """Write everything to one file."""
-        content = {
+    def describe(self) -> dict[str, Any]:
+        """All but the weights, as plain values."""
+        return {
             "format": FORMAT,
             "config": to_tree(self.config),
             "standardisation": asdict(self.standardisation),
             "signature": asdict(self.signature),
+            "validation": asdict(self.validation),
             "epoch": self.epoch,
-            "state": self.state,
         }
-        torch.save(content, path)
+
+    def save(self, path: Path) -> None:
+        """Write everything to one file."""
+        state = {name: value.contiguous() for name, value in self.state.items()}
+        save_file(state, path, metadata={HEADER: json.dumps(self.describe())})
 
     def build(self) -> Surrogate:
         """The surrogate with these weights, on the CPU, in evaluation mode."""
@@ -67,6 +72,25 @@ class TrainedSurrogate:
         surrogate.load_state_dict(self.state)
         return surrogate.eval()
 
+    def predict(
+        self, u: np.ndarray, *, batch_size: int = 8
+    ) -> Float32[np.ndarray, "case electrode frame"]:
+        """ECG in the library's unit (mm/ms), on the GPU if there is one.
+
+        Args:
+            u: dimensionless maps, (frame, row, col) or (case, frame, row, col).
+            batch_size: cases predicted at once.
+
+        Raises:
+            MapsError: the maps are not of the kind that the surrogate was trained on.
+            CheckpointError: a predicted value is not finite.
+        """
+        return predict_maps(self._network, self.signature.accept(u, "u"), batch_size)
+
+    @cached_property
+    def _network(self) -> Surrogate:
+        return self.build()
+
 
 def load_surrogate(path: str | Path) -> TrainedSurrogate:
     """A trained surrogate, checked to be complete and consistent.
@@ -74,22 +98,54 @@ def load_surrogate(path: str | Path) -> TrainedSurrogate:
     Raises:
         CheckpointError: the file is missing, damaged, or not such a checkpoint.
     """
-    content = load_tensors(path)
-    if content.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is not a surrogate's checkpoint; give a best.pt or last.pt")
+    header, state = _read(path)
     try:
+        content = json.loads(header)
+        if content["format"] != FORMAT:
+            raise CheckpointError(f"its format is {content['format']}, this fwdecg reads {FORMAT}")
         trained = TrainedSurrogate(
-            state=content["state"],
+            state=state,
             config=from_tree(SurrogateConfig, content["config"]),
-            standardisation=Standardisation(**content["standardisation"]),
-            signature=Signature(**content["signature"]),
+            standardisation=from_tree(Standardisation, content["standardisation"]),
+            signature=from_tree(Signature, content["signature"]),
+            validation=from_tree(Validation, content["validation"]),
             epoch=content["epoch"],
         )
         trained.build()
-    except (FwdEcgError, KeyError, TypeError, RuntimeError) as error:
+    except KeyError as error:
+        raise CheckpointError(
+            f"{path} is not consistent (its header has no {error}); train again"
+        ) from error
+    except (FwdEcgError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{path} is not consistent ({reason}); train again") from error
     return trained
+
+
+def _read(path: str | Path) -> tuple[str, dict[str, torch.Tensor]]:
+    """The header and the weights of a surrogate's file.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or another one.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{path}: no such checkpoint; train one with jobs/train.py"
+        ) from error
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint: it is damaged, or no safetensors file; give a "
+            "best.safetensors or last.safetensors"
+        ) from error
+    if HEADER not in metadata:
+        raise CheckpointError(
+            f"{path} is not a surrogate's checkpoint; give a best.safetensors or last.safetensors"
+        )
+    return metadata[HEADER], state
 
 
 def load_tensors(path: str | Path) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from fwdecg.library.reader import Library
 from fwdecg.library.splits import TRAIN, VALIDATION
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
-from fwdecg.training.checkpoint import Signature
 from fwdecg.training.config import TrainingConfig
 from fwdecg.training.midline import require_midline
+from fwdecg.training.signature import Signature
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ from fwdecg.training.workers import Seat, own_seat, parallel
 logger = logging.getLogger(__name__)
 
 # Files of a checkpoint: the surrogate after the best and after the last epoch, and the rest.
-BEST, LAST, PROGRESS = "best.pt", "last.pt", "progress.pt"
+BEST, LAST, PROGRESS = "best.safetensors", "last.safetensors", "progress.pt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,11 +201,15 @@ class _Run:
         logger.info("resuming after epoch %d", self.epoch)
 
     def _trained(self, state: dict[str, torch.Tensor], epoch: int) -> TrainedSurrogate:
+        record = self.history[epoch - 1]
         return TrainedSurrogate(
             state=state,
             config=self.plan.model,
             standardisation=self.plan.standardisation,
             signature=self.plan.signature,
+            validation=Validation(
+                loss=record.validation_loss, r2=record.validation_r2, mae=record.validation_mae
+            ),
             epoch=epoch,
         )
 

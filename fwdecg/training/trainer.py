@@ -1,7 +1,7 @@
 """Who runs a training: this process alone, or the workers of Ray Train, fed by Ray Data.
 
 Both read the same splits of a library, run `run_training`, and leave the same files in a folder:
-best.pt, last.pt, history.jsonl and, last, metrics.json.
+best.safetensors, last.safetensors, history.jsonl and, last, metrics.json.
 """
 
 import logging
@@ -25,7 +25,7 @@ import torch
 from ray.train.v2.api.exceptions import TrainingFailedError
 
 from fwdecg.errors import ConfigError, FwdEcgError, RunError
-from fwdecg.library.dataset import split_dataset
+from fwdecg.library.dataset import quieten_ray, split_dataset
 from fwdecg.library.layout import MANIFEST
 from fwdecg.library.reader import Library
 from fwdecg.library.splits import TRAIN, VALIDATION
@@ -124,7 +124,7 @@ class _WorkerJob:
 def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> Path:
     require_shared(Store.at(folder))
     require_same(library.store, MANIFEST)
-    _quieten_ray()
+    quieten_ray()
     job = _WorkerJob(
         plan=plan,
         threads=_threads(plan.training),
@@ -231,7 +231,7 @@ def _work(config: dict[str, Any]) -> None:
     """The loop that Ray Train runs in each worker process."""
     job: _WorkerJob = config["job"]
     log_to_stdout()
-    _quieten_ray()
+    quieten_ray()
     torch.set_num_threads(job.threads)
     device = ray.train.torch.get_device()
     splits = _splits(job, device)
@@ -241,13 +241,6 @@ def _work(config: dict[str, Any]) -> None:
         return
     with checkpoint.as_directory() as folder:
         run_training(job.plan, splits, device=device, report=_report, resume_from=Path(folder))
-
-
-def _quieten_ray() -> None:
-    """Keep what Ray says of its every execution and report out of the log."""
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    logging.getLogger().setLevel(logging.WARNING)
 
 
 def _report(record: EpochRecord, folder: Path | None) -> None:

@@ -16,7 +16,9 @@ from fwdecg.library.solver_config import SolverConfig
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.storage import Store
-from fwdecg.training.checkpoint import Signature, TrainedSurrogate
+from fwdecg.training.checkpoint import TrainedSurrogate
+from fwdecg.training.epoch import Validation
+from fwdecg.training.signature import Signature
 
 # The solver's cells are the pixels of the maps, so that Eq. 1 can be told from the maps exactly.
 CONFIG = LibraryConfig(
@@ -71,7 +73,17 @@ def cases(library: Library) -> LabelledCases:
 @pytest.fixture(scope="session")
 def trained(library: Library) -> TrainedSurrogate:
     """A surrogate of random weights that fits the library."""
-    torch.manual_seed(0)
+    return _untaught(library, seed=0)
+
+
+@pytest.fixture(scope="session")
+def members(library: Library) -> list[TrainedSurrogate]:
+    """Three such surrogates of other weights each."""
+    return [_untaught(library, seed=seed) for seed in range(3)]
+
+
+def _untaught(library: Library, seed: int) -> TrainedSurrogate:
+    torch.manual_seed(seed)
     statistics, recording = library.statistics, library.config.recording
     standardisation = Standardisation(
         u_mean=statistics.u_mean,
@@ -92,5 +104,6 @@ def trained(library: Library) -> TrainedSurrogate:
             library_hash=library.config_hash,
             training_hash="0123456789ab",
         ),
+        validation=Validation(loss=0.3, r2=0.5, mae=0.4),
         epoch=3,
     )

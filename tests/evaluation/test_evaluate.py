@@ -53,7 +53,7 @@ def test_shifted_cases_stand_beside_the_regular_ones(
     regular, shifted = regular_and_shifted_library
     model = SurrogateConfig(hidden_size=4, channels=(2, 2), time_embedding_size=4, readout_size=4)
     train(regular, model, TrainingConfig(epochs=1, workers=0), tmp_path / "training")
-    surrogate = load_surrogate(tmp_path / "training/best.pt")
+    surrogate = load_surrogate(tmp_path / "training/best.safetensors")
     folders = [tmp_path / "regular", tmp_path / "shifted"]
     without, beside = (
         evaluate(library, surrogate, EvaluationConfig(), folder)

@@ -8,7 +8,7 @@ import pytest
 
 from fwdecg.errors import MapsError
 from fwdecg.evaluation.maps import read_maps
-from fwdecg.training.checkpoint import Signature
+from fwdecg.training.signature import Signature
 
 SIGNATURE = Signature(
     frames=3,

@@ -1,51 +1,17 @@
-"""The surrogate's ECGs: units, batches, mode, and checkpoints that do not fit."""
+"""The network as a predictor, and checkpoints that do not fit."""
 
 import dataclasses
 
 import numpy as np
 import pytest
-import torch
 
 from fwdecg.errors import CheckpointError
 from fwdecg.evaluation.cases import LabelledCases
-from fwdecg.evaluation.predict import Network, predict_maps, require_fit, weights_hash
+from fwdecg.evaluation.predict import Network, require_fit, weights_hash
 from fwdecg.library.config import RecordingConfig
 from fwdecg.library.reader import Library
 from fwdecg.training.checkpoint import TrainedSurrogate
-
-
-def test_predictions_in_the_librarys_unit(trained: TrainedSurrogate, cases: LabelledCases) -> None:
-    surrogate = trained.build().train()
-    phi_e = predict_maps(surrogate, cases.u, 4)
-    assert phi_e.dtype == np.float32
-    assert phi_e.shape == (10, 2, 20)
-    assert not surrogate.training
-    with torch.no_grad():
-        score = trained.build()(torch.tensor(cases.u)).mT
-    mean, spread = (
-        torch.tensor(values)[:, None]
-        for values in (trained.standardisation.phi_e_mean, trained.standardisation.phi_e_spread)
-    )
-    expected = (score * spread + mean).numpy()
-    np.testing.assert_allclose(phi_e, expected, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_batches_do_not_matter(
-    trained: TrainedSurrogate, cases: LabelledCases, dtype: type
-) -> None:
-    surrogate, u = trained.build(), cases.u.astype(dtype)
-    alone, together = (predict_maps(surrogate, u, size) for size in (1, 10))
-    # Sums of float32 in another order.
-    np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-6)
-
-
-def test_weights_that_are_not_finite(trained: TrainedSurrogate, cases: LabelledCases) -> None:
-    surrogate = trained.build()
-    with torch.no_grad():
-        next(surrogate.decoder.parameters()).fill_(torch.nan)
-    with pytest.raises(CheckpointError, match="not finite"):
-        predict_maps(surrogate, cases.u, 8)
+from fwdecg.training.inference import predict_maps
 
 
 def test_a_fitting_library(trained: TrainedSurrogate, library: Library) -> None:

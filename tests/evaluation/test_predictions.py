@@ -1,5 +1,6 @@
 """The file of predictions, read back by plain pyarrow and pandas."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import fwdecg.evaluation.cases as cases_module
 from fwdecg.errors import CheckpointError, ResultError
 from fwdecg.evaluation.cases import LabelledCases
-from fwdecg.evaluation.predict import predict_maps
+from fwdecg.evaluation.ensemble import Ensemble, Forecast
 from fwdecg.evaluation.predictions import (
     predict_library,
     predict_own_maps,
@@ -20,6 +21,9 @@ from fwdecg.evaluation.predictions import (
 )
 from fwdecg.library.reader import Library
 from fwdecg.training.checkpoint import TrainedSurrogate
+from fwdecg.training.inference import predict_maps
+
+FLAT = Forecast(phi_e=np.zeros((1, 2, 20), np.float32), spread=None)
 
 
 @pytest.fixture(params=[3, 32])
@@ -36,7 +40,7 @@ def test_a_library_round_trip(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "new" / "ecg.parquet"
-    assert predict_library(library, trained, path, batch_size=4) == 10
+    assert predict_library(library, [trained], path, batch_size=4).cases == 10
     table = pq.read_table(path)
     assert table.column_names == ["case_id", "condition", "split", "phi_e"]
     assert table["case_id"].to_pylist() == list(range(10))
@@ -47,6 +51,9 @@ def test_a_library_round_trip(
     np.testing.assert_allclose(phi_e, expected, rtol=1e-4, atol=1e-6)
     assert table.schema.field("phi_e").metadata[b"unit"] == b"mm/ms"
     assert table.schema.metadata[b"fwdecg.training_hash"] == b"0123456789ab"
+    metrics = json.loads((path.parent / "ecg.metrics.json").read_text())
+    assert metrics["cases"] == 10
+    assert metrics["cases_per_second"] == pytest.approx(10 / metrics["seconds"], rel=0.2)
     found = sorted(entry.name for entry in path.parent.iterdir())
     assert found == ["ecg.metrics.json", "ecg.parquet"]
 
@@ -56,7 +63,7 @@ def test_own_maps_are_numbered(
 ) -> None:
     path = tmp_path / "ecg.parquet"
     u = cases.u[4:7].astype(np.float32)
-    assert predict_own_maps(u, trained, path, batch_size=2) == 3
+    assert predict_own_maps(u, [trained], path, batch_size=2).cases == 3
     frame = pq.read_table(path).to_pandas()
     assert frame["case_id"].tolist() == [0, 1, 2]
     expected = predict_maps(trained.build(), u, 2).reshape(3, -1)
@@ -69,12 +76,12 @@ def test_an_existing_file_is_kept(
     path = tmp_path / "ecg.parquet"
     path.write_text("precious")
     with pytest.raises(ResultError, match="exists: it is not overwritten"):
-        predict_library(library, trained, path, batch_size=4)
+        predict_library(library, [trained], path, batch_size=4)
     assert path.read_text() == "precious"
 
 
 def test_an_interrupted_run_leaves_no_file(trained: TrainedSurrogate, tmp_path: Path) -> None:
-    table = predictions_table(np.arange(1), np.zeros((1, 2, 20), np.float32), trained=trained)
+    table = predictions_table(np.arange(1), FLAT, members=[trained])
 
     def tables() -> Iterator[pa.Table]:
         yield table
@@ -87,6 +94,24 @@ def test_an_interrupted_run_leaves_no_file(trained: TrainedSurrogate, tmp_path: 
 
 def test_a_folder_that_cannot_be_written(trained: TrainedSurrogate, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    table = predictions_table(np.arange(1), np.zeros((1, 2, 20), np.float32), trained=trained)
+    table = predictions_table(np.arange(1), FLAT, members=[trained])
     with pytest.raises(ResultError, match="cannot be written"):
         write_predictions(tmp_path / "file" / "ecg.parquet", [table])
+
+
+def test_an_ensemble_leaves_its_spread(
+    library: Library,
+    members: list[TrainedSurrogate],
+    cases: LabelledCases,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "ecg.parquet"
+    predict_library(library, members, path, batch_size=4)
+    table = pq.read_table(path)
+    assert table.column_names == ["case_id", "condition", "split", "phi_e", "phi_e_spread"]
+    assert table.schema.field("phi_e_spread").metadata[b"unit"] == b"mm/ms"
+    assert table.schema.metadata[b"fwdecg.epoch"] == b"3,3,3"
+    forecast = Ensemble.of(members, 4).predict(cases.u)
+    for name, expected in (("phi_e", forecast.phi_e), ("phi_e_spread", forecast.spread)):
+        found = table[name].combine_chunks().to_numpy_ndarray()
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)

@@ -40,7 +40,7 @@ def checkpoint(small_library, tmp_path_factory):
     folder = tmp_path_factory.mktemp("training")
     model = SurrogateConfig(hidden_size=4, channels=(2, 2), time_embedding_size=4, readout_size=4)
     train(small_library, model, TrainingConfig(epochs=1, workers=0), folder)
-    return folder / "best.pt"
+    return folder / "best.safetensors"
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,23 @@ def test_bad_maps(case, message, checkpoint, monkeypatch, capsys, tmp_path):
 
 
 def test_predict_refuses_what_is_no_checkpoint(library, monkeypatch, capsys, tmp_path):
-    arguments = [tmp_path / "best.pt", library, tmp_path / "ecg.parquet"]
+    arguments = [tmp_path / "best.safetensors", library, tmp_path / "ecg.parquet"]
     assert "no such checkpoint" in refusal("predict", arguments, monkeypatch, capsys)
+
+
+def test_export_refuses_what_is_no_checkpoint(monkeypatch, capsys, tmp_path):
+    assert "no such checkpoint" in refusal("export", [tmp_path / "best"], monkeypatch, capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_ensemble_of_one_surrogate(library, checkpoint, monkeypatch, capsys, tmp_path):
+    results = tmp_path / "results"
+    own = [QUICKSTART, "--set", f"results.path={results}", "--set", f"library.path={library}"]
+    own += ["--checkpoints", checkpoint]
+    assert "give at least two" in refusal("ensemble", own, monkeypatch, capsys)
+    twice = refusal("ensemble", [*own, checkpoint], monkeypatch, capsys)
+    assert "has the same weights as" in twice
+    assert not results.exists()
 
 
 def test_nothing_but_the_line_comes_from_a_process_of_its_own(tmp_path):

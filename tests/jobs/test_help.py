@@ -25,7 +25,8 @@ def keys(kind, prefix=""):
 
 
 @pytest.mark.parametrize(
-    "job", ["build_library", "train", "evaluate", "reproduce", "ablate", "tune", "benchmark"]
+    "job",
+    ["build_library", "train", "evaluate", "reproduce", "ablate", "tune", "benchmark", "ensemble"],
 )
 def test_help_names_every_key_with_default_and_meaning(job, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", [f"{job}.py", "--help"])
@@ -42,7 +43,8 @@ def test_help_names_every_key_with_default_and_meaning(job, monkeypatch, capsys)
 @pytest.mark.parametrize(
     ("job", "arguments"),
     [
-        ("predict", ["CHECKPOINT", "INPUT", "OUTPUT.parquet", "--batch-size N"]),
+        ("predict", ["CHECKPOINT", "INPUT", "OUTPUT.parquet", "--batch-size N", "--here"]),
+        ("export", ["CHECKPOINT", "--out FOLDER", "--onnx"]),
         ("show_library", ["LIBRARY", "--case ID", "--out FOLDER"]),
     ],
 )
@@ -80,7 +82,17 @@ def test_the_cluster_preset_has_thousands_of_cases_and_all_shifts():
 
 
 @pytest.mark.parametrize(
-    "job", ["build_library", "train", "evaluate", "reproduce", "benchmark", "predict"]
+    "job",
+    [
+        "build_library",
+        "train",
+        "evaluate",
+        "reproduce",
+        "benchmark",
+        "predict",
+        "ensemble",
+        "export",
+    ],
 )
 def test_help_loads_neither_ray_nor_torch(job):
     """They take seconds. In a process of its own: this one has them."""

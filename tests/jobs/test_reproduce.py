@@ -34,8 +34,18 @@ def test_the_main_job_and_then_predictions(small_preset, tmp_path):
     for stage in ("built", "trained", "evaluated"):
         assert f"is {stage} already" in again
     ecg = tmp_path / "ecg.parquet"
-    run("predict", results / "training/best.pt", results / "library", ecg)
+    best = results / "training/best.safetensors"
+    run("predict", best, results / "library", ecg)
     table = pq.read_table(ecg)
     assert table["case_id"].to_pylist() == list(range(20))
     assert table["phi_e"].type.shape == [1, 8]
     assert json.loads((tmp_path / "ecg.metrics.json").read_text())["cases"] == 20
+    here = tmp_path / "here.parquet"
+    said = run(
+        "predict", results / "training/best.safetensors", results / "library", here, "--here"
+    )
+    assert "ECGs of 20 cases in mm/ms, " in said
+    assert pq.read_table(here)["case_id"].to_pylist() == list(range(20))
+    said = run("export", best)
+    assert "surrogate.pt2 differs from the network by at most" in said
+    assert (results / "training/export/surrogate.pt2").exists()

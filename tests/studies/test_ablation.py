@@ -75,7 +75,7 @@ def test_what_a_study_leaves(folder, library):
 
 
 def test_the_scores_are_those_of_an_evaluation(folder, library, tmp_path):
-    surrogate = load_surrogate(folder / "runs/full/seed-2/best.pt")
+    surrogate = load_surrogate(folder / "runs/full/seed-2/best.safetensors")
     evaluate(library, surrogate, EvaluationConfig(), tmp_path / "evaluation")
     theirs = pq.read_table(tmp_path / "evaluation/cases.parquet").to_pandas()
     theirs = theirs.query("predictor == 'network' and split == 'test'").set_index("case_id")["r2"]

@@ -7,10 +7,10 @@ import torch
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.training.batches import Cases
-from fwdecg.training.checkpoint import Signature
 from fwdecg.training.config import TrainingConfig
 from fwdecg.training.plan import Plan
 from fwdecg.training.run import EpochRecord, Splits, run_training
+from fwdecg.training.signature import Signature
 
 FRAMES, PIXELS = 12, 8
 

@@ -1,12 +1,17 @@
+import json
 import pickle
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
-from synthetic import plan, waves
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from synthetic import FRAMES, PIXELS, plan, waves
 
-from fwdecg.errors import CheckpointError
-from fwdecg.training.checkpoint import TrainedSurrogate, load_surrogate
+from fwdecg.errors import CheckpointError, MapsError
+from fwdecg.training.checkpoint import TrainedSurrogate, load_surrogate, load_tensors
+from fwdecg.training.epoch import Validation
 
 
 @pytest.fixture
@@ -18,18 +23,68 @@ def trained():
         config=made.model,
         standardisation=made.standardisation,
         signature=made.signature,
+        validation=Validation(loss=0.2, r2=0.9, mae=0.1),
         epoch=7,
     )
 
 
 def test_a_checkpoint_predicts_as_the_surrogate_did(trained, tmp_path):
-    trained.save(tmp_path / "best.pt")
-    loaded = load_surrogate(tmp_path / "best.pt")
+    trained.save(tmp_path / "best.safetensors")
+    loaded = load_surrogate(tmp_path / "best.safetensors")
     u = waves(2, seed=0).u
     assert torch.equal(loaded.build().predict(u), trained.build().predict(u))
     assert loaded.signature == trained.signature
     assert loaded.config == trained.config
+    assert loaded.standardisation == trained.standardisation
+    assert loaded.validation == trained.validation
     assert loaded.epoch == 7
+
+
+def test_any_reader_of_safetensors_opens_a_checkpoint(trained, tmp_path):
+    path = tmp_path / "best.safetensors"
+    trained.save(path)
+    weights = load_file(path)
+    assert {name: value.shape for name, value in weights.items()} == {
+        name: value.shape for name, value in trained.state.items()
+    }
+    with safe_open(path, framework="np") as file:
+        header = json.loads(file.metadata()["fwdecg"])
+    assert header["signature"]["library_hash"] == "library"
+    assert header["standardisation"]["phi_e_mean"] == [-0.5]
+    assert header["validation"] == {"loss": 0.2, "r2": 0.9, "mae": 0.1}
+
+
+def test_the_same_surrogate_gives_the_same_bytes(trained, tmp_path):
+    for name in ("first", "second"):
+        trained.save(tmp_path / name)
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+
+
+@pytest.mark.parametrize("cases", [1, 3])
+def test_prediction_of_numpy_maps(trained, cases):
+    u = waves(cases, seed=0).u.numpy()
+    phi_e = trained.predict(u, batch_size=2)
+    assert phi_e.dtype == np.float32
+    expected = trained.build().predict(torch.tensor(u)).mT.numpy()
+    # Sums of float32 in another order.
+    np.testing.assert_allclose(phi_e, expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(trained.predict(u[0]), expected[:1], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("u", "message"),
+    [
+        (np.zeros((FRAMES, PIXELS, PIXELS), int), "u holds int64 values: maps must be floating"),
+        (np.zeros((FRAMES + 1, PIXELS, PIXELS)), r"u has shape \(13, 8, 8\): must be"),
+        (np.zeros((0, FRAMES, PIXELS, PIXELS)), r"u has shape \(0, 12, 8, 8\): must be"),
+        (np.full((FRAMES, PIXELS, PIXELS), -80.0), "u holds values from -80 to -80: u must lie"),
+        (np.full((FRAMES, PIXELS, PIXELS), np.nan), "u holds NaN or infinity"),
+    ],
+)
+def test_maps_of_another_kind_are_refused(trained, u, message):
+    with pytest.raises(MapsError, match=message) as caught:
+        trained.predict(u)
+    assert "\n" not in str(caught.value)
 
 
 class Malicious:
@@ -50,14 +105,31 @@ def damage_text(path):
 
 
 def damage_other(path):
-    torch.save({"weights": torch.zeros(3)}, path)
+    save_file({"weights": torch.zeros(3)}, path)
+
+
+def damage_header(path):
+    save_file(load_file(path), path, metadata={"fwdecg": "{}"})
+
+
+def damage_text_in_header(path):
+    save_file(load_file(path), path, metadata={"fwdecg": "no JSON"})
+
+
+def damage_format(path):
+    save_file(load_file(path), path, metadata={"fwdecg": json.dumps({"format": "later"})})
+
+
+def damage_folder(path):
+    path.unlink()
+    path.mkdir()
 
 
 def damage_malicious(path):
     path.write_bytes(pickle.dumps(Malicious()))
 
 
-def damage_malicious_inside(path):
+def damage_torch(path):
     torch.save({"format": Malicious()}, path)
 
 
@@ -67,13 +139,17 @@ def damage_malicious_inside(path):
         (damage_missing, "no such checkpoint; train one with jobs/train.py"),
         (damage_cut, "cannot be read as a checkpoint"),
         (damage_text, "cannot be read as a checkpoint"),
-        (damage_other, "is not a surrogate's checkpoint; give a best.pt or last.pt"),
+        (damage_folder, "cannot be read as a checkpoint"),
+        (damage_other, "is not a surrogate's checkpoint; give a best.safetensors or last"),
+        (damage_header, r"is not consistent \(its header has no 'format'\); train again"),
+        (damage_text_in_header, "is not consistent"),
+        (damage_format, "its format is later, this fwdecg reads fwdecg surrogate 2"),
         (damage_malicious, "cannot be read as a checkpoint"),
-        (damage_malicious_inside, "cannot be read as a checkpoint"),
+        (damage_torch, "cannot be read as a checkpoint"),
     ],
 )
 def test_what_is_no_checkpoint_is_refused_in_one_line(trained, tmp_path, damage, message):
-    path = tmp_path / "best.pt"
+    path = tmp_path / "best.safetensors"
     trained.save(path)
     damage(path)
     with pytest.raises(CheckpointError, match=message) as caught:
@@ -83,6 +159,12 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(trained, tmp_path, damage,
 
 def test_weights_of_another_shape_are_refused(trained, tmp_path):
     larger = replace(trained, config=replace(trained.config, hidden_size=32))
-    larger.save(tmp_path / "best.pt")
+    larger.save(tmp_path / "best.safetensors")
     with pytest.raises(CheckpointError, match="is not consistent"):
-        load_surrogate(tmp_path / "best.pt")
+        load_surrogate(tmp_path / "best.safetensors")
+
+
+def test_the_state_of_a_training_cannot_carry_code(tmp_path):
+    torch.save({"optimizer": Malicious()}, tmp_path / "progress.pt")
+    with pytest.raises(CheckpointError, match="is damaged, or holds more than tensors"):
+        load_tensors(tmp_path / "progress.pt")

@@ -39,10 +39,10 @@ def test_what_a_training_leaves(small_library, tmp_path):
     assert metrics == json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["epochs"] == 3
     assert metrics["best_validation_r2"] == max(r["validation_r2"] for r in history(tmp_path))
-    best = load_surrogate(tmp_path / "best.pt")
+    best = load_surrogate(tmp_path / "best.safetensors")
     assert best.epoch == metrics["best_epoch"]
     assert best.signature.electrodes_mm == ((4.0, 4.0, 5.0), (0.0, 0.0, 3.0))
-    assert load_surrogate(tmp_path / "last.pt").epoch == 3
+    assert load_surrogate(tmp_path / "last.safetensors").epoch == 3
 
 
 def test_shifted_cases_are_never_learnt_from(regular_and_shifted_library, tmp_path):

@@ -1,0 +1,78 @@
+"""What a surrogate was trained on, and whether maps are of that kind.
+
+Axes: N case, T frame, H row, W column.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from fwdecg.errors import MapsError
+
+# u = (V - V0) / (Vfi - V0) overshoots [0, 1] a little; far outside, it is in another unit.
+LOWEST_U, HIGHEST_U = -0.5, 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """What a surrogate was trained on and accepts.
+
+    Attributes:
+        frames: frames of a case.
+        map_pixels: rows and columns of a map.
+        electrodes_mm: positions of the electrodes whose ECG it predicts.
+        frame_interval_ms: time between frames.
+        library_hash: of the library.
+        training_hash: of model, training settings and library.
+    """
+
+    frames: int
+    map_pixels: int
+    electrodes_mm: tuple[tuple[float, float, float], ...]
+    frame_interval_ms: float
+    library_hash: str
+    training_hash: str
+
+    def accept(self, maps: np.ndarray, source: str) -> Float[np.ndarray, "N T H W"]:
+        """Maps of one or several cases with an axis of cases, float16 or float32.
+
+        Args:
+            maps: dimensionless, (frame, row, col) or (case, frame, row, col), of any
+                floating-point type.
+            source: where they come from, for the message.
+
+        Raises:
+            MapsError: the array is not such maps.
+        """
+        if maps.dtype.kind != "f":
+            raise MapsError(
+                f"{source} holds {maps.dtype} values: maps must be floating-point; save them as "
+                "float32"
+            )
+        cases = maps[None] if maps.ndim == 3 else maps
+        pixels = self.map_pixels
+        if cases.shape[1:] != (self.frames, pixels, pixels) or len(cases) == 0:
+            raise MapsError(
+                f"{source} has shape {maps.shape}: must be (frame, row, col) = ({self.frames}, "
+                f"{pixels}, {pixels}), with any number of cases before, as the checkpoint was "
+                "trained on; resample the maps"
+            )
+        with np.errstate(over="ignore"):  # what is beyond float32 becomes infinity, and is refused
+            u = cases if cases.dtype == np.float16 else cases.astype(np.float32)
+        _require_dimensionless(u, source)
+        return u
+
+
+def _require_dimensionless(u: Float[np.ndarray, "N T H W"], source: str) -> None:
+    lowest, highest = float(u.min()), float(u.max())
+    if not np.isfinite([lowest, highest]).all():  # either is NaN if any value is
+        raise MapsError(
+            f"{source} holds NaN or infinity: every value must be finite; mend the maps"
+        )
+    if lowest < LOWEST_U or highest > HIGHEST_U:
+        raise MapsError(
+            f"{source} holds values from {lowest:g} to {highest:g}: u must lie within "
+            f"{LOWEST_U:g} and {HIGHEST_U:g}; scale the voltage V to (V - V0) / (Vfi - V0), 0 at "
+            "rest"
+        )

@@ -1,0 +1,41 @@
+"""Export a trained surrogate to forms that run without fwdecg, and compare each with the network.
+
+Leaves surrogate.safetensors (weights and description), surrogate.pt2 (torch.export), surrogate.onnx
+if asked for, and metrics.json. Programs take maps u (case, frame, row, col), dimensionless float32,
+and give phi_e (case, electrode, frame) in mm/ms; any number of cases at once.
+"""
+
+import argparse
+from pathlib import Path
+
+from fwdecg.command import Parser, run_job
+
+
+def main() -> None:
+    """Export the surrogate of a checkpoint."""
+    arguments = _arguments()
+    from fwdecg.training.checkpoint import load_surrogate
+    from fwdecg.training.export import export_surrogate
+
+    folder = Path(arguments.out or Path(arguments.checkpoint).parent / "export").absolute()
+    trained = load_surrogate(arguments.checkpoint)
+    metrics = export_surrogate(trained, folder, onnx=arguments.onnx)
+    for name, difference in metrics["largest_difference"].items():
+        print(f"{name} differs from the network by at most {difference:.1e} of the ECG's spread")
+    print(f"  {folder}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = Parser(str(__doc__))
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="best.safetensors of a training")
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="new folder (default: export/ beside the checkpoint)"
+    )
+    parser.add_argument(
+        "--onnx", action="store_true", help="write ONNX too; needs the extra fwdecg[onnx]"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_job(main)

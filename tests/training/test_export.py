@@ -1,0 +1,101 @@
+"""Programs that run without fwdecg give the network's ECG, whatever the number of cases."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from synthetic import plan, waves
+
+from fwdecg.errors import ConfigError, ResultError, RunError
+from fwdecg.training import export
+from fwdecg.training.checkpoint import TrainedSurrogate, load_surrogate
+from fwdecg.training.epoch import Validation
+from fwdecg.training.export import export_surrogate
+
+# Float32 sums in another order, of values around 0.1.
+TOLERANCE = {"rtol": 1e-4, "atol": 1e-6}
+
+
+@pytest.fixture(scope="module")
+def trained():
+    made = plan()
+    torch.manual_seed(0)
+    surrogate = made.model.build(electrodes=1, standardisation=made.standardisation)
+    return TrainedSurrogate(
+        state=surrogate.state_dict(),
+        config=made.model,
+        standardisation=made.standardisation,
+        signature=made.signature,
+        validation=Validation(loss=0.2, r2=0.9, mae=0.1),
+        epoch=7,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(trained, tmp_path_factory):
+    root = tmp_path_factory.mktemp("export") / "new"
+    export_surrogate(trained, root, onnx=True)
+    return root
+
+
+def test_its_files(folder, trained):
+    names = {path.name for path in folder.iterdir()}
+    forms = {"surrogate.safetensors", "surrogate.pt2", "surrogate.onnx"}
+    assert names == forms | {"config.json", "metrics.json"}
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["signature"]["library_hash"] == "library"
+    assert metrics["validation"]["r2"] == 0.9
+    assert metrics["largest_difference"].keys() == {"surrogate.pt2", "surrogate.onnx"}
+    assert all(0 <= value < 1e-5 for value in metrics["largest_difference"].values())
+    u = waves(2, seed=0).u.numpy()
+    own = load_surrogate(folder / "surrogate.safetensors")
+    np.testing.assert_array_equal(own.predict(u), trained.predict(u))
+
+
+@pytest.mark.parametrize("cases", [1, 2, 5])
+def test_the_program_runs_without_fwdecg(folder, trained, cases, tmp_path):
+    u = waves(cases, seed=0).u.float()
+    torch.save(u, tmp_path / "u.pt")
+    script = (
+        "import sys, torch\n"
+        f"module = torch.export.load({str(folder / 'surrogate.pt2')!r}).module()\n"
+        f"phi_e = module(torch.load({str(tmp_path / 'u.pt')!r}))\n"
+        f"torch.save(phi_e.detach(), {str(tmp_path / 'phi_e.pt')!r})\n"
+        "assert 'fwdecg' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
+    phi_e = torch.load(tmp_path / "phi_e.pt").numpy()
+    np.testing.assert_allclose(phi_e, trained.predict(u.numpy()), **TOLERANCE)
+
+
+@pytest.mark.parametrize("cases", [1, 2, 5])
+def test_onnx(folder, trained, cases):
+    session = onnxruntime.InferenceSession(folder / "surrogate.onnx")
+    u = waves(cases, seed=0).u.float().numpy()
+    (phi_e,) = session.run(["phi_e"], {"u": u})
+    np.testing.assert_allclose(phi_e, trained.predict(u), **TOLERANCE)
+
+
+def test_a_program_that_differs_is_not_published(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "predict_maps", lambda surrogate, u, size: trained.predict(u) + 1)
+    with pytest.raises(RunError, match=r"surrogate.pt2 differs from the network by 3.3e\+00 of"):
+        export_surrogate(trained, tmp_path, onnx=False)
+    assert not (tmp_path / "surrogate.pt2").exists()
+    assert not (tmp_path / "metrics.json").exists()
+
+
+def test_a_folder_of_another_surrogate_is_refused(folder, trained):
+    with pytest.raises(ResultError, match=r"made with another epoch"):
+        export_surrogate(replace(trained, epoch=8), folder, onnx=False)
+
+
+def test_onnx_without_its_packages(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"onnxruntime, not installed here; install fwdecg\[onnx"):
+        export_surrogate(trained, tmp_path, onnx=True)
+    assert list(tmp_path.iterdir()) == []
