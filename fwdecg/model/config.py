@@ -19,16 +19,20 @@ class SurrogateConfig:
 
     hidden_size: int = setting(128, "size of latent, LSTM state and attention", at_least=1)
     channels: tuple[int, int] = setting((16, 32), "channels of the two blocks", at_least=1)
-    pooled_size: int = setting(4, "side of the grid that maps are pooled to", at_least=1)
+    pooled_size: int = setting(8, "side of the grid that maps are pooled to", at_least=1)
     time_embedding_size: int = setting(
         16, "sines and cosines of the frame number, 0 to leave them out", at_least=0
     )
     readout_size: int = setting(64, "width between the two read-out layers", at_least=1)
-    dropout: float = setting(0.1, "share of activations dropped after a block", at_least=0, below=1)
+    dropout: float = setting(0.0, "share of activations dropped after a block", at_least=0, below=1)
     encoder: str = setting(
         CNN,
         "what makes a map's latent: cnn, or mean_voltage, a single number",
         choices=(CNN, MEAN_VOLTAGE),
+    )
+    changes: bool = setting(
+        True,
+        "whether the CNN sees with each frame the change since the one before and to the next",
     )
     attention: bool = setting(True, "whether the decoder looks at all frames, or at its own alone")
 

@@ -6,6 +6,7 @@ Axes: B batch, T frame, H row, W column, L latent; within, N = B x T frames, C c
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from fwdecg.model.batch_norm import FrameBatchNorm
@@ -24,6 +25,7 @@ class FrameEncoder(nn.Module):
         pooled_size: int,
         latent_size: int,
         dropout: float,
+        changes: bool,
     ) -> None:
         """Initialise from torch's global generator, which also draws the dropout masks.
 
@@ -32,11 +34,15 @@ class FrameEncoder(nn.Module):
             pooled_size: side of the grid that every map is pooled to, whatever its size.
             latent_size: L.
             dropout: share of the activations dropped after each block in training, in [0, 1).
+            changes: whether the changes from and to the neighbouring frames are seen too.
         """
         super().__init__()
+        self.changes = changes
         self.latent_size = latent_size
         first, second = channels
-        self.blocks = nn.Sequential(_block(1, first, dropout), _block(first, second, dropout))
+        self.blocks = nn.Sequential(
+            _block(3 if changes else 1, first, dropout), _block(first, second, dropout)
+        )
         self.summarise = nn.Sequential(
             nn.AdaptiveAvgPool2d(pooled_size),
             nn.Flatten(),
@@ -47,12 +53,31 @@ class FrameEncoder(nn.Module):
 
     def forward(self, maps: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T L"]:
         """Latent vectors l_t of standardised maps with at least 4 rows and columns."""
-        frames = maps.flatten(0, 1).unsqueeze(1)
+        return self.encode(self.seen(maps))
+
+    def seen(self, maps: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T H W C"]:
+        """What the convolutions are shown of each frame."""
+        return with_changes(maps) if self.changes else maps.unsqueeze(-1)
+
+    def encode(self, seen: Float[Tensor, "B T H W C"]) -> Float[Tensor, "B T L"]:
+        """Latent vectors of what is seen of the frames."""
+        frames = seen.flatten(0, 1).movedim(-1, 1)
         # An exported program takes any number of cases: it cannot know how many parts to make.
         whole = self.training or frames.device.type != "cpu" or torch.compiler.is_exporting()
         parts = (frames,) if whole else frames.split(FRAMES_AT_ONCE)
         latents = torch.cat([self.summarise(self.blocks(part)) for part in parts])
-        return latents.unflatten(0, maps.shape[:2])
+        return latents.unflatten(0, seen.shape[:2])
+
+
+def with_changes(maps: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T H W 3"]:
+    """Each map, its change since the frame before, and that to the next; 0 where there is none.
+
+    What a front gives to Eq. 1 follows from how fast u rises and falls, which one map cannot tell.
+    """
+    change = maps.diff(dim=1)
+    since = functional.pad(change, (0, 0, 0, 0, 1, 0))
+    until = functional.pad(change, (0, 0, 0, 0, 0, 1))
+    return torch.stack((maps, since, until), dim=-1)
 
 
 def _block(inputs: int, outputs: int, dropout: float) -> nn.Sequential:

@@ -103,6 +103,7 @@ def _encoder(config: SurrogateConfig) -> FrameEncoder | MeanVoltage:
         pooled_size=config.pooled_size,
         latent_size=config.hidden_size,
         dropout=config.dropout,
+        changes=config.changes,
     )
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fwdecg.model import Surrogate
+from fwdecg.model.encoder import FrameEncoder
 from fwdecg.model.time_embedding import sinusoidal_embedding
 
 
@@ -20,13 +21,16 @@ class StepByStep(nn.Module):
     def __init__(self, surrogate: Surrogate) -> None:
         """Share the parameters of `surrogate`."""
         super().__init__()
+        assert isinstance(surrogate.encoder, FrameEncoder), "the loop is over the CNN's frames"
         self.surrogate = surrogate
+        self.encoder = surrogate.encoder
 
     def forward(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T E"]:
         """Standardised ECG of dimensionless voltage maps."""
-        encoder, decoder = self.surrogate.encoder, self.surrogate.decoder
+        encoder, decoder = self.encoder, self.surrogate.decoder
         maps = self.surrogate.u_score(u)
-        latents = torch.cat([encoder(maps[:, t : t + 1]) for t in range(u.shape[1])], dim=1)
+        seen = encoder.seen(maps)
+        latents = torch.cat([encoder.encode(seen[:, [t]]) for t in range(u.shape[1])], dim=1)
         times = sinusoidal_embedding(u.shape[1], decoder.time_embedding_size, like=latents)
         state = memory = latents.new_zeros(len(u), decoder.cell.hidden_size)
         prediction = latents.new_zeros(len(u), decoder.last_readout.out_features)

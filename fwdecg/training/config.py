@@ -8,6 +8,7 @@ from fwdecg.config import check_settings, setting
 if TYPE_CHECKING:
     import fwdecg.training.loss
 
+COSINE, PLATEAU = "cosine", "plateau"
 AUTO, FLOAT32, BFLOAT16 = "auto", "float32", "bfloat16"
 
 
@@ -18,8 +19,14 @@ class LossConfig:
     huber_delta: float = setting(
         1.0, "error, in z-scores, from which the loss grows linearly", above=0
     )
+    variance_floor: float = setting(
+        0.05,
+        "the Huber loss of a case is divided by the variance of its ECG plus this, in z-scores, so "
+        "that small ECGs count as much as large ones; 0: all errors count alike",
+        at_least=0,
+    )
     spectral_weight: float = setting(
-        1.0, "factor beside omega of the spectral entropy loss, 0 to leave it out", at_least=0
+        0.1, "factor beside omega of the spectral entropy loss, 0 to leave it out", at_least=0
     )
 
     def __post_init__(self) -> None:
@@ -34,7 +41,7 @@ class LossConfig:
         """The loss with these weights."""
         from fwdecg.training.loss import HybridLoss  # noqa: PLC0415  # brings torch
 
-        return HybridLoss(self.huber_delta, self.spectral_weight)
+        return HybridLoss(self.huber_delta, self.variance_floor, self.spectral_weight)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +54,16 @@ class TrainingConfig:
     epochs: int = setting(200, "passes over the training split", at_least=1)
     batch_size: int = setting(8, "cases per update, over all workers together", at_least=1)
     learning_rate: float = setting(1e-3, "of Adam at the start", above=0, at_most=1)
+    schedule: str = setting(
+        COSINE,
+        "of the learning rate: cosine, down to 0 over all epochs, or plateau, halved where the "
+        "validation loss no longer improves",
+        choices=(COSINE, PLATEAU),
+    )
     patience: int = setting(
-        5, "epochs without a better validation loss before the rate is halved", at_least=1
+        5,
+        "of the plateau: epochs without a better validation loss before the rate is halved",
+        at_least=1,
     )
     gradient_norm: float = setting(
         1.0,

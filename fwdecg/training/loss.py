@@ -39,10 +39,13 @@ class HybridLoss:
 
     Attributes:
         huber_delta: error at which the Huber loss turns from square to absolute.
+        variance_floor: the Huber loss of an electrode is divided by the variance of its target plus
+            this, times 1 plus this: a target of variance 1 counts as ever. 0 divides by nothing.
         spectral_weight: factor beside omega(n); 0 leaves the spectral term out.
     """
 
     huber_delta: float
+    variance_floor: float
     spectral_weight: float
 
     def __call__(
@@ -61,7 +64,11 @@ class HybridLoss:
         """
         huber = functional.huber_loss(
             prediction, target, reduction="none", delta=self.huber_delta
-        ).mean((1, 2))
+        ).mean(1)
+        if self.variance_floor > 0:
+            variance = target.var(1, correction=0)
+            huber = huber * (1.0 + self.variance_floor) / (variance + self.variance_floor)
+        huber = huber.mean(1)
         weight = self.spectral_weight * omega
         if weight == 0.0:
             return huber

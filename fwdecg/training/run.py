@@ -22,7 +22,7 @@ from fwdecg.training.epoch import Objective, Validation, train_epoch, validate
 from fwdecg.training.loss import spectral_weight
 from fwdecg.training.plan import Plan
 from fwdecg.training.precision import autocasts
-from fwdecg.training.schedule import halve_on_plateau
+from fwdecg.training.schedule import learning_rate_schedule
 from fwdecg.training.workers import Seat, own_seat, parallel
 
 logger = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class _Run:
         ).to(device)
         self.model = parallel(self.surrogate)
         self.optimizer = torch.optim.Adam(self.surrogate.parameters(), lr=config.learning_rate)
-        self.schedule = halve_on_plateau(self.optimizer, patience=config.patience)
+        self.schedule = learning_rate_schedule(self.optimizer, config)
         self.history: list[EpochRecord] = []
         self.best: dict[str, torch.Tensor] = {}
         self.best_epoch = 0

@@ -4,12 +4,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fwdecg.model.encoder import FRAMES_AT_ONCE, FrameEncoder
+from fwdecg.model.encoder import FRAMES_AT_ONCE, FrameEncoder, with_changes
 
 
-def _encoder(dropout: float = 0.0) -> FrameEncoder:
+def _encoder(dropout: float = 0.0, *, changes: bool = False) -> FrameEncoder:
     torch.manual_seed(0)
-    return FrameEncoder(channels=(3, 5), pooled_size=2, latent_size=7, dropout=dropout)
+    return FrameEncoder(
+        channels=(3, 5), pooled_size=2, latent_size=7, dropout=dropout, changes=changes
+    )
 
 
 def _plain(encoder: FrameEncoder, maps: Tensor) -> Tensor:
@@ -52,3 +54,21 @@ def test_dropout_acts_in_training_alone_and_repeats_with_the_seed() -> None:
     assert not torch.equal(first, second)
     encoder.eval()
     assert torch.equal(encoder(maps), encoder(maps))
+
+
+def test_changes_by_hand() -> None:
+    maps = torch.tensor([1.0, 4.0, 2.0]).reshape(1, 3, 1, 1)
+    expected = torch.tensor([[1.0, 0.0, 3.0], [4.0, 3.0, -2.0], [2.0, -2.0, 0.0]])
+    assert torch.equal(with_changes(maps), expected.reshape(1, 3, 1, 1, 3))
+
+
+def test_a_single_frame_has_no_changes() -> None:
+    assert torch.equal(with_changes(torch.ones(2, 1, 4, 4))[..., 1:], torch.zeros(2, 1, 4, 4, 2))
+
+
+def test_with_changes_a_latent_sees_its_neighbours_and_no_others() -> None:
+    encoder, maps = _encoder(changes=True).eval(), torch.randn(1, 6, 8, 8)
+    touched = maps.clone()
+    touched[:, 2] += 1.0
+    differs = (encoder(touched) != encoder(maps)).any(-1)[0]
+    assert differs.tolist() == [False, True, True, True, False, False]

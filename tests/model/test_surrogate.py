@@ -43,7 +43,7 @@ def _travelling_fronts() -> tuple[Tensor, Tensor]:
 
 def test_default_sizes() -> None:
     values = dataclasses.astuple(SurrogateConfig())
-    assert values == (128, (16, 32), 4, 16, 64, 0.1, "cnn", True)
+    assert values == (128, (16, 32), 8, 16, 64, 0.0, "cnn", True, True)
 
 
 ABLATED = [{"encoder": "mean_voltage"}, {"attention": False}, {"time_embedding_size": 0}]

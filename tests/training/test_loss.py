@@ -66,7 +66,7 @@ def test_entropy_is_taken_along_the_last_axis() -> None:
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1e-6, 1.0])
 def test_gradients_are_finite_down_to_silence(scale: float) -> None:
     prediction = (scale * torch.randn(2, FRAMES, 1)).requires_grad_()
-    HybridLoss(1.0, 1.0)(prediction, torch.randn(2, FRAMES, 1), omega=1.0).sum().backward()
+    HybridLoss(1.0, 0.0, 1.0)(prediction, torch.randn(2, FRAMES, 1), omega=1.0).sum().backward()
     assert prediction.grad is not None
     assert prediction.grad.isfinite().all()
 
@@ -94,9 +94,24 @@ def test_huber_by_hand() -> None:
     prediction = torch.tensor([[0.5, -0.5, 0.0, 3.0], [0.0, 0.0, 0.0, 0.0]])[..., None]
     # delta 1: 0.5 x^2 within, |x| - 0.5 beyond
     expected = torch.tensor([(0.125 + 0.125 + 0.0 + 2.5) / 4, 0.0])
-    torch.testing.assert_close(HybridLoss(1.0, 0.0)(prediction, target, omega=1.0), expected)
+    torch.testing.assert_close(HybridLoss(1.0, 0.0, 0.0)(prediction, target, omega=1.0), expected)
     wider = torch.tensor([(0.125 + 0.125 + 0.0 + 4.0) / 4, 0.0])  # delta 2: 2 |x| - 2 beyond
-    torch.testing.assert_close(HybridLoss(2.0, 0.0)(prediction, target, omega=1.0), wider)
+    torch.testing.assert_close(HybridLoss(2.0, 0.0, 0.0)(prediction, target, omega=1.0), wider)
+
+
+def test_a_case_counts_by_the_variance_of_its_target() -> None:
+    target = torch.tensor([[[1.0], [-1.0]], [[0.1], [-0.1]]])  # variances 1 and 0.01
+    prediction = target + torch.tensor([[[0.2], [0.2]], [[0.02], [0.02]]])
+    # Huber 0.02 and 0.0002, times 1.05 / 1.05 and 1.05 / 0.06.
+    expected = torch.tensor([0.02, 0.0035])
+    torch.testing.assert_close(HybridLoss(1.0, 0.05, 0.0)(prediction, target, omega=1.0), expected)
+
+
+def test_electrodes_are_weighted_one_by_one() -> None:
+    target = torch.tensor([[1.0, 0.1], [-1.0, -0.1]])[None]
+    prediction = target + torch.tensor([0.2, 0.02])
+    loss = HybridLoss(1.0, 0.05, 0.0)(prediction, target, omega=1.0)
+    torch.testing.assert_close(loss, torch.tensor([(0.02 + 0.0035) / 2]))
 
 
 def test_total_by_hand() -> None:
@@ -104,7 +119,7 @@ def test_total_by_hand() -> None:
     target = torch.stack((torch.stack((one, one), 1), torch.stack((two, two), 1)))
     prediction = torch.stack((torch.stack((one, two), 1), torch.stack((two, two), 1)))
     # Case 0: entropies differ by one bit at one electrode of two. Case 1: equal.
-    loss = HybridLoss(1.0, 3.0)
+    loss = HybridLoss(1.0, 0.0, 3.0)
     spectral = loss(prediction, target, omega=0.5) - loss(prediction, target, omega=0.0)
     expected = torch.tensor([3.0 * 0.5 * (0.0 + 1.0) / 2, 0.0], dtype=torch.float64)
     torch.testing.assert_close(spectral, expected, rtol=0, atol=1e-5)

@@ -1,10 +1,13 @@
-"""Halving on a plateau: when it comes, that the count starts anew, and resuming."""
+"""Halving on a plateau: when it comes, that the count starts anew; the cosine; resuming."""
+
+import math
 
 import pytest
 import torch
 from torch.optim import SGD
 
-from fwdecg.training.schedule import halve_on_plateau
+from fwdecg.training.config import TrainingConfig
+from fwdecg.training.schedule import halve_on_plateau, learning_rate_schedule
 
 RATE = 1e-3
 
@@ -59,3 +62,34 @@ def test_a_resumed_schedule_goes_on_counting() -> None:
     assert optimizer.param_groups[0]["lr"] == RATE
     resumed.step(1.0)
     assert optimizer.param_groups[0]["lr"] == RATE / 2
+
+
+def test_a_cosine_falls_from_the_first_rate_to_nothing() -> None:
+    optimizer = _optimizer()
+    schedule = learning_rate_schedule(optimizer, TrainingConfig(epochs=4, schedule="cosine"))
+    first, rates = optimizer.param_groups[0]["lr"], []
+    for _ in range(4):
+        rates.append(optimizer.param_groups[0]["lr"] / first)
+        optimizer.step()
+        schedule.step(0.0)
+    root = math.sqrt(0.5)
+    assert rates == pytest.approx([1.0, (1 + root) / 2, 0.5, (1 - root) / 2])
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_resumed_cosine_goes_on() -> None:
+    config = TrainingConfig(epochs=6, schedule="cosine")
+    whole, cut, resumed = _optimizer(), _optimizer(), _optimizer()
+    schedules = {each: learning_rate_schedule(each, config) for each in (whole, cut, resumed)}
+
+    def step(optimizer: SGD) -> None:
+        optimizer.step()
+        schedules[optimizer].step(0.0)
+
+    for optimizer in (whole, whole, cut, cut):
+        step(optimizer)
+    resumed.load_state_dict(cut.state_dict())
+    schedules[resumed].load_state_dict(schedules[cut].state_dict())
+    for optimizer in (whole, resumed):
+        step(optimizer)
+    assert resumed.param_groups[0]["lr"] == whole.param_groups[0]["lr"] > 0
