@@ -1,7 +1,7 @@
 """A hyperparameter search: trials of a preset's training with other settings, stopped by ASHA.
 
 Its folder holds trials/ (see `trial_folders`) and, once it has ended, trials.parquet, report.txt,
-best.toml (a preset with the best settings), best.pt, figures/ and, last, metrics.json.
+best.toml (a preset with the best settings), best.safetensors, figures/ and, last, metrics.json.
 """
 
 import logging
