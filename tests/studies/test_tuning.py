@@ -84,7 +84,9 @@ def test_what_a_search_leaves(ray_cluster, small_library, tmp_path):
     best = max(rows, key=lambda row: row["best_validation_r2"])
     assert metrics["best"]["trial"] == best["trial"]
     assert load_surrogate(folder / "best.safetensors").epoch == best["best_epoch"]
-    assert load_surrogate(folder / "best.safetensors").config.hidden_size == best["model.hidden_size"]
+    assert (
+        load_surrogate(folder / "best.safetensors").config.hidden_size == best["model.hidden_size"]
+    )
     assert f"trial {best['trial']}" in (folder / "report.txt").read_text()
     pictures = {path.name for path in (folder / "figures").iterdir()}
     assert pictures == {"curves.png", "parameters.png", "cost.png"}
