@@ -4,6 +4,7 @@ import runpy
 import subprocess
 import sys
 import typing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,15 @@ def test_the_paper_preset_is_the_paper():
     assert paper.library.recording.electrodes_mm == ((50.0, 50.0, 40.0),)
     assert (paper.training.epochs, paper.training.learning_rate) == (200, 1e-3)
     assert not paper.training.mirror
+    assert paper.training.schedule == "plateau"
+    assert (paper.training.loss.spectral_weight, paper.training.loss.variance_floor) == (1.0, 0.0)
+    assert not paper.model.changes
+
+
+def test_the_best_preset_is_on_the_library_of_the_paper():
+    paper, best = (load(Experiment, JOBS / f"{name}.toml") for name in ("paper", "best"))
+    assert best.library == replace(paper.library, path=best.library.path)
+    assert best.library_store.folder == paper.library_store.folder
 
 
 def test_the_cluster_preset_has_thousands_of_cases_and_all_shifts():
