@@ -9,6 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, distributed, nn
 
+# Of torch's backward kernel: not the frames' gradient, but those of weight and bias.
+SUMS_ALONE = [False, True, True]
+
 
 class FrameBatchNorm(nn.BatchNorm2d):
     """Batch normalisation over (N, H, W) of the frames of all workers together.
@@ -59,31 +62,43 @@ class _NormaliseTogether(torch.autograd.Function):
         count, mean, variance = _moments_of_all(frames, weight, eps)
         inverse_spread = torch.rsqrt(variance + eps)
         scale = weight * inverse_spread
-        normalised = torch.addcmul(_column(bias - mean * scale), frames, _column(scale))
         ctx.save_for_backward(frames, weight, count, mean, inverse_spread)
         ctx.mark_non_differentiable(count, mean, variance)
-        return normalised.to(frames.dtype), count, mean, variance
+        return _affine(frames, scale, bias - mean * scale), count, mean, variance
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Gradients of frames, weight and bias; those of weight and bias are this worker's own.
 
         With z the normalised frame before weight and bias, the gradient of a frame is
-        scale (dy - mean(dy) - z mean(dy z)). torch's kernel takes these means over the frames of
-        this worker; the second step replaces them by those over all workers.
+        scale (dy - mean(dy) - z mean(dy z)), with the means over the frames of all workers.
         """
         frames, weight, count, mean, inverse_spread = ctx.saved_tensors
-        by_frame, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
-            gradients[0], frames, weight, None, None, mean, inverse_spread, True, 0.0, [True] * 3
+        _, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
+            gradients[0], frames, weight, None, None, mean, inverse_spread, True, 0.0, SUMS_ALONE
         )
-        own_means = torch.stack((by_weight, by_bias))
-        means = own_means / count
+        means = torch.stack((by_weight, by_bias)) / count
         distributed.all_reduce(means)
-        own_means = own_means / _values_per_channel(frames)
-        along_z, constant = weight * inverse_spread * (own_means - means)
+        scale = weight * inverse_spread
+        along_z, constant = scale * means
         slope = along_z * inverse_spread
-        correction = torch.addcmul(_column(constant - slope * mean), frames, _column(slope))
-        return correction.add_(by_frame).to(frames.dtype), by_weight, by_bias, None
+        by_frame = _affine(frames, -slope, slope * mean - constant)
+        return by_frame.add_(_affine(gradients[0], scale)), by_weight, by_bias, None
+
+
+def _affine(
+    frames: Float[Tensor, "N C H W"],
+    slope: Float[Tensor, " C"],
+    constant: Float[Tensor, " C"] | None = None,
+) -> Float[Tensor, "N C H W"]:
+    """Frames times a slope plus a constant, both by channel, in the precision of the frames.
+
+    torch's kernel of batch normalisation does it in one pass, whatever the precisions; elementwise
+    operations would widen bfloat16 frames on the way.
+    """
+    constant = torch.zeros_like(slope) if constant is None else constant
+    zero, one = torch.zeros_like(slope), torch.ones_like(slope)
+    return torch.native_batch_norm(frames, slope, constant, zero, one, False, 0.0, 0.0)[0]
 
 
 def _moments_of_all(
@@ -117,7 +132,3 @@ def _gather(moments: Float[Tensor, "M C"]) -> Float[Tensor, "P M C"]:
 
 def _values_per_channel(frames: Float[Tensor, "N C H W"]) -> int:
     return frames.numel() // frames.shape[1]
-
-
-def _column(per_channel: Float[Tensor, " C"]) -> Float[Tensor, "C 1 1"]:
-    return per_channel[:, None, None]
