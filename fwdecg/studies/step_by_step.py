@@ -3,27 +3,39 @@
 Axes: B batch, T frame, H row, W column, E electrode.
 """
 
+from copy import deepcopy
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from fwdecg.model import Surrogate
 from fwdecg.model.encoder import FrameEncoder
 from fwdecg.model.time_embedding import sinusoidal_embedding
 
 
+def _as_printed(block: nn.Module) -> nn.Sequential:
+    """A block in the paper's order, ReLU before pooling, and in torch's usual order in memory."""
+    convolution, normalisation, pooling, relu, dropout = block.children()
+    convert_conv2d_weight_memory_format(convolution, torch.contiguous_format)
+    return nn.Sequential(convolution, normalisation, relu, pooling, dropout)
+
+
 class StepByStep(nn.Module):
-    """The same network with the same parameters; in evaluation it predicts the same.
+    """The same network; in evaluation it predicts the same.
 
     In training its batch statistics are those of one frame number at a time.
     """
 
     def __init__(self, surrogate: Surrogate) -> None:
-        """Share the parameters of `surrogate`."""
+        """Copy the parameters of `surrogate`."""
         super().__init__()
-        assert isinstance(surrogate.encoder, FrameEncoder), "the loop is over the CNN's frames"
-        self.surrogate = surrogate
-        self.encoder = surrogate.encoder
+        self.surrogate = deepcopy(surrogate)
+        encoder = self.surrogate.encoder
+        assert isinstance(encoder, FrameEncoder), "the loop is over the CNN's frames"
+        encoder.blocks = nn.Sequential(*(_as_printed(block) for block in encoder.blocks))
+        self.encoder = encoder
 
     def forward(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T E"]:
         """Standardised ECG of dimensionless voltage maps."""

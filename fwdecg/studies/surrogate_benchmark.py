@@ -15,6 +15,7 @@ from fwdecg.studies.surrogate_speed import (
     PREDICTION,
     STEP_BY_STEP,
     TRAINING,
+    Team,
     Work,
     team,
 )
@@ -36,17 +37,21 @@ def benchmark_surrogate(work: Work, folder: Path, *, turns: int) -> None:
     """
     cores = os.cpu_count() or 1
     with ExitStack() as stack:
-        one = stack.enter_context(team(work, workers=1, threads=1))
-        threads = stack.enter_context(team(work, workers=1, threads=cores))
-        workers = stack.enter_context(team(work, workers=cores, threads=1))
+
+        def start(network: str, *, workers: int, threads: int) -> Team:
+            return stack.enter_context(team(work, network, workers=workers, threads=threads))
+
+        networks = (OURS, STEP_BY_STEP)
+        narrow = {network: start(network, workers=1, threads=1) for network in networks}
+        wide = {network: start(network, workers=1, threads=cores) for network in networks}
         doers = {
-            (ONE_CORE, TRAINING): {OURS: one, STEP_BY_STEP: one},
-            (ONE_CORE, PREDICTION): {OURS: one, STEP_BY_STEP: one},
-            (ALL_CORES, TRAINING): {OURS: workers, STEP_BY_STEP: threads},
-            (ALL_CORES, PREDICTION): {OURS: threads, STEP_BY_STEP: threads},
+            (ONE_CORE, TRAINING): narrow,
+            (ONE_CORE, PREDICTION): narrow,
+            (ALL_CORES, TRAINING): wide | {OURS: start(OURS, workers=cores, threads=1)},
+            (ALL_CORES, PREDICTION): wide,
         }
         measures = {
-            (where, activity, network): partial(doer.seconds, network, activity)
+            (where, activity, network): partial(doer.seconds, activity)
             for (where, activity), pair in doers.items()
             for network, doer in pair.items()
         }

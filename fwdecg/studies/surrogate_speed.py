@@ -47,41 +47,43 @@ class Work:
 
 
 class Team:
-    """Worker processes that hold the networks and do the same at the same time."""
+    """Worker processes that hold a network and do the same at the same time."""
 
     def __init__(self, connections: list[Connection]) -> None:
         """Speak with processes through these."""
         self.connections = connections
 
-    def seconds(self, network: str, activity: str) -> float:
+    def seconds(self, activity: str) -> float:
         """Wall time that the slowest worker takes for its share of one batch.
 
         Args:
-            network: `OURS` or `STEP_BY_STEP`.
             activity: `TRAINING` or `PREDICTION`.
         """
         for connection in self.connections:
-            connection.send((network, activity))
+            connection.send(activity)
         return max(connection.recv() for connection in self.connections)
 
 
 @contextmanager
-def team(work: Work, *, workers: int, threads: int) -> Iterator[Team]:
+def team(work: Work, network: str, *, workers: int, threads: int) -> Iterator[Team]:
     """Worker processes with a share of the batch each, which train data-parallel.
 
     Args:
         work: what they do.
+        network: `OURS`, with the environment of a training's workers, or `STEP_BY_STEP` without.
         workers: their number.
         threads: of torch in each.
     """
     context = get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="fwdecg-team-") as folder, patch.dict(os.environ):
-        os.environ.update(WORKER_ENVIRONMENT)
+        os.environ.update(WORKER_ENVIRONMENT if network == OURS else {})
         processes, connections = [], []
         for rank in range(workers):
             ours, theirs = context.Pipe()
             seat = (rank, workers, threads, Path(folder) / "meeting")
-            process = context.Process(target=_serve, args=(work, seat, theirs), daemon=True)
+            process = context.Process(
+                target=_serve, args=(work, network, seat, theirs), daemon=True
+            )
             process.start()
             processes.append(process)
             connections.append(ours)
@@ -93,22 +95,24 @@ def team(work: Work, *, workers: int, threads: int) -> Iterator[Team]:
                 process.join()
 
 
-def _serve(work: Work, seat: tuple[int, int, int, Path], connection: Connection) -> None:
+def _serve(
+    work: Work, network: str, seat: tuple[int, int, int, Path], connection: Connection
+) -> None:
     rank, workers, threads, meeting = seat
     torch.set_num_threads(threads)
     if workers > 1:
         distributed.init_process_group(
             "gloo", init_method=f"file://{meeting}", rank=rank, world_size=workers
         )
-    activities = _activities(work)
+    activities = _activities(work, network)
     while True:
-        network, activity = connection.recv()
+        activity = activities[connection.recv()]
         started = time.perf_counter()
-        activities[network, activity]()
+        activity()
         connection.send(time.perf_counter() - started)
 
 
-def _activities(work: Work) -> dict[tuple[str, str], Callable[[], object]]:
+def _activities(work: Work, network: str) -> dict[str, Callable[[], object]]:
     torch.manual_seed(work.training.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     statistics = Standardisation(
@@ -118,13 +122,13 @@ def _activities(work: Work) -> dict[tuple[str, str], Callable[[], object]]:
         phi_e_spread=(1.0,) * work.electrodes,
     )
     surrogate = work.model.build(electrodes=work.electrodes, standardisation=statistics).to(device)
+    timed = surrogate if network == OURS else StepByStep(surrogate)
+    autocast = network == OURS and autocasts(work.training.precision, device)
     batch = _batch(work)
-    activities: dict[tuple[str, str], Callable[[], object]] = {}
-    for name, network in {OURS: surrogate, STEP_BY_STEP: StepByStep(surrogate)}.items():
-        autocast = name == OURS and autocasts(work.training.precision, device)
-        activities[name, TRAINING] = _training(work, surrogate, network, batch, autocast)
-        activities[name, PREDICTION] = _prediction(surrogate, network, batch, autocast)
-    return activities
+    return {
+        TRAINING: _training(work, surrogate, timed, batch, autocast),
+        PREDICTION: _prediction(surrogate, timed, batch, autocast),
+    }
 
 
 def _batch(work: Work) -> Batch:
@@ -149,11 +153,14 @@ def _training(
         gradient_norm=training.gradient_norm,
         autocast=autocast,
     )
-    optimizer = torch.optim.Adam(surrogate.parameters(), lr=0.0)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.0)
     together = parallel(network)
-    return lambda: train_epoch(
-        surrogate, together, [batch], optimizer=optimizer, objective=objective
-    )
+
+    def train() -> None:
+        network.train()
+        train_epoch(surrogate, together, [batch], optimizer=optimizer, objective=objective)
+
+    return train
 
 
 def _prediction(
@@ -161,7 +168,7 @@ def _prediction(
 ) -> Callable[[], object]:
     @torch.no_grad()
     def predict() -> Tensor:
-        surrogate.eval()
+        network.eval()
         here = batch.cases.to(surrogate.device)
         with torch.autocast(surrogate.device.type, dtype=torch.bfloat16, enabled=autocast):
             return surrogate.phi_e_score.inverse(network(here.u)).cpu()
