@@ -198,6 +198,7 @@ class Store:
         Raises:
             ResultError: the place has another configuration, or files but none, or is read-only.
         """
+        asked = json.loads(json.dumps(asked))  # as it is read back, with lists for tuples
         if self.exists(CONFIG):
             differing = differing_keys(self.read_json(CONFIG), asked)
             if differing:

@@ -210,7 +210,9 @@ def write_predictions(path: Path, tables: Iterable[pa.Table]) -> Written:
         origin = {key.decode(): text.decode() for key, text in first.schema.metadata.items()}
         store.publish_json(f"{path.stem}.metrics.json", figures | origin)
     except OSError as error:
-        raise ResultError(f"{path} cannot be written: {error.strerror}; choose another") from error
+        raise ResultError(
+            f"{path} cannot be written: {error.strerror or error}; choose another"
+        ) from error
     with contextlib.suppress(OSError):  # the folder is the user's: leave no empty one behind
         (path.parent / STAGING).rmdir()
     return result

@@ -132,7 +132,7 @@ def assess_uncertainty(
     judged = {
         split: _residuals(ensemble, library, split)
         for split in splits_of(library.config.shifts)
-        if split not in (TRAIN, VALIDATION)
+        if split not in (TRAIN, VALIDATION) and library.count(split)
     }
     figures = {split: _by_condition(own, factor) for split, own in judged.items()}
     content = identity | {"factor": factor, "nominal_coverage": NOMINAL, "splits": figures}

@@ -13,13 +13,14 @@ variants and seeds. A folder of a study holds:
 import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
 from fwdecg.config import identity_tree
 from fwdecg.errors import RunError
@@ -30,8 +31,10 @@ from fwdecg.evaluation.cases import stream_cases
 from fwdecg.evaluation.predict import Network
 from fwdecg.evaluation.scores import score_cases, scores_of, scores_table
 from fwdecg.library.fanout import Task, run_tasks
+from fwdecg.library.layout import MANIFEST
 from fwdecg.library.reader import Library, open_library
 from fwdecg.library.splits import TEST
+from fwdecg.nodes import require_same, require_shared
 from fwdecg.progress import Progress, log_to_stdout
 from fwdecg.storage import METRICS, REPORT, Store
 from fwdecg.studies.variants import WHOLE, AblationConfig, Recipe, recipes
@@ -95,6 +98,8 @@ def ablate(library: Library, config: AblationConfig, whole: Recipe, folder: Path
         ResultError: the folder holds trainings with other settings.
         RunError: a training failed.
     """
+    if not config.gpus_per_run:  # a GPU that Ray does not know of would be everybody's
+        whole = replace(whole, training=replace(whole.training, device="cpu"))
     runs = [
         Run(
             variant=name,
@@ -106,7 +111,7 @@ def ablate(library: Library, config: AblationConfig, whole: Recipe, folder: Path
     ]
     library.require(TEST)
     _claim(runs, library)
-    _train_missing(runs, library, config)
+    _train_missing(runs, library, config, folder)
     return _publish(runs, library, config, folder)
 
 
@@ -117,11 +122,15 @@ def _claim(runs: Sequence[Run], library: Library) -> None:
         run.store.claim(plan.identity, "")
 
 
-def _train_missing(runs: Sequence[Run], library: Library, config: AblationConfig) -> None:
+def _train_missing(
+    runs: Sequence[Run], library: Library, config: AblationConfig, folder: Path
+) -> None:
     missing = [run for run in runs if not run.store.exists(SCORES)]
     if not missing:
         logger.info("all %d trainings are there already", len(runs))
         return
+    require_shared(Store.at(folder))
+    require_same(library.store, MANIFEST)
     progress = Progress(logger, "trainings done", len(missing))
     options = {
         "num_cpus": config.cpus_per_run,
@@ -131,7 +140,7 @@ def _train_missing(runs: Sequence[Run], library: Library, config: AblationConfig
     tasks = [
         Task(
             name=run.name,
-            work=partial(train_and_score, library.store, run),
+            work=partial(train_and_score, library.store, run, threads=config.cpus_per_run),
             then=lambda _: progress.advance(1),
             lost=_give_up,
             options=options,
@@ -145,9 +154,10 @@ def _give_up(error: RunError) -> None:
     raise error
 
 
-def train_and_score(place: Store, run: Run) -> None:
+def train_and_score(place: Store, run: Run, *, threads: int) -> None:
     """Train one variant, or go on with it, and leave its scores of the test split."""
     log_to_stdout(run.name)
+    torch.set_num_threads(threads)
     library = open_library(place)
     train(library, run.recipe.model, run.recipe.training, run.folder)
     network = Network.of(load_surrogate(run.folder / BEST), CASES_AT_ONCE)

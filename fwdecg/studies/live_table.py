@@ -35,13 +35,14 @@ class LiveTable:
             outcome = folders.outcome(number)
             if outcome is not None:
                 self._statuses.append(outcome.status)
+                for record in folders.history(number):
+                    self._notice(number, record.best_r2)
         if self._statuses:
             logger.info("going on with a search: %s", self._summary())
 
     def epoch(self, number: int, settings: Settings, record: dict[str, Any]) -> None:
         """Take notice of an epoch of a trial; log the table if it is due."""
-        if record["best_r2"] > self._best_r2:
-            self._best_r2, self._best = record["best_r2"], number
+        self._notice(number, record["best_r2"])
         self._rows[number] = [
             str(number),
             f"{record['epoch']}/{self._epochs}",
@@ -65,6 +66,10 @@ class LiveTable:
         why = f": {outcome.reason}" if outcome.status == FAILED else ""
         said = f"trial {number} {outcome.status}{came} ({settings_text(settings)}){why}"
         logger.info("%s", said)
+
+    def _notice(self, number: int, best_r2: float) -> None:
+        if best_r2 > self._best_r2:
+            self._best_r2, self._best = best_r2, number
 
     def _summary(self) -> str:
         counts = ", ".join(

@@ -104,6 +104,10 @@ def check_space(space: Sequence[Dimension], accept: Callable[[Settings], object]
                 raise ConfigError(f"tuning.space: {error}") from error
 
 
+# Draws in a row that bring nothing new, after which there is taken to be nothing new.
+MOST_REPEATS = 10_000
+
+
 def draw_settings(space: Sequence[Dimension], seed: int, count: int) -> list[Settings]:
     """Settings drawn at random, no two alike; those of a larger count begin with these.
 
@@ -118,9 +122,17 @@ def draw_settings(space: Sequence[Dimension], seed: int, count: int) -> list[Set
         )
     rng = np.random.default_rng(seed)
     drawn: dict[str, Settings] = {}
+    repeats = 0
     while len(drawn) < count:
+        if repeats > MOST_REPEATS:
+            raise ConfigError(
+                f"tuning.trials = {count}: only {len(drawn)} different settings could be drawn; "
+                "lower it or widen tuning.space"
+            )
         settings = {dimension.name: dimension.draw(rng) for dimension in space}
+        known = len(drawn)
         drawn.setdefault(json.dumps(settings), settings)
+        repeats = repeats + 1 if len(drawn) == known else 0
     return list(drawn.values())
 
 

@@ -3,13 +3,12 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from unittest.mock import patch
 
 import torch
 from torch import Tensor, distributed, nn
@@ -75,24 +74,35 @@ def team(work: Work, network: str, *, workers: int, threads: int) -> Iterator[Te
         threads: of torch in each.
     """
     context = get_context("spawn")
-    with tempfile.TemporaryDirectory(prefix="fwdecg-team-") as folder, patch.dict(os.environ):
-        os.environ.update(WORKER_ENVIRONMENT if network == OURS else {})
+    with tempfile.TemporaryDirectory(prefix="fwdecg-team-") as folder:
         processes, connections = [], []
-        for rank in range(workers):
-            ours, theirs = context.Pipe()
-            seat = (rank, workers, threads, Path(folder) / "meeting")
-            process = context.Process(
-                target=_serve, args=(work, network, seat, theirs), daemon=True
-            )
-            process.start()
-            processes.append(process)
-            connections.append(ours)
+        with _environment(WORKER_ENVIRONMENT if network == OURS else {}):
+            for rank in range(workers):
+                ours, theirs = context.Pipe()
+                seat = (rank, workers, threads, Path(folder) / "meeting")
+                arguments = (work, network, seat, theirs)
+                process = context.Process(target=_serve, args=arguments, daemon=True)
+                process.start()
+                processes.append(process)
+                connections.append(ours)
         try:
             yield Team(connections)
         finally:
             for process in processes:
                 process.terminate()
                 process.join()
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables that processes started meanwhile inherit."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _serve(
@@ -127,20 +137,20 @@ def _activities(work: Work, network: str) -> dict[str, Callable[[], object]]:
     batch = _batch(work)
     return {
         TRAINING: _training(work, surrogate, timed, batch, autocast),
-        PREDICTION: _prediction(surrogate, timed, batch, autocast),
+        PREDICTION: _prediction(surrogate, timed, batch),
     }
 
 
 def _batch(work: Work) -> Batch:
     """This worker's share of a batch."""
-    size, workers = work.training.batch_size, own_seat().workers
-    count = max(size // workers, 1)
+    seat = own_seat()
+    count = len(range(seat.rank, work.training.batch_size, seat.workers))
     cases = Cases(
         case_id=torch.arange(count),
         u=torch.rand(count, work.frames, work.pixels, work.pixels).half(),
         phi_e=torch.randn(count, work.frames, work.electrodes),
     )
-    return Batch(cases=cases, global_size=count * workers)
+    return Batch(cases=cases, global_size=work.training.batch_size)
 
 
 def _training(
@@ -163,14 +173,11 @@ def _training(
     return train
 
 
-def _prediction(
-    surrogate: Surrogate, network: nn.Module, batch: Batch, autocast: bool
-) -> Callable[[], object]:
+def _prediction(surrogate: Surrogate, network: nn.Module, batch: Batch) -> Callable[[], object]:
     @torch.no_grad()
     def predict() -> Tensor:
         network.eval()
-        here = batch.cases.to(surrogate.device)
-        with torch.autocast(surrogate.device.type, dtype=torch.bfloat16, enabled=autocast):
-            return surrogate.phi_e_score.inverse(network(here.u)).cpu()
+        u = batch.cases.u.to(surrogate.device)
+        return surrogate.phi_e_score.inverse(network(u)).cpu()
 
     return predict

@@ -18,12 +18,14 @@ import ray.train
 import ray.train.torch
 import torch
 from ray import tune
+from ray.exceptions import RayError
 from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from fwdecg.errors import RunError
 from fwdecg.library.reader import Library
 from fwdecg.progress import log_to_stdout
+from fwdecg.storage import LASTING
 from fwdecg.studies.experiment import Experiment
 from fwdecg.studies.search_space import Settings
 from fwdecg.studies.trial_folders import TrialFolders
@@ -87,7 +89,14 @@ def run_trial(config: dict[str, Any], bench: Bench) -> None:
         plan = plan_trial(bench.library, bench.experiment, config[SETTINGS])
         train(number, plan, bench)
     except Exception as error:  # whatever it is, the search goes on
+        if passes(error):
+            raise  # Tune starts the trial again
         tune.report({EPOCH: len(history), OBJECTIVE: math.nan, FAILURE: gist(error)})
+
+
+def passes(error: Exception) -> bool:
+    """Whether it may go well another time: a disk was full, a node was lost."""
+    return isinstance(error, OSError | RayError) and not isinstance(error, LASTING)
 
 
 def gist(error: BaseException) -> str:

@@ -49,11 +49,13 @@ class Search:
         library: whose cases the trials learn from.
         experiment: whose settings they vary, with the epochs of a trial.
         proposals: of their settings.
+        workers: that the preset trains with.
     """
 
     library: Library
     experiment: Experiment
     proposals: Proposals
+    workers: int
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -76,7 +78,7 @@ def plan_search(library: Library, experiment: Experiment) -> Search:
             the number of trials, the rungs do not fit into the epochs, or Optuna is not installed.
         LibraryError: there are too few cases.
     """
-    tuning = experiment.tuning
+    tuning, workers = experiment.tuning, experiment.training.workers
     epochs = tuning.epochs or experiment.training.epochs
     training = replace(experiment.training, epochs=epochs, workers=tuning.workers_per_trial)
     experiment = replace(experiment, training=training)
@@ -91,7 +93,12 @@ def plan_search(library: Library, experiment: Experiment) -> Search:
             f"{last_start:g}); lower it or tuning.brackets, or raise tuning.epochs"
         )
     plan_training(library, experiment.model, experiment.training)
-    return Search(library=library, experiment=experiment, proposals=make_proposals(tuning))
+    return Search(
+        library=library,
+        experiment=experiment,
+        proposals=make_proposals(tuning),
+        workers=workers,
+    )
 
 
 def tune(search: Search, folder: Path) -> dict[str, Any]:
@@ -180,8 +187,9 @@ def _preset(search: Search, best: TrialRecord, folder: Path) -> str:
         experiment,
         results=ResultsConfig(path=str(folder / RETRAINED)),
         library=replace(experiment.library, path=str(store.folder or store.root)),
-        training=replace(experiment.training, path=""),
+        training=replace(experiment.training, path="", workers=search.workers),
         evaluation=replace(experiment.evaluation, path=""),
+        ablation=replace(experiment.ablation, path=""),
         tuning=TuningConfig(),
     )
     tree = to_tree(whole)

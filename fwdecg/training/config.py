@@ -46,7 +46,7 @@ class LossConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """The paper's protocol: Adam, halved on plateaus, the best state by validation R^2."""
+    """Adam and a falling rate; the state with the best validation R^2 is kept."""
 
     path: str = setting(
         "", "folder of the training; default: training/ in results.path", identity=False

@@ -250,7 +250,9 @@ def _report(record: EpochRecord, folder: Path | None) -> None:
 
 def _splits(job: _WorkerJob, device: torch.device) -> Splits:
     """The cases, read by one worker of each machine and mapped by all of it."""
-    folder = Path(tempfile.gettempdir()) / job.shelves
+    # Of this machine alone, though it may have its temporary folder from a common file server.
+    node = ray.get_runtime_context().get_node_id()
+    folder = Path(tempfile.gettempdir()) / f"{job.shelves}-{node}"
     shelves = {split: Shelf(folder / split, job.case_ids[split]) for split in SPLITS}
     reads = ray.train.get_context().get_local_rank() == 0
     try:

@@ -102,6 +102,8 @@ def test_the_cluster_preset_has_thousands_of_cases_and_all_shifts():
         "predict",
         "ensemble",
         "export",
+        "ablate",
+        "tune",
     ],
 )
 def test_help_loads_neither_ray_nor_torch(job):

@@ -102,6 +102,12 @@ def test_draws_depend_on_the_seed_alone_and_are_acceptable(seed, count):
         Experiment().with_settings(settings)
 
 
+def test_a_range_too_narrow_for_the_trials_is_refused():
+    space = [Dimension("training.learning_rate", "uniform", (0.10001, 0.10002))]  # of one value
+    with pytest.raises(ConfigError, match="only 1 different settings could be drawn; lower it or"):
+        draw_settings(space, 0, 2)
+
+
 def test_another_seed_draws_others():
     space = read_space(SPACE)
     assert draw_settings(space, 1, 5) != draw_settings(space, 2, 5)

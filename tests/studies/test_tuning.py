@@ -1,5 +1,6 @@
 """Searches on a library of milliseconds, with trials on a small Ray cluster."""
 
+import errno
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
+from ray.exceptions import RayActorError
 
 from fwdecg.config import from_tree
 from fwdecg.errors import ConfigError, ResultError, RunError
@@ -16,6 +18,7 @@ from fwdecg.studies import sweep
 from fwdecg.studies.experiment import Experiment
 from fwdecg.studies.live_table import LiveTable
 from fwdecg.studies.sweep import plan_resources
+from fwdecg.studies.trial import passes
 from fwdecg.studies.trial_folders import TrialFolders
 from fwdecg.studies.tuning import plan_search, tune
 from fwdecg.studies.tuning_config import TuningConfig
@@ -186,3 +189,17 @@ def test_a_trial_must_fit_into_the_cluster(ray_cluster):
     several = experiment(workers_per_trial=2, cpus_per_trial=1.0)
     assert plan_resources(several) == ({"cpu": 0.01}, 2)
     assert plan_resources(experiment(cpus_per_trial=0.5)) == ({"cpu": 0.5}, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "passing"),
+    [
+        (OSError(errno.ENOSPC, "disk full"), True),
+        (RayActorError(), True),
+        (PermissionError(), False),
+        (RunError("diverged"), False),
+        (MemoryError(), False),
+    ],
+)
+def test_what_may_go_well_another_time(error, passing):
+    assert passes(error) is passing

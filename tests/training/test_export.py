@@ -94,6 +94,10 @@ def test_a_folder_of_another_surrogate_is_refused(folder, trained):
         export_surrogate(replace(trained, epoch=8), folder, onnx=False)
 
 
+def test_the_same_surrogate_is_exported_again(folder, trained):
+    export_surrogate(trained, folder, onnx=False)
+
+
 def test_onnx_without_its_packages(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"onnxruntime, not installed here; install fwdecg\[onnx"):
