@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,7 +25,7 @@ import ray.train.torch
 import torch
 from ray.train.v2.api.exceptions import TrainingFailedError
 
-from fwdecg.errors import ConfigError, FwdEcgError, RunError
+from fwdecg.errors import ConfigError, FwdEcgError, ResultError, RunError
 from fwdecg.library.dataset import quieten_ray, split_dataset
 from fwdecg.library.layout import MANIFEST
 from fwdecg.library.reader import Library
@@ -43,6 +44,8 @@ from fwdecg.training.workers import WORKER_ENVIRONMENT, wait_for_all
 logger = logging.getLogger(__name__)
 
 SPLITS = (TRAIN, VALIDATION)
+FAILURE = "failure.txt"  # why a training on several workers cannot go on
+LONGEST_COPY_S = 4 * 3600  # of the cases to a machine, for which the other machines wait
 RAY_RUNS = "ray"  # folder of Ray Train's own files
 CASES_READ_AT_ONCE = 16
 
@@ -80,6 +83,11 @@ def train(
 
 
 def _train_in_process(plan: Plan, library: Library, folder: Path) -> Path:
+    if (folder / RAY_RUNS).exists():
+        raise ResultError(
+            f"{folder} holds epochs of a training on Ray: go on with training.workers = 1 or more, "
+            "or choose another training.path"
+        )
     splits = Splits(train=read_cases(library, TRAIN), validation=read_cases(library, VALIDATION))
 
     def keep(record: EpochRecord, checkpoint: Path | None) -> None:
@@ -113,12 +121,14 @@ class _WorkerJob:
         threads: of torch.
         case_ids: of each split.
         shelves: name of the folder for the cases on a worker's machine.
+        folder: of the result.
     """
 
     plan: Plan
     threads: int
     case_ids: dict[str, np.ndarray]
     shelves: str
+    folder: Path
 
 
 def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> Path:
@@ -130,6 +140,7 @@ def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> Path:
         threads=_threads(plan.training),
         case_ids={split: case_ids(library, split) for split in SPLITS},
         shelves=f"fwdecg-cases-{uuid4().hex}",
+        folder=folder,
     )
     trainer = ray.train.torch.TorchTrainer(
         _work,
@@ -138,6 +149,7 @@ def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> Path:
         # One worker of each machine reads both splits whole, see `_splits`.
         dataset_config=ray.train.DataConfig(datasets_to_split=[]),
         scaling_config=_scaling(plan.training),
+        torch_config=ray.train.torch.TorchConfig(timeout_s=LONGEST_COPY_S),
         run_config=ray.train.RunConfig(  # type: ignore[call-arg]  # typed as its predecessor
             name=plan.signature.training_hash,
             storage_path=str(folder / RAY_RUNS),
@@ -152,6 +164,11 @@ def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> Path:
             result = trainer.fit()
         except TrainingFailedError as error:
             raise _reason(error) from error
+    store = Store.at(folder)
+    if store.exists(FAILURE):
+        reason = store.read(FAILURE).to_pybytes().decode()
+        store.remove(FAILURE)
+        raise RunError(reason)
     if result.checkpoint is None:
         raise RunError(f"{folder}: the training ended without a checkpoint; see its log")
     return Path(result.checkpoint.path)
@@ -235,12 +252,17 @@ def _work(config: dict[str, Any]) -> None:
     torch.set_num_threads(job.threads)
     device = ray.train.torch.get_device()
     splits = _splits(job, device)
+    run = partial(run_training, job.plan, splits, device=device, report=_report)
     checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
-        run_training(job.plan, splits, device=device, report=_report)
-        return
-    with checkpoint.as_directory() as folder:
-        run_training(job.plan, splits, device=device, report=_report, resume_from=Path(folder))
+    try:
+        if checkpoint is None:  # perhaps epochs without Ray were there before
+            run(resume_from=newest_checkpoint(job.folder))
+            return
+        with checkpoint.as_directory() as folder:
+            run(resume_from=Path(folder))
+    except RunError as error:  # all workers have it, and would have it again: no retry
+        if ray.train.get_context().get_world_rank() == 0:
+            Store.at(job.folder).publish(FAILURE, str(error))
 
 
 def _report(record: EpochRecord, folder: Path | None) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import ray
 
-from fwdecg.errors import ConfigError, LibraryError, ResultError
+from fwdecg.errors import ConfigError, LibraryError, ResultError, RunError
 from fwdecg.model import SurrogateConfig
 from fwdecg.training import trainer
-from fwdecg.training.checkpoint import load_surrogate
-from fwdecg.training.config import TrainingConfig
+from fwdecg.training.checkpoint import load_surrogate, load_tensors
+from fwdecg.training.config import LossConfig, TrainingConfig
 from fwdecg.training.trainer import train
 
 JOBS = Path(__file__).parents[2] / "jobs"
@@ -98,9 +98,9 @@ def test_mirroring_is_refused_where_it_changes_the_ecg(small_library, tmp_path):
         train(small_library, MODEL, replace(TRAINING, mirror=True), tmp_path)
 
 
-def test_an_interrupted_training_goes_on(small_library, tmp_path, monkeypatch):
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    train(small_library, MODEL, TRAINING, whole)
+@pytest.fixture
+def cut(small_library, tmp_path, monkeypatch):
+    """The folder of a training in this process that was interrupted after two epochs of three."""
     keep = trainer.keep_checkpoint
 
     def keep_and_fall(checkpoint, folder, epoch):
@@ -110,11 +110,44 @@ def test_an_interrupted_training_goes_on(small_library, tmp_path, monkeypatch):
 
     monkeypatch.setattr(trainer, "keep_checkpoint", keep_and_fall)
     with pytest.raises(InterruptedError):
-        train(small_library, MODEL, TRAINING, cut)
-    assert not (cut / "metrics.json").exists()
+        train(small_library, MODEL, TRAINING, tmp_path / "cut")
     monkeypatch.setattr(trainer, "keep_checkpoint", keep)
+    assert not (tmp_path / "cut/metrics.json").exists()
+    return tmp_path / "cut"
+
+
+def test_an_interrupted_training_goes_on(cut, small_library, tmp_path):
+    train(small_library, MODEL, TRAINING, tmp_path / "whole")
     train(small_library, MODEL, TRAINING, cut)
-    assert history(cut) == history(whole)
+    assert history(cut) == history(tmp_path / "whole")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_ray_worker_goes_on_where_this_process_stopped(ray_cluster, cut, small_library):
+    (kept,) = (cut / "checkpoints").glob("*/progress.pt")
+    before = load_tensors(kept)["history"]
+    train(small_library, MODEL, replace(TRAINING, workers=1), cut)
+    after = [json.loads(line) for line in (cut / "history.jsonl").read_text().splitlines()]
+    assert after[:2] == before  # to the second: they were not run again
+    assert len(after) == 3
+
+
+def test_this_process_does_not_start_over_what_ray_workers_began(cut, small_library):
+    (cut / "ray").mkdir()
+    with pytest.raises(ResultError, match="holds epochs of a training on Ray: go on with"):
+        train(small_library, MODEL, TRAINING, cut)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_training_that_diverges_on_a_ray_worker_ends_at_once(
+    ray_cluster, small_library, tmp_path
+):
+    hopeless = replace(TRAINING, workers=1, loss=LossConfig(spectral_weight=1e39))
+    with pytest.raises(RunError, match="the training loss is not finite; lower"):
+        train(small_library, MODEL, hopeless, tmp_path)
+    assert not (tmp_path / "failure.txt").exists()
 
 
 @pytest.mark.ray
