@@ -117,6 +117,7 @@ channels = [2, 4]
 epochs = 15
 mirror = true
 workers = 2
+precision = "float32"
 """)
     return path
 

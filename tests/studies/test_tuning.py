@@ -41,7 +41,7 @@ def experiment(**tuning):
     values = {"space": SPACE, "trials": 4, "epochs": 6, "grace_period": 1} | tuning
     return Experiment(
         model=MODEL,
-        training=TrainingConfig(epochs=3, batch_size=4, retries=1),
+        training=TrainingConfig(epochs=3, batch_size=4, retries=1, precision="float32"),
         tuning=TuningConfig(**values),
     )
 
