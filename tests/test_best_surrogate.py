@@ -11,7 +11,7 @@ from fwdecg.library.case import simulate_case
 from fwdecg.library.config import LibraryConfig
 from fwdecg.library.sampling import draw_case
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 def r_squared(predicted, true):
