@@ -15,6 +15,8 @@ import pytest
 import ray.data  # noqa: F401
 
 from fwdecg.errors import LibraryError
+from fwdecg.evaluation.cases import stream_cases
+from fwdecg.evaluation.prediction_actors import forecast_on_cluster
 from fwdecg.library.check import check_library
 from fwdecg.library.dataset import split_dataset
 from fwdecg.library.part import finish_part
@@ -91,6 +93,24 @@ def test_reading_refuses_it(library, split):
         LibraryError, match="a part cannot be read|is not of the types of a library"
     ):
         open_library(root).table(split).to_pylist()
+    assert not trace.exists()
+
+
+def test_evaluating_refuses_it(library):
+    root, trace = library
+    with pytest.raises(
+        LibraryError, match="a part cannot be read|is not of the types of a library"
+    ):
+        list(stream_cases(open_library(root)))
+    assert not trace.exists()
+
+
+def test_predicting_on_a_cluster_refuses_it_before_it_starts(library):
+    root, trace = library
+    with pytest.raises(
+        LibraryError, match="a part cannot be read|is not of the types of a library"
+    ):
+        next(forecast_on_cluster(open_library(root), [], 1))
     assert not trace.exists()
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from jaxtyping import Float, Float16, Float32, Float64, Int64
 
 from fwdecg.errors import LibraryError
@@ -114,9 +113,7 @@ def _columns(library: Library) -> list[str]:
 
 def _read(library: Library, files: Sequence[str], rows: pc.Expression | None) -> pa.Table:
     try:
-        return pq.read_table(
-            files, columns=_columns(library), filters=rows, filesystem=library.store.filesystem
-        )
+        return library.dataset(files).to_table(columns=_columns(library), filter=rows)
     except (OSError, pa.ArrowInvalid) as error:
         raise LibraryError(f"{files[0]} cannot be read: {error}; build it again") from error
 

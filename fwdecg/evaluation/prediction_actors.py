@@ -49,6 +49,7 @@ def forecast_on_cluster(
         CheckpointError: a predicted value is not finite.
         RunError: the work failed.
     """
+    library.dataset()  # looks at the columns of all parts, which readers elsewhere do not
     quieten_ray()
     gpus, cpus = (int(ray.cluster_resources().get(kind, 0)) for kind in ("GPU", "CPU"))
     batches = -(-library.count(ALL) // batch_size)

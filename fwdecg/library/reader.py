@@ -72,14 +72,18 @@ class Library:
             )
         return counts[split]["all"]
 
-    def dataset(self) -> ds.Dataset:
-        """All its parts, not read yet.
+    def dataset(self, files: Sequence[str] | None = None) -> ds.Dataset:
+        """Its parts, not read yet.
+
+        Args:
+            files: paths of those wanted, all by default.
 
         Raises:
             LibraryError: a part cannot be opened, or has a column that no library has.
         """
         with self._reading():
-            parts = ds.dataset(self.files, filesystem=self.store.filesystem, format="parquet")
+            chosen = self.files if files is None else list(files)
+            parts = ds.dataset(chosen, filesystem=self.store.filesystem, format="parquet")
             for part in parts.get_fragments():
                 self._require_own_columns(part.path, part.physical_schema)
         return parts

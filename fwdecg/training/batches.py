@@ -30,10 +30,6 @@ class Cases:
         """Number of cases."""
         return len(self.case_id)
 
-    def sorted(self) -> "Cases":
-        """The cases by case id: an order that does not depend on who delivered them."""
-        return self.select(torch.argsort(self.case_id))
-
     def select(self, rows: Int64[Tensor, " B"]) -> "Cases":
         """The cases of some rows."""
         return Cases(case_id=self.case_id[rows], u=self.u[rows], phi_e=self.phi_e[rows])

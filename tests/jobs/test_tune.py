@@ -23,22 +23,20 @@ def command(job, preset, results, *settings):
     return [sys.executable, str(JOBS / f"{job}.py"), str(preset), *overrides]
 
 
+def search_of_new_library(preset, results, *settings):
+    """The command of a search, one trial at a time, on a library built for it."""
+    subprocess.run(command("build_library", preset, results), check=True)
+    return command("tune", preset, results, SPACE, "tuning.concurrency=1", *settings)
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # two starts of Ray, on a machine that may be busy
 def test_a_killed_search_goes_on_and_its_best_preset_trains(small_preset, tmp_path):
     results = tmp_path / "results"
-    subprocess.run(command("build_library", small_preset, results), check=True)
     # No trial is stopped early, so that the second run can be told from what it should leave.
-    search = command(
-        "tune",
-        small_preset,
-        results,
-        SPACE,
-        "tuning.trials=4",
-        "tuning.grace_period=15",
-        "tuning.concurrency=1",
-    )
+    settings = ("tuning.trials=4", "tuning.grace_period=15")
+    search = search_of_new_library(small_preset, results, *settings)
     folder = results / "tuning"
     folders = TrialFolders(folder)
     process = subprocess.Popen(search, start_new_session=True)
@@ -78,21 +76,18 @@ def test_a_killed_search_goes_on_and_its_best_preset_trains(small_preset, tmp_pa
 @pytest.mark.timeout(600)  # Ray Train starts for each trial
 def test_trials_of_two_workers(small_preset, tmp_path):
     results = tmp_path / "results"
-    subprocess.run(command("build_library", small_preset, results), check=True)
-    search = command(
-        "tune",
+    search = search_of_new_library(
         small_preset,
         results,
-        SPACE,
         "tuning.trials=2",
         "tuning.epochs=4",
         "tuning.grace_period=1",
         "tuning.reduction_factor=2",
         "tuning.workers_per_trial=2",
-        "tuning.concurrency=1",  # so that nothing can stop the first
     )
     said = subprocess.run(search, check=True, capture_output=True, text=True).stdout
     assert "best validation R2" in said
     rows = pq.read_table(results / "tuning/trials.parquet").to_pylist()
+    # Alone, the first has nothing to be compared with that could stop it.
     assert (rows[0]["status"], rows[0]["epochs"]) == ("finished", 4)
     assert rows[1]["status"] in ("finished", "stopped")

@@ -7,7 +7,9 @@ import torch
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.training.batches import Cases
+from fwdecg.training.checkpoint import TrainedSurrogate
 from fwdecg.training.config import TrainingConfig
+from fwdecg.training.epoch import Validation
 from fwdecg.training.plan import Plan
 from fwdecg.training.run import EpochRecord, Splits, run_training
 from fwdecg.training.signature import Signature
@@ -53,6 +55,21 @@ def plan(**training) -> Plan:
             library_hash="library",
             training_hash="training",
         ),
+    )
+
+
+def trained() -> TrainedSurrogate:
+    """Untrained weights, the same each time, as after seven epochs."""
+    made = plan()
+    torch.manual_seed(0)
+    surrogate = made.model.build(electrodes=1, standardisation=made.standardisation)
+    return TrainedSurrogate(
+        state=surrogate.state_dict(),
+        config=made.model,
+        standardisation=made.standardisation,
+        signature=made.signature,
+        validation=Validation(loss=0.2, r2=0.9, mae=0.1),
+        epoch=7,
     )
 
 

@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 import torch
 from synthetic import waves
@@ -55,12 +54,6 @@ def test_held_out_cases_are_dealt_to_the_workers_once_each():
         for rank in range(2)
     ]
     assert dealt == [[[0, 2], [4]], [[1, 3]]]
-
-
-def test_cases_sort_by_id():
-    cases = waves(6, seed=0)
-    shuffled = cases.select(torch.from_numpy(np.random.default_rng(0).permutation(6)))
-    assert torch.equal(shuffled.sorted().u, cases.u)
 
 
 def test_mirrored_maps_are_upside_down_about_every_second_time():

@@ -7,25 +7,16 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from synthetic import FRAMES, PIXELS, plan, waves
+from synthetic import FRAMES, PIXELS, waves
+from synthetic import trained as untrained_weights
 
 from fwdecg.errors import CheckpointError, MapsError
-from fwdecg.training.checkpoint import TrainedSurrogate, load_surrogate, load_tensors
-from fwdecg.training.epoch import Validation
+from fwdecg.training.checkpoint import load_surrogate, load_tensors
 
 
-@pytest.fixture
-def trained():
-    made = plan()
-    surrogate = made.model.build(electrodes=1, standardisation=made.standardisation)
-    return TrainedSurrogate(
-        state=surrogate.state_dict(),
-        config=made.model,
-        standardisation=made.standardisation,
-        signature=made.signature,
-        validation=Validation(loss=0.2, r2=0.9, mae=0.1),
-        epoch=7,
-    )
+@pytest.fixture(name="trained")
+def _trained():
+    return untrained_weights()
 
 
 def test_a_checkpoint_predicts_as_the_surrogate_did(trained, tmp_path):

@@ -9,31 +9,21 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from synthetic import plan, waves
+from synthetic import trained as untrained_weights
+from synthetic import waves
 
 from fwdecg.errors import ConfigError, ResultError, RunError
 from fwdecg.training import export
-from fwdecg.training.checkpoint import TrainedSurrogate, load_surrogate
-from fwdecg.training.epoch import Validation
+from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.export import export_surrogate
 
 # Float32 sums in another order, of values around 0.1.
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-6}
 
 
-@pytest.fixture(scope="module")
-def trained():
-    made = plan()
-    torch.manual_seed(0)
-    surrogate = made.model.build(electrodes=1, standardisation=made.standardisation)
-    return TrainedSurrogate(
-        state=surrogate.state_dict(),
-        config=made.model,
-        standardisation=made.standardisation,
-        signature=made.signature,
-        validation=Validation(loss=0.2, r2=0.9, mae=0.1),
-        epoch=7,
-    )
+@pytest.fixture(scope="module", name="trained")
+def _trained():
+    return untrained_weights()
 
 
 @pytest.fixture(scope="module")
