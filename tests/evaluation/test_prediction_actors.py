@@ -1,6 +1,7 @@
 """A library predicted by the actors of a cluster, as by this process."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,14 +64,28 @@ def test_an_actors_complaint_is_ours(
     assert not path.exists()
 
 
+def no_parquet(part: Path) -> None:
+    part.write_bytes(b"no Parquet")
+
+
+def spoilt_pages(part: Path) -> None:
+    """Zeros where the cases were, under a footer that reads well."""
+    content = bytearray(part.read_bytes())
+    metadata = pq.read_metadata(part)
+    end = len(content) - metadata.serialized_size - 8
+    content[4:end] = bytes(end - 4)
+    part.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [no_parquet, spoilt_pages])
 def test_a_part_that_cannot_be_read(
-    library: Library, trained: TrainedSurrogate, tmp_path: Path
+    library: Library, trained: TrainedSurrogate, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     damaged = replace(library, store=Store.at(tmp_path / "library"))
     shutil.copytree(library.store.folder, tmp_path / "library")
     part = sorted((tmp_path / "library/cases").iterdir())[1]
-    part.write_bytes(b"no Parquet")
-    with pytest.raises(LibraryError, match=f"{part} cannot be read") as caught:
+    damage(part)
+    with pytest.raises(LibraryError, match=str(part)) as caught:
         predict_library(
             damaged,
             [trained],
