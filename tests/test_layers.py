@@ -17,6 +17,7 @@ ORDER = (
     "config",
     "storage",
     "nodes",
+    "kernels",
     "physics",
     "library",
     "model",
@@ -38,6 +39,7 @@ THIRD_PARTY = {
     "config": set(),
     "storage": {"pyarrow", "fsspec"},
     "nodes": {"ray"},
+    "kernels": {"numpy", "numba", "llvmlite", "jaxtyping"},
     "physics": {"numpy", "numba", "jaxtyping"},
     "library": {"numpy", "pyarrow", "scipy", "jaxtyping", "filelock", "ray"},
     "model": {"torch", "jaxtyping"},
@@ -124,7 +126,7 @@ def test_every_room_is_in_the_table():
 
 
 def test_tests_mirror_the_rooms():
-    for folder in ("physics", "library", "model", "training", "evaluation", "studies"):
+    for folder in ("kernels", "physics", "library", "model", "training", "evaluation", "studies"):
         tested = {
             path.name.removeprefix("test_") for path in (ROOT / "tests" / folder).glob("test_*")
         }

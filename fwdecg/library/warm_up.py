@@ -12,11 +12,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from fwdecg.kernels.compile import SOURCES, cache_folder
 from fwdecg.library.case import simulate_case
 from fwdecg.library.config import LibraryConfig, RecordingConfig, TissueConfig
 from fwdecg.library.sampling import draw_case
 from fwdecg.library.solver_config import SolverConfig
-from fwdecg.physics.compile import SOURCES, cache_folder
 
 _WITH_SCAR = 2  # the id of a fibrosis case
 

@@ -1,6 +1,6 @@
 """Batch normalisation whose statistics span all workers of a distributed training run.
 
-Axes: N frame of any case, C channel, H row, W column, P worker, M moment.
+Axes: N frame of any case, C channel, H row, W column, P part, M moment.
 """
 
 from typing import Any
@@ -24,14 +24,18 @@ class FrameBatchNorm(nn.BatchNorm2d):
 
     def forward(self, input: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
         """Normalised frames; in training the running statistics are updated."""
-        if self.training and _worker_count() > 1:
-            return self._normalise_together(input)
-        return super().forward(input)
-
-    def _normalise_together(self, frames: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
+        if not self.training or worker_count() == 1:
+            return super().forward(input)
         normalised, count, mean, variance = _NormaliseTogether.apply(
-            frames, self.weight, self.bias, self.eps
+            input, self.weight, self.bias, self.eps
         )
+        self.track(count, mean, variance)
+        return normalised
+
+    def track(
+        self, count: Float[Tensor, ""], mean: Float[Tensor, " C"], variance: Float[Tensor, " C"]
+    ) -> None:
+        """Update the running statistics by those of a batch."""
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
@@ -40,10 +44,10 @@ class FrameBatchNorm(nn.BatchNorm2d):
         self.running_mean.lerp_(mean, self.momentum)
         # torch tracks the unbiased variance, though it normalises by the biased one.
         self.running_var.lerp_(variance * count / (count - 1), self.momentum)
-        return normalised
 
 
-def _worker_count() -> int:
+def worker_count() -> int:
+    """Number of workers of the training, 1 where nothing is distributed."""
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_world_size()
     return 1
@@ -59,7 +63,7 @@ class _NormaliseTogether(torch.autograd.Function):
     def forward(
         ctx: Any, frames: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        count, mean, variance = _moments_of_all(frames, weight, eps)
+        count, mean, variance = moments_of_all(*_moments(frames, weight, eps))
         inverse_spread = torch.rsqrt(variance + eps)
         scale = weight * inverse_spread
         ctx.save_for_backward(frames, weight, count, mean, inverse_spread)
@@ -101,34 +105,42 @@ def _affine(
     return torch.native_batch_norm(frames, slope, constant, zero, one, False, 0.0, 0.0)[0]
 
 
-def _moments_of_all(
+def _moments(
     frames: Float[Tensor, "N C H W"], weight: Float[Tensor, " C"], eps: float
 ) -> tuple[Float[Tensor, ""], Float[Tensor, " C"], Float[Tensor, " C"]]:
-    """Count, mean and biased variance per channel over the frames of all workers.
-
-    Each worker's mean and variance travel, not its sums of squares: merging them adds squares
-    alone, and so loses no digits where the mean is large against the spread.
-    """
+    """Number of values, mean and biased variance per channel."""
     # Several times faster than torch.var_mean, though it normalises too. The weight is there for
     # its precision, which the statistics of bfloat16 frames take.
     _, mean, inverse_spread = torch.native_batch_norm(
         frames, weight, weight, None, None, True, 0.0, eps
     )
     variance = (inverse_spread**-2 - eps).clamp_min(0.0)
-    count = torch.full_like(mean, _values_per_channel(frames))
-    counts, means, variances = _gather(torch.stack((count, mean, variance))).unbind(1)
+    return mean.new_tensor(frames.numel() // frames.shape[1]), mean, variance
+
+
+def moments_of_all(
+    count: Float[Tensor, ""], mean: Float[Tensor, " C"], variance: Float[Tensor, " C"]
+) -> tuple[Float[Tensor, ""], Float[Tensor, " C"], Float[Tensor, " C"]]:
+    """Count, mean and biased variance per channel over all workers, from each one's own."""
+    if worker_count() == 1:
+        return count, mean, variance
+    moments = torch.stack((count.to(mean).expand_as(mean), mean, variance))
+    gathered = [torch.empty_like(moments) for _ in range(worker_count())]
+    distributed.all_gather(gathered, moments)
+    return merged_moments(torch.stack(gathered))
+
+
+def merged_moments(
+    moments: Float[Tensor, "P M C"],
+) -> tuple[Float[Tensor, ""], Float[Tensor, " C"], Float[Tensor, " C"]]:
+    """Count, mean and biased variance of the whole from those of its parts.
+
+    Mean and variance of each, not its sums of squares: merging them adds squares alone, and so
+    loses no digits where the mean is large against the spread.
+    """
+    counts, means, variances = moments.unbind(1)
     total = counts.sum(0)
     share = counts / total
-    mean_of_all = (share * means).sum(0)
-    variance_of_all = (share * (variances + (means - mean_of_all) ** 2)).sum(0)
-    return total[0], mean_of_all, variance_of_all
-
-
-def _gather(moments: Float[Tensor, "M C"]) -> Float[Tensor, "P M C"]:
-    gathered = [torch.empty_like(moments) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(gathered, moments)
-    return torch.stack(gathered)
-
-
-def _values_per_channel(frames: Float[Tensor, "N C H W"]) -> int:
-    return frames.numel() // frames.shape[1]
+    mean = (share * means).sum(0)
+    variance = (share * (variances + (means - mean) ** 2)).sum(0)
+    return total[0], mean, variance

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
-from fwdecg.model.batch_norm import FrameBatchNorm
+from fwdecg.model.pooled_norm import PooledNorm
 
 SMALLEST_SIDE = 4  # rows or columns of a map: two poolings by 2 must leave one
 FRAMES_AT_ONCE = 32  # in evaluation on a CPU, so that activations of 64 x 64 maps stay in cache
@@ -81,12 +81,9 @@ def with_changes(maps: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T H W 3"]:
 
 
 def _block(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
-    # ReLU and max pooling commute exactly; pooled first, ReLU has a quarter of the work. The
-    # convolution needs no bias, for the normalisation subtracts it again.
+    # The convolution needs no bias, for the normalisation subtracts it again.
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=False),
-        FrameBatchNorm(outputs),
-        nn.MaxPool2d(2),
-        nn.ReLU(inplace=True),
+        PooledNorm(outputs),
         nn.Dropout(dropout),
     )

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from fwdecg.physics.compile import kernel
+from fwdecg.kernels.compile import kernel
 from fwdecg.physics.fenton_karma import Parameters
 from fwdecg.physics.layout import LANES, TILE, Flat, Layout
 from fwdecg.physics.stepping import SMALLEST_U, Runs, State

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from fwdecg.physics.compile import kernel
+from fwdecg.kernels.compile import kernel
 from fwdecg.physics.tissue import Tissue
 from fwdecg.shapes import Field
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from fwdecg.errors import TissueError
-from fwdecg.physics.compile import kernel
+from fwdecg.kernels.compile import kernel
 from fwdecg.physics.diffusion import links, net_exchange
 from fwdecg.physics.raster import cell_centres_mm
 from fwdecg.physics.tissue import Tissue

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
-from fwdecg.physics.compile import kernel
+from fwdecg.kernels.compile import kernel
 from fwdecg.shapes import Field
 
 Stack = Float[np.ndarray, "frame row col"]

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int64, UInt64
 
-from fwdecg.physics.compile import kernel, vectorise
+from fwdecg.kernels.compile import kernel, vectorise
 from fwdecg.physics.fenton_karma import Rates
 from fwdecg.physics.layout import LANES, TILE, Flat, Layout
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float32
 
-from fwdecg.physics.compile import kernel, vectorise
+from fwdecg.kernels.compile import kernel, vectorise
 
 Vector = Float32[np.ndarray, " element"]
 

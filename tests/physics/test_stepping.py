@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fwdecg.kernels.compile import FAST_MATH, SOURCES
 from fwdecg.physics import activity, stepping
-from fwdecg.physics.compile import FAST_MATH, SOURCES
 from fwdecg.physics.diffusion import divergence, links
 from fwdecg.physics.fenton_karma import PUBLISHED, rates
 from fwdecg.physics.layout import LANES, TILE, Layout

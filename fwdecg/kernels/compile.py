@@ -1,4 +1,4 @@
-"""How numba compiles the kernels of this package."""
+"""How numba compiles kernels, wherever they lie."""
 
 import hashlib
 import inspect
@@ -13,12 +13,15 @@ from numba.extending import intrinsic
 # kept, so that a simulation that blows up is seen.
 FAST_MATH = {"contract", "arcp", "nsz"}
 
-_FILES = sorted(Path(__file__).parent.glob("*.py"))
+_PACKAGE = Path(__file__).parents[1]
+_FILES = [
+    path for room in ("kernels", "physics") for path in sorted((_PACKAGE / room).glob("*.py"))
+]
 SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in _FILES)).hexdigest()
 
 
 def cache_folder() -> Path:
-    """Where the machine code of this package's kernels is kept."""
+    """Where machine code is kept."""
     return Path(kernel()(_nothing)._cache.cache_path)
 
 
@@ -31,9 +34,9 @@ def kernel(
 ) -> Callable[[Callable[..., Any]], Any]:
     """A decorator that compiles a function on its first call and keeps the machine code on disk.
 
-    Division by zero gives infinity instead of an exception, whose check would keep the compiler
-    from vectorising. `inline` puts a small function bodily into its callers;
-    `reassociate` lets a sum be taken in several lanes.
+    Other Python threads go on meanwhile. Division by zero gives infinity instead of an exception,
+    whose check would keep the compiler from vectorising. `inline` puts a small function bodily into
+    its callers; `reassociate` lets a sum be taken in several lanes.
     """
 
     def compile_lazily(function: Callable[..., Any]) -> Any:
@@ -41,7 +44,7 @@ def kernel(
         bare = inspect.unwrap(function)
         options: dict[str, Any] = {"inline": "always"} if inline else {}
         fast = FAST_MATH | {"reassoc"} if reassociate else FAST_MATH
-        compiled = njit(cache=True, error_model="numpy", fastmath=fast, **options)(bare)
+        compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=fast, **options)(bare)
         # numba asks only whether the function's own file has changed, but the machine code holds
         # constants, tuples and inlined functions of its neighbours too.
         index = compiled._cache._cache_file
