@@ -44,7 +44,7 @@ class FrameEncoder(nn.Module):
             _block(3 if changes else 1, first, dropout), _block(first, second, dropout)
         )
         self.summarise = nn.Sequential(
-            nn.AdaptiveAvgPool2d(pooled_size),
+            nn.AdaptiveAvgPool2d((pooled_size, pooled_size)),
             nn.Flatten(),
             nn.Linear(second * pooled_size**2, latent_size),
         )
@@ -65,8 +65,15 @@ class FrameEncoder(nn.Module):
         # An exported program takes any number of cases: it cannot know how many parts to make.
         whole = self.training or frames.device.type != "cpu" or torch.compiler.is_exporting()
         parts = (frames,) if whole else frames.split(FRAMES_AT_ONCE)
-        latents = torch.cat([self.summarise(self.blocks(part)) for part in parts])
+        latents = torch.cat([self._summary(self.blocks(part)) for part in parts])
         return latents.unflatten(0, seen.shape[:2])
+
+    def _summary(self, activations: Float[Tensor, "N C h w"]) -> Float[Tensor, "N L"]:
+        """`summarise` of activations, which lie channels last: the weights follow them."""
+        pool, _, linear = self.summarise
+        weight = linear.weight.unflatten(1, (-1, *pool.output_size)).permute(0, 2, 3, 1)
+        pooled = pool(activations).permute(0, 2, 3, 1)
+        return functional.linear(pooled.flatten(1), weight.flatten(1), linear.bias)
 
 
 def with_changes(maps: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T H W 3"]:
@@ -74,10 +81,15 @@ def with_changes(maps: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T H W 3"]:
 
     What a front gives to Eq. 1 follows from how fast u rises and falls, which one map cannot tell.
     """
+    # In the precision of the convolution, but the differences are taken before they are rounded.
+    device = maps.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else maps.dtype
+    seen = maps.new_zeros((*maps.shape, 3), dtype=dtype)
     change = maps.diff(dim=1)
-    since = functional.pad(change, (0, 0, 0, 0, 1, 0))
-    until = functional.pad(change, (0, 0, 0, 0, 0, 1))
-    return torch.stack((maps, since, until), dim=-1)
+    seen[..., 0] = maps
+    seen[:, 1:, ..., 1] = change
+    seen[:, :-1, ..., 2] = change
+    return seen
 
 
 def _block(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
