@@ -44,7 +44,7 @@ class FrameEncoder(nn.Module):
             _block(3 if changes else 1, first, dropout), _block(first, second, dropout)
         )
         self.summarise = nn.Sequential(
-            nn.AdaptiveAvgPool2d((pooled_size, pooled_size)),
+            nn.AdaptiveAvgPool2d(pooled_size),
             nn.Flatten(),
             nn.Linear(second * pooled_size**2, latent_size),
         )
@@ -70,9 +70,11 @@ class FrameEncoder(nn.Module):
 
     def _summary(self, activations: Float[Tensor, "N C h w"]) -> Float[Tensor, "N L"]:
         """`summarise` of activations, which lie channels last: the weights follow them."""
-        pool, _, linear = self.summarise
-        weight = linear.weight.unflatten(1, (-1, *pool.output_size)).permute(0, 2, 3, 1)
+        pool, linear = self.summarise[0], self.summarise[-1]
+        assert isinstance(linear, nn.Linear)
         pooled = pool(activations).permute(0, 2, 3, 1)
+        rows, columns, _ = pooled.shape[1:]
+        weight = linear.weight.unflatten(1, (-1, rows, columns)).permute(0, 2, 3, 1)
         return functional.linear(pooled.flatten(1), weight.flatten(1), linear.bias)
 
 

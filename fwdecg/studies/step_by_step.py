@@ -17,9 +17,13 @@ from fwdecg.model.time_embedding import sinusoidal_embedding
 
 def _as_printed(block: nn.Module) -> nn.Sequential:
     """A block in the paper's order, ReLU before pooling, and in torch's usual order in memory."""
-    convolution, normalisation, pooling, relu, dropout = block.children()
+    convolution, norm, dropout = block.children()
+    assert isinstance(norm, nn.BatchNorm2d)
     convert_conv2d_weight_memory_format(convolution, torch.contiguous_format)
-    return nn.Sequential(convolution, normalisation, relu, pooling, dropout)
+    normalisation = nn.BatchNorm2d(norm.num_features)
+    normalisation.load_state_dict(norm.state_dict())
+    normalisation.train(norm.training)
+    return nn.Sequential(convolution, normalisation, nn.ReLU(), nn.MaxPool2d(2), dropout)
 
 
 class StepByStep(nn.Module):
@@ -40,9 +44,9 @@ class StepByStep(nn.Module):
     def forward(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T E"]:
         """Standardised ECG of dimensionless voltage maps."""
         encoder, decoder = self.encoder, self.surrogate.decoder
-        maps = self.surrogate.u_score(u)
-        seen = encoder.seen(maps)
-        latents = torch.cat([encoder.encode(seen[:, [t]]) for t in range(u.shape[1])], dim=1)
+        seen = encoder.seen(self.surrogate.u_score(u))
+        frames = [seen[:, t].movedim(-1, 1) for t in range(u.shape[1])]
+        latents = torch.stack([encoder.summarise(encoder.blocks(one)) for one in frames], dim=1)
         times = sinusoidal_embedding(u.shape[1], decoder.time_embedding_size, like=latents)
         state = memory = latents.new_zeros(len(u), decoder.cell.hidden_size)
         prediction = latents.new_zeros(len(u), decoder.last_readout.out_features)
