@@ -37,6 +37,16 @@ class Progress:
         self._done = 0
         self._started = self._last_line = time.monotonic()
 
+    @property
+    def rate(self) -> float:
+        """Items per second since the start."""
+        return self._done / max(time.monotonic() - self._started, 1e-9)
+
+    @property
+    def share(self) -> float:
+        """What part of the items is finished."""
+        return self._done / self._total if self._total else 1.0
+
     def advance(self, items: int, note: str = "") -> None:
         """Count finished items; `note` is appended to the line if one is due."""
         self._done += items

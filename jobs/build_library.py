@@ -6,6 +6,7 @@ from fwdecg.command import connect, job_parser, load_experiment, run_job
 def main() -> None:
     """Build, or resume, or extend the library of a preset."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
+    from fwdecg.cost import cost_text
     from fwdecg.library.build import build_library
 
     connect()
@@ -13,6 +14,7 @@ def main() -> None:
     usable, failed = (manifest["counts"][status]["all"]["all"] for status in ("ok", "quarantined"))
     error = manifest["largest_cv_error_estimate"]
     print(f"{usable} cases, {failed} quarantined, CV error up to {error:.1%}")
+    print(f"cost: {cost_text(manifest['cost'].get('last_run'))}")
     print(f"  {experiment.library_store.shown()}")
 
 

@@ -6,6 +6,7 @@ from fwdecg.command import connect, job_parser, load_experiment, run_job
 def main() -> None:
     """Train, or resume."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
+    from fwdecg.cost import cost_text
     from fwdecg.library.reader import open_library
     from fwdecg.training.trainer import train
 
@@ -16,6 +17,7 @@ def main() -> None:
     print(
         f"best validation R2 {metrics['best_validation_r2']:.4f} in epoch {metrics['best_epoch']}"
     )
+    print(f"cost: {cost_text(metrics.get('cost'))}")
     print(f"  {experiment.training_folder}")
 
 

@@ -7,14 +7,16 @@ from fwdecg.storage import REPORT
 def main() -> None:
     """Search, or go on with an interrupted search."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
+    from fwdecg.cost import cost_text
     from fwdecg.library.reader import open_library
     from fwdecg.studies.tuning import PRESET, plan_search, tune
 
     search = plan_search(open_library(experiment.library_store), experiment)
     connect()
     folder = experiment.tuning_folder
-    tune(search, folder)
+    metrics = tune(search, folder)
     print((folder / REPORT).read_text(encoding="utf-8"))
+    print(f"cost: {cost_text(metrics.get('cost'))}")
     print(f"  {folder}, the best settings in its {PRESET}")
 
 

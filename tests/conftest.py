@@ -20,6 +20,7 @@ import pytest
 import torch
 from pyarrow import fs
 
+from fwdecg.cost import Cost
 from fwdecg.library.config import LibraryConfig, RecordingConfig, TissueConfig
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import build_part
@@ -64,7 +65,7 @@ def small_library(small_config, tmp_path_factory) -> Library:
 def build_without_ray(config: LibraryConfig, root: Path) -> Library:
     store = Store.at(root)
     records = [build_part(config, store, part) for part in plan_parts(config, [])]
-    publish_descriptions(config, store, records, core_seconds=1.0)
+    publish_descriptions(config, store, records, cost=Cost())
     return open_library(store)
 
 

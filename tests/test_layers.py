@@ -14,6 +14,8 @@ ORDER = (
     "errors",
     "shapes",
     "progress",
+    "cost",
+    "telemetry",
     "config",
     "storage",
     "nodes",
@@ -36,6 +38,8 @@ THIRD_PARTY = {
     "errors": set(),
     "shapes": {"numpy", "jaxtyping"},
     "progress": set(),
+    "cost": set(),
+    "telemetry": {"ray"},
     "config": set(),
     "storage": {"pyarrow", "fsspec"},
     "nodes": {"ray"},
@@ -60,6 +64,7 @@ THIRD_PARTY = {
     "jobs": set(),
 }
 RAY_MODULES = {
+    "telemetry.py",
     "nodes.py",
     "library/fanout.py",
     "library/dataset.py",

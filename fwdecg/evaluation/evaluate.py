@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from fwdecg.config import identity_tree
+from fwdecg.cost import Meter
 from fwdecg.evaluation.baselines import Predictor, fit_baselines
 from fwdecg.evaluation.cases import LabelledCases, stream_cases
 from fwdecg.evaluation.config import EvaluationConfig
@@ -69,6 +70,7 @@ def evaluate(
     if store.exists(METRICS):
         logger.info("%s is evaluated already", folder)
         return store.read_json(METRICS)
+    meter = Meter()
     network = Network.of(trained, config.batch_size)
     logger.info("fitting the baselines to the training split")
     baselines = fit_baselines(library)
@@ -80,6 +82,7 @@ def evaluate(
     }
     content = identity | _publish(trial, shifted, store)
     draw_gallery(library, trial.traces, trial.reports, folder)
+    content["cost"] = meter.lap().as_dict()
     store.publish_json(METRICS, content)
     store.clear_staging()
     return content

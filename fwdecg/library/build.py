@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fwdecg.config import identity_tree
+from fwdecg.cost import Cost, Meter
 from fwdecg.errors import FwdEcgError, LibraryError, RunError
 from fwdecg.library.case import simulate_case
 from fwdecg.library.config import LibraryConfig
@@ -27,10 +28,11 @@ from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import PartRecord, finish_part
 from fwdecg.library.plan import costliest_first, plan_parts
 from fwdecg.library.reader import open_library
-from fwdecg.library.spool import Simulate, Spooled, quarantine, spool_case
+from fwdecg.library.spool import Simulate, quarantine, spool_case
 from fwdecg.nodes import require_claimed, require_shared
-from fwdecg.progress import Progress, clock_text
+from fwdecg.progress import Progress
 from fwdecg.storage import Store, patiently
+from fwdecg.telemetry import BUILD, FAILURES, ITEMS, ITEMS_PER_SECOND, SHARE_DONE
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ def build_library(
         RunError: a part could not be gathered, as its workers died over and over again.
         OSError: the store cannot be written, for longer than a passing trouble lasts.
     """
-    store = Store.at(place)
+    meter, store = Meter(), Store.at(place)
     store.claim(identity_tree(config), "library")
     finished = _finished(config, store)
     if finished is not None:
@@ -64,10 +66,9 @@ def build_library(
     _warn_of_fixed_resolution(config)
     build = _Build(config, store, simulate)
     records = build.run()
-    logger.info("library complete, %s of processor time", clock_text(build.core_seconds))
-    content = patiently(
-        lambda: publish_descriptions(config, store, records, core_seconds=build.core_seconds)
-    )
+    logger.info("library complete")
+    cost = build.cost + meter.lap()
+    content = patiently(lambda: publish_descriptions(config, store, records, cost=cost))
     store.remove_folder(SPOOL)
     store.clear_staging()
     if content["counts"]["ok"]["all"]["all"] == 0:
@@ -95,7 +96,7 @@ class _Build:
         self._records: dict[Part, PartRecord] = {}
         self._failures = 0
         self._tasks: deque[Task] = deque()
-        self.core_seconds = 0.0
+        self.cost = Cost()
 
     def run(self) -> list[PartRecord]:
         """Do it; the records of all parts, in their order."""
@@ -104,7 +105,7 @@ class _Build:
                 self._tasks.append(self._gathering(part))
             for case_id in costliest_first(self._config, self._missing[part]):
                 self._tasks.append(self._simulation(part, case_id))
-        run_tasks(self._tasks)
+        self.cost = run_tasks(self._tasks, BUILD)
         return [self._records[part] for part in self._parts]
 
     def _simulation(self, part: Part, case_id: int) -> Task:
@@ -129,22 +130,25 @@ class _Build:
             lost=_give_up,
         )
 
-    def _simulated(self, part: Part, case_id: int, outcome: Spooled) -> None:
-        self.core_seconds += outcome.core_seconds
-        if outcome.quarantined:
+    def _simulated(self, part: Part, case_id: int, kept: bool) -> None:
+        if not kept:
+            FAILURES.add(BUILD)
             self._failures += 1
             self._quarantined.add(case_id)
         self._progress.advance(1, f", {self._failures} quarantined" if self._failures else "")
+        ITEMS.add(BUILD)
+        ITEMS_PER_SECOND.set(BUILD, self._progress.rate)
+        SHARE_DONE.set(BUILD, self._progress.share)
         self._missing[part].remove(case_id)
         if not self._missing[part]:
             self._tasks.appendleft(self._gathering(part))
 
     def _poisoned(self, part: Part, case_id: int, error: RunError) -> None:
         quarantine(self._store, case_id, error)
-        self._simulated(part, case_id, Spooled(quarantined=True, core_seconds=0.0))
+        self._simulated(part, case_id, kept=False)
 
 
-def _spool_case(config: LibraryConfig, store: Store, case_id: int, simulate: Simulate) -> Spooled:
+def _spool_case(config: LibraryConfig, store: Store, case_id: int, simulate: Simulate) -> bool:
     """Simulate and keep a case, on a node that may have joined when others were at work."""
     require_claimed(store)
     return spool_case(config, store, case_id, simulate)

@@ -22,8 +22,10 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
+from fwdecg.cost import Cost, Meter
 from fwdecg.errors import RunError
 from fwdecg.storage import LASTING
+from fwdecg.telemetry import RETRIES
 
 logger = logging.getLogger(__name__)
 
@@ -58,11 +60,15 @@ class Task:
     nodes_lost: int = 0
 
 
-def run_tasks(tasks: deque[Task]) -> None:
+def run_tasks(tasks: deque[Task], stage: str) -> Cost:
     """Run tasks on the connected Ray cluster until there are none.
 
     Args:
         tasks: taken from the left; what follows from one may add more.
+        stage: of the metric that counts what is tried again.
+
+    Returns:
+        What the tasks took where they ran; attempts that failed take it with them.
 
     Raises:
         RunError: the cluster failed again and again.
@@ -72,11 +78,13 @@ def run_tasks(tasks: deque[Task]) -> None:
     call = ray.remote(num_cpus=1, max_retries=0)(_call)
     running: dict[ray.ObjectRef, Task] = {}
     resting = _Resting()
+    cost = Cost()
     while tasks or running or resting:
         tasks.extendleft(resting.rested())
         while tasks and len(running) < _window():
             task = tasks.popleft()
-            running[call.options(**task.options).remote(task.work)] = task
+            gpus = task.options.get("num_gpus", 0.0)
+            running[call.options(**task.options).remote(task.work, gpus)] = task
         if not running:
             resting.wait()
             continue
@@ -84,17 +92,21 @@ def run_tasks(tasks: deque[Task]) -> None:
         for reference in done:
             task = running.pop(reference)
             try:
-                outcome = ray.get(reference)
+                outcome, spent = ray.get(reference)
             except RayError as error:
                 again = _next_attempt(task, error)
                 if again is not None:
+                    RETRIES.add(stage)
                     resting.add(again)
             else:
+                cost += spent
                 task.then(outcome)
+    return cost
 
 
-def _call(work: Callable[[], Any]) -> Any:
-    return work()
+def _call(work: Callable[[], Any], gpus: float) -> tuple[Any, Cost]:
+    meter = Meter(gpus=gpus)
+    return work(), meter.lap()
 
 
 def _window() -> int:

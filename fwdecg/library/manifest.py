@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fwdecg.config import identity_hash, identity_tree
+from fwdecg.cost import Cost
 from fwdecg.library.card import data_card
 from fwdecg.library.conditions import CONDITIONS
 from fwdecg.library.config import LibraryConfig
@@ -19,16 +20,13 @@ from fwdecg.storage import METRICS, Store
 CONDITION_NAMES = tuple(condition.name for condition in CONDITIONS)
 
 
-def manifest(
-    config: LibraryConfig, records: Sequence[PartRecord], *, core_seconds: float
-) -> dict[str, Any]:
+def manifest(config: LibraryConfig, records: Sequence[PartRecord], *, cost: Cost) -> dict[str, Any]:
     """The content of manifest.json.
 
     Args:
         config: of the library.
         records: all its parts, by first case.
-        core_seconds: processor time of the simulations of this run (an interrupted build's earlier
-            runs do not count).
+        cost: of this run (an interrupted build's earlier runs do not count).
     """
     case_ids = [case_id for record in records for case_id in record.case_ids]
     quarantined = [case_id for record in records for case_id in record.quarantined]
@@ -56,16 +54,16 @@ def manifest(
         ],
         "cost": {
             "node_updates": sum(record.node_updates for record in records),
-            "core_seconds_of_last_run": round(core_seconds, 1),
+            "last_run": cost.as_dict(),
         },
     }
 
 
 def publish_descriptions(
-    config: LibraryConfig, store: Store, records: Sequence[PartRecord], *, core_seconds: float
+    config: LibraryConfig, store: Store, records: Sequence[PartRecord], *, cost: Cost
 ) -> dict[str, Any]:
     """Write statistics, data card and, last, the manifest, which makes the library readable."""
-    content = manifest(config, records, core_seconds=core_seconds)
+    content = manifest(config, records, cost=cost)
     training = content["counts"]["ok"][TRAIN][ALL]
     statistics = combine((record.moments for record in records), cases=training)
     if statistics is not None:
@@ -78,8 +76,8 @@ def publish_descriptions(
 
 def _main_figures(content: dict[str, Any]) -> dict[str, Any]:
     names = ("config_hash", "cases", "largest_cv_error_estimate", "cases_active_at_end", "redraws")
-    figures = {name: content[name] for name in names}
-    return figures | {"quarantined": len(content["quarantined"])} | content["cost"]
+    figures = {name: content[name] for name in (*names, "cost")}
+    return figures | {"quarantined": len(content["quarantined"])}
 
 
 def counts(

@@ -4,10 +4,8 @@ So a build that is killed loses the cases in flight and no more, and parts can b
 """
 
 import logging
-import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -25,16 +23,9 @@ logger = logging.getLogger(__name__)
 Simulate = Callable[[Case, LibraryConfig], CaseRecord]
 
 
-class Spooled(NamedTuple):
-    """What came of a case: whether it failed, and the processor time it took."""
-
-    quarantined: bool
-    core_seconds: float
-
-
 def spool_case(
     config: LibraryConfig, store: Store, case_id: int, simulate: Simulate = simulate_case
-) -> Spooled:
+) -> bool:
     """Simulate a case and keep it for its part; quarantine it if it fails.
 
     Args:
@@ -43,12 +34,15 @@ def spool_case(
         case_id: of the case.
         simulate: what makes the record of a drawn case.
 
+    Returns:
+        Whether it was kept.
+
     Raises:
         OSError: the store cannot be written.
         MemoryError: the machine's memory does not suffice.
     """
     compile_once_per_node(config.solver)
-    started, spec = time.process_time(), None
+    spec = None
     try:
         case = draw_case(config, case_id)
         spec = case.spec
@@ -57,10 +51,10 @@ def spool_case(
         raise
     except Exception as error:  # whatever is wrong with one case must not stop the others
         quarantine(store, case_id, error, spec)
-        return Spooled(quarantined=True, core_seconds=time.process_time() - started)
+        return False
     content = _packed(cases_table([record], config))
     patiently(lambda: store.publish(spool_file(case_id), content))
-    return Spooled(quarantined=False, core_seconds=time.process_time() - started)
+    return True
 
 
 def quarantine(store: Store, case_id: int, error: Exception, spec: CaseSpec | None = None) -> None:

@@ -38,6 +38,7 @@ from fwdecg.nodes import require_same, require_shared
 from fwdecg.progress import Progress, log_to_stdout
 from fwdecg.storage import METRICS, REPORT, Store
 from fwdecg.studies.variants import WHOLE, AblationConfig, Recipe, recipes
+from fwdecg.telemetry import ABLATION, ITEMS, SHARE_DONE
 from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.plan import plan_training
 from fwdecg.training.run import BEST
@@ -141,13 +142,19 @@ def _train_missing(
         Task(
             name=run.name,
             work=partial(train_and_score, library.store, run, threads=config.cpus_per_run),
-            then=lambda _: progress.advance(1),
+            then=lambda _: _count(progress),
             lost=_give_up,
             options=options,
         )
         for run in missing
     ]
-    run_tasks(deque(tasks))
+    run_tasks(deque(tasks), ABLATION)
+
+
+def _count(progress: Progress) -> None:
+    progress.advance(1)
+    ITEMS.add(ABLATION)
+    SHARE_DONE.set(ABLATION, progress.share)
 
 
 def _give_up(error: RunError) -> None:

@@ -9,6 +9,7 @@ from fwdecg.progress import SHARE_BETWEEN_LINES, clock_text
 from fwdecg.studies.search_space import Settings
 from fwdecg.studies.settings_text import r2_text, settings_text, short_name, value_text
 from fwdecg.studies.trial_folders import FAILED, Outcome, TrialFolders
+from fwdecg.telemetry import FAILURES, SHARE_DONE, SWEEP
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,9 @@ class LiveTable:
     def end(self, number: int, settings: Settings, outcome: Outcome) -> None:
         """Log how a trial ended."""
         self._statuses.append(outcome.status)
+        SHARE_DONE.set(SWEEP, len(self._statuses) / self._trials)
+        if outcome.status == FAILED:
+            FAILURES.add(SWEEP)
         row = self._rows.pop(number, None)
         came = f" after epoch {row[1]}, best R2 {row[3]}" if row else ""
         why = f": {outcome.reason}" if outcome.status == FAILED else ""

@@ -34,6 +34,7 @@ from fwdecg.studies.trial import (
     worker_resources,
 )
 from fwdecg.studies.trial_folders import FAILED, FINISHED, STOPPED, Outcome, TrialFolders
+from fwdecg.telemetry import RETRIES, SWEEP
 
 logger = logging.getLogger(__name__)
 
@@ -212,6 +213,7 @@ class Halving(ASHAScheduler):
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Note a trial whose worker was lost once too often; before that it starts again."""
         if trial.should_recover():
+            RETRIES.add(SWEEP)
             return
         error = trial.get_pickled_error() or trial.get_error()
         reason = (

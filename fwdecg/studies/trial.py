@@ -9,7 +9,6 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from ray.exceptions import RayError
 from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.tune.integration.ray_train import TuneReportCallback
 
+from fwdecg.cost import Meter
 from fwdecg.errors import RunError
 from fwdecg.library.reader import Library
 from fwdecg.progress import log_to_stdout
@@ -29,6 +29,7 @@ from fwdecg.storage import LASTING
 from fwdecg.studies.experiment import Experiment
 from fwdecg.studies.search_space import Settings
 from fwdecg.studies.trial_folders import TrialFolders
+from fwdecg.telemetry import ITEMS, ITEMS_PER_SECOND, SWEEP
 from fwdecg.training.plan import Plan, plan_training
 from fwdecg.training.result import keep_checkpoint, newest_checkpoint
 from fwdecg.training.run import EpochRecord, run_training
@@ -107,8 +108,10 @@ def gist(error: BaseException) -> str:
 
 def _train_here(number: int, plan: Plan, bench: Bench) -> None:
     tuning = bench.experiment.tuning
+    meter = Meter(gpus=tuning.gpus_per_trial)
     torch.set_num_threads(max(int(tuning.cpus_per_trial), 1))
-    _run(number, plan, bench, device=_device(tuning.gpus_per_trial), send=tune.report)
+    device = _device(tuning.gpus_per_trial)
+    _run(number, plan, bench, device=device, meter=meter, send=tune.report)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,30 +161,39 @@ def worker_resources(experiment: Experiment) -> dict[str, float]:
 def _work(config: dict[str, Any]) -> None:
     """The loop that Ray Train runs in each worker process of a trial."""
     job: _WorkerJob = config["job"]
+    resources = worker_resources(job.bench.experiment)
+    meter = Meter(gpus=resources.get("GPU", 0.0), since_start=True)
     _keep_quiet()
-    torch.set_num_threads(max(int(worker_resources(job.bench.experiment)["CPU"]), 1))
+    torch.set_num_threads(max(int(resources["CPU"]), 1))
     device = ray.train.torch.get_device()
+    send = ray.train.report
     try:
-        _run(job.number, job.plan, job.bench, device=device, send=ray.train.report)
+        _run(job.number, job.plan, job.bench, device=device, meter=meter, send=send)
     except RunError as error:  # the same on all workers, as their sums are
         ray.train.report({EPOCH: 0, OBJECTIVE: math.nan, FAILURE: gist(error)})
 
 
-def _run(number: int, plan: Plan, bench: Bench, *, device: torch.device, send: Send) -> None:
+def _run(
+    number: int, plan: Plan, bench: Bench, *, device: torch.device, meter: Meter, send: Send
+) -> None:
     folder = bench.folders.folder(number)
+    splits = ray.get(bench.splits).splits()
+
+    def keep_and_send(record: EpochRecord, checkpoint: Path | None) -> None:
+        if checkpoint is not None:
+            keep_checkpoint(checkpoint, folder, record.epoch)
+            ITEMS.add(SWEEP, len(splits.train))
+            ITEMS_PER_SECOND.set(SWEEP, len(splits.train) / record.seconds)
+        send(asdict(record))
+
     run_training(
         plan,
-        ray.get(bench.splits).splits(),
+        splits,
         device=device,
-        report=partial(_keep_and_send, folder, send),
+        report=keep_and_send,
+        meter=meter,
         resume_from=newest_checkpoint(folder),
     )
-
-
-def _keep_and_send(folder: Path, send: Send, record: EpochRecord, checkpoint: Path | None) -> None:
-    if checkpoint is not None:
-        keep_checkpoint(checkpoint, folder, record.epoch)
-    send(asdict(record))
 
 
 def _device(gpus: float) -> torch.device:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from fwdecg.cost import Cost
 from fwdecg.studies.search_space import Settings
 from fwdecg.studies.trial_folders import FAILED, UNFINISHED, TrialFolders
 from fwdecg.training.plan import Plan
@@ -58,6 +59,11 @@ class TrialRecord:
     def seconds_per_epoch(self) -> float | None:
         """Median time of an epoch, beside the trials that ran at the time."""
         return median(record.seconds for record in self.history) if self.history else None
+
+    @property
+    def cost(self) -> Cost:
+        """Of its epochs."""
+        return sum((record.cost for record in self.history), Cost())
 
     def r2_after(self, epochs: int) -> float | None:
         """The highest validation R^2 of its first epochs, if it had so many."""
@@ -128,5 +134,6 @@ def _row(trial: TrialRecord) -> dict[str, Any]:
         "parameters": trial.parameters,
         "seconds": trial.seconds,
         "seconds_per_epoch": trial.seconds_per_epoch,
+        **trial.cost.as_dict(),
         "validation_r2": [record.validation_r2 for record in trial.history],
     }

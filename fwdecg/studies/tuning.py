@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from fwdecg.config import identity_tree, to_toml, to_tree
+from fwdecg.cost import Cost, Meter
 from fwdecg.errors import ConfigError, FwdEcgError, RunError
 from fwdecg.library.layout import MANIFEST
 from fwdecg.library.reader import Library
@@ -117,7 +118,7 @@ def tune(search: Search, folder: Path) -> dict[str, Any]:
         ConfigError: the cluster has no room for a trial.
         RunError: no trial came to a result.
     """
-    store = Store.at(folder)
+    meter, store = Meter(), Store.at(folder)
     store.claim(search.identity, "")
     folders = TrialFolders(folder)
     if _complete(store, folders, search.experiment.tuning.trials):
@@ -135,7 +136,7 @@ def tune(search: Search, folder: Path) -> dict[str, Any]:
         splits=share_splits(search.library),
     )
     run_sweep(bench, search.proposals)
-    return _publish(search, folders, store)
+    return _publish(search, folders, store, meter)
 
 
 def _complete(store: Store, folders: TrialFolders, trials: int) -> bool:
@@ -143,7 +144,7 @@ def _complete(store: Store, folders: TrialFolders, trials: int) -> bool:
     return store.exists(METRICS) and all(folders.outcome(n) is not None for n in range(trials))
 
 
-def _publish(search: Search, folders: TrialFolders, store: Store) -> dict[str, Any]:
+def _publish(search: Search, folders: TrialFolders, store: Store, meter: Meter) -> dict[str, Any]:
     trials = read_trials(folders, _plans(search, folders))
     best = best_trial(trials)
     store.publish_by(TABLE, partial(pq.write_table, trials_table(trials)))
@@ -159,6 +160,8 @@ def _publish(search: Search, folders: TrialFolders, store: Store) -> dict[str, A
     store.publish(PRESET, _preset(search, best, folders.root))
     store.publish(REPORT, report_text(search.experiment, trials, metrics))
     _draw(search.experiment, trials, best, metrics["importance"], folders.root / FIGURES)
+    cost = sum((trial.cost for trial in trials), Cost()) + meter.lap()
+    metrics["cost"] = cost.as_dict()
     store.publish_json(METRICS, metrics)
     store.clear_staging()
     folders.clear()

@@ -8,22 +8,24 @@ from typing import Any
 
 import numpy as np
 
+from fwdecg.cost import Cost
 from fwdecg.storage import METRICS, STAGING, Store
 from fwdecg.training.checkpoint import load_tensors
 from fwdecg.training.plan import Plan
-from fwdecg.training.run import BEST, LAST, PROGRESS
+from fwdecg.training.run import BEST, LAST, PROGRESS, EpochRecord
 
 HISTORY = "history.jsonl"
 CHECKPOINTS, EPOCH = "checkpoints", "epoch-"
 
 
-def publish_result(plan: Plan, checkpoint: Path, folder: Path) -> dict[str, Any]:
+def publish_result(plan: Plan, checkpoint: Path, folder: Path, cost: Cost) -> dict[str, Any]:
     """Copy the surrogates of a finished training's checkpoint, with its history and, last, metrics.
 
     Args:
         plan: of the training.
         checkpoint: folder of the checkpoint after the last epoch.
         folder: of the result.
+        cost: beside that of the epochs.
 
     Returns:
         The content of metrics.json.
@@ -32,6 +34,7 @@ def publish_result(plan: Plan, checkpoint: Path, folder: Path) -> dict[str, Any]
     for name in (BEST, LAST):
         store.publish_by(name, partial(shutil.copyfile, checkpoint / name))
     history = load_tensors(checkpoint / PROGRESS)["history"]
+    cost = sum((EpochRecord(**record).cost for record in history), cost)
     lines = "".join(json.dumps(record) + "\n" for record in history)
     store.publish(HISTORY, lines)
     best = max(history, key=lambda record: record["validation_r2"])
@@ -45,6 +48,7 @@ def publish_result(plan: Plan, checkpoint: Path, folder: Path) -> dict[str, Any]
         "last_train_loss": history[-1]["train_loss"],
         "seconds": round(sum(record["seconds"] for record in history), 1),
         "seconds_per_epoch": round(float(np.median([r["seconds"] for r in history])), 3),
+        "cost": cost.as_dict(),
     }
     store.publish_json(METRICS, metrics)
     store.clear_staging()

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from fwdecg.cost import Cost, Meter
 from fwdecg.model import Surrogate
 from fwdecg.progress import SECONDS_BETWEEN_LINES, clock_text
 from fwdecg.training.batches import Cases, Shuffle, own_batches, training_batches
@@ -23,7 +24,7 @@ from fwdecg.training.loss import spectral_weight
 from fwdecg.training.plan import Plan
 from fwdecg.training.precision import autocasts
 from fwdecg.training.schedule import learning_rate_schedule
-from fwdecg.training.workers import Seat, own_seat, parallel
+from fwdecg.training.workers import Seat, own_seat, parallel, total_cost
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,8 @@ class EpochRecord:
     """What one epoch came to; losses and errors on z-scored signals, means over cases.
 
     The training loss has the spectral term with the epoch's weight, the validation loss has not:
-    so it can be compared between epochs.
+    so it can be compared between epochs. The cost is that of all workers since the epoch before, or
+    since they began; 0 in records of versions that did not measure it.
     """
 
     epoch: int
@@ -48,6 +50,18 @@ class EpochRecord:
     learning_rate: float
     omega: float
     seconds: float
+    core_seconds: float = 0.0
+    gpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+
+    @property
+    def cost(self) -> Cost:
+        """Of the epoch."""
+        return Cost(
+            core_seconds=self.core_seconds,
+            gpu_seconds=self.gpu_seconds,
+            peak_memory_bytes=self.peak_memory_bytes,
+        )
 
 
 # Called after each epoch on every worker; the folder is that of the first worker's checkpoint and
@@ -69,6 +83,7 @@ def run_training(
     *,
     device: torch.device,
     report: Report,
+    meter: Meter,
     resume_from: Path | None = None,
 ) -> None:
     """Train on this worker, together with the others if there are any.
@@ -78,9 +93,10 @@ def run_training(
         splits: all cases, the same on every worker.
         device: of this worker.
         report: told of each epoch.
+        meter: of this worker, running.
         resume_from: folder of a checkpoint to go on from.
     """
-    run = _Run(plan, device)
+    run = _Run(plan, device, meter)
     if resume_from is not None:
         run.restore(resume_from)
     while run.epoch < plan.training.epochs:
@@ -94,8 +110,9 @@ def run_training(
 class _Run:
     """The state of a training between two epochs."""
 
-    def __init__(self, plan: Plan, device: torch.device) -> None:
+    def __init__(self, plan: Plan, device: torch.device, meter: Meter) -> None:
         config = plan.training
+        self.meter = meter
         torch.manual_seed(config.seed)
         self.plan = plan
         self.seat: Seat = own_seat()
@@ -131,6 +148,7 @@ class _Run:
         validation = self._validate(splits.validation, objective)
         if validation.r2 > self.best_r2:
             self.best, self.best_epoch = _copy(self.surrogate), epoch + 1
+        cost = total_cost(self.meter.lap(), self.surrogate.device)
         record = EpochRecord(
             epoch=epoch + 1,
             train_loss=train_loss,
@@ -141,6 +159,7 @@ class _Run:
             learning_rate=learning_rate,
             omega=objective.omega,
             seconds=time.monotonic() - started,
+            **asdict(cost),
         )
         self.history.append(record)
         self._log(record)

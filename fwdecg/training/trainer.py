@@ -25,6 +25,7 @@ import ray.train.torch
 import torch
 from ray.train.v2.api.exceptions import TrainingFailedError
 
+from fwdecg.cost import Cost, Meter
 from fwdecg.errors import ConfigError, FwdEcgError, ResultError, RunError
 from fwdecg.library.dataset import quieten_ray, split_dataset
 from fwdecg.library.layout import MANIFEST
@@ -34,6 +35,14 @@ from fwdecg.model import SurrogateConfig
 from fwdecg.nodes import require_same, require_shared
 from fwdecg.progress import log_to_stdout
 from fwdecg.storage import METRICS, Store
+from fwdecg.telemetry import (
+    FAILURES,
+    ITEMS,
+    ITEMS_PER_SECOND,
+    RETRIES,
+    SHARE_DONE,
+    TRAINING,
+)
 from fwdecg.training.config import TrainingConfig
 from fwdecg.training.feed import COLUMNS, Shelf, case_ids, read_cases
 from fwdecg.training.plan import Plan, plan_training
@@ -79,27 +88,38 @@ def train(
         logger.info("%s is trained already", folder)
         return store.read_json(METRICS)
     run = _train_on_cluster if training.workers else _train_in_process
-    return publish_result(plan, run(plan, library, folder), folder)
+    checkpoint, cost = run(plan, library, folder)
+    return publish_result(plan, checkpoint, folder, cost)
 
 
-def _train_in_process(plan: Plan, library: Library, folder: Path) -> Path:
+def _train_in_process(plan: Plan, library: Library, folder: Path) -> tuple[Path, Cost]:
+    """The last checkpoint, and the cost since."""
     if (folder / RAY_RUNS).exists():
         raise ResultError(
             f"{folder} holds epochs of a training on Ray: go on with training.workers = 1 or more, "
             "or choose another training.path"
         )
+    device = _own_device(plan.training)
+    meter = Meter(gpus=float(device.type == "cuda"))
     splits = Splits(train=read_cases(library, TRAIN), validation=read_cases(library, VALIDATION))
 
     def keep(record: EpochRecord, checkpoint: Path | None) -> None:
         if checkpoint is not None:
             keep_checkpoint(checkpoint, folder, record.epoch)
+            _tell(record, plan, len(splits.train))
 
-    device = _own_device(plan.training)
     resume_from = newest_checkpoint(folder)
-    run_training(plan, splits, device=device, report=keep, resume_from=resume_from)
+    run_training(plan, splits, device=device, report=keep, meter=meter, resume_from=resume_from)
     last = newest_checkpoint(folder)
     assert last is not None, "a training of at least one epoch leaves a checkpoint"
-    return last
+    return last, meter.lap()
+
+
+def _tell(record: EpochRecord, plan: Plan, cases: int) -> None:
+    """Export what an epoch came to."""
+    ITEMS.add(TRAINING, cases)
+    ITEMS_PER_SECOND.set(TRAINING, cases / record.seconds)
+    SHARE_DONE.set(TRAINING, record.epoch / plan.training.epochs)
 
 
 def _own_device(training: TrainingConfig) -> torch.device:
@@ -131,7 +151,9 @@ class _WorkerJob:
     folder: Path
 
 
-def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> Path:
+def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> tuple[Path, Cost]:
+    """The last checkpoint, and the cost of this process."""
+    meter = Meter()
     require_shared(Store.at(folder))
     require_same(library.store, MANIFEST)
     quieten_ray()
@@ -157,6 +179,7 @@ def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> Path:
             failure_config=ray.train.FailureConfig(max_failures=plan.training.retries),
             logging_config=ray.train.LoggingConfig(log_level="WARNING"),
             worker_runtime_env={"env_vars": WORKER_ENVIRONMENT},
+            callbacks=[_Losses(plan.training.retries)],  # type: ignore[list-item]
         ),
     )
     with _own_interrupts():
@@ -171,7 +194,24 @@ def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> Path:
         raise RunError(reason)
     if result.checkpoint is None:
         raise RunError(f"{folder}: the training ended without a checkpoint; see its log")
-    return Path(result.checkpoint.path)
+    return Path(result.checkpoint.path), meter.lap()
+
+
+class _Losses(ray.train.UserCallback):
+    """Counts, in Ray Train's own process, how often workers were lost or failed."""
+
+    def __init__(self, retries: int) -> None:
+        """None yet.
+
+        Args:
+            retries: how often the training starts again.
+        """
+        self._left = retries
+
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:  # noqa: ARG002
+        """Take notice of one."""
+        (RETRIES if self._left > 0 else FAILURES).add(TRAINING)
+        self._left -= 1
 
 
 @contextmanager
@@ -247,12 +287,14 @@ def _threads(training: TrainingConfig) -> int:
 def _work(config: dict[str, Any]) -> None:
     """The loop that Ray Train runs in each worker process."""
     job: _WorkerJob = config["job"]
+    device = ray.train.torch.get_device()
+    meter = Meter(gpus=float(device.type == "cuda"), since_start=True)
     log_to_stdout()
     quieten_ray()
     torch.set_num_threads(job.threads)
-    device = ray.train.torch.get_device()
     splits = _splits(job, device)
-    run = partial(run_training, job.plan, splits, device=device, report=_report)
+    report = partial(_report, job.plan, len(splits.train))
+    run = partial(run_training, job.plan, splits, device=device, report=report, meter=meter)
     checkpoint = ray.train.get_checkpoint()
     try:
         if checkpoint is None:  # perhaps epochs without Ray were there before
@@ -265,8 +307,11 @@ def _work(config: dict[str, Any]) -> None:
             Store.at(job.folder).publish(FAILURE, str(error))
 
 
-def _report(record: EpochRecord, folder: Path | None) -> None:
-    kept = None if folder is None else ray.train.Checkpoint.from_directory(str(folder))
+def _report(plan: Plan, cases: int, record: EpochRecord, folder: Path | None) -> None:
+    kept = None
+    if folder is not None:
+        kept = ray.train.Checkpoint.from_directory(str(folder))
+        _tell(record, plan, cases)
     ray.train.report(asdict(record), checkpoint=kept)
 
 

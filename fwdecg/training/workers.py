@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed
 
+from fwdecg.cost import Cost
+
 # Activations of a batch are hundreds of MB, freed and asked for again in every step. By default
 # glibc returns them to the kernel each time, and a third of the step goes into page faults. One
 # arena, because Ray Train runs the loop in a thread, whose own arena could not hold them.
@@ -37,6 +39,18 @@ def sum_over_workers(values: Tensor) -> Tensor:
     if own_seat().workers > 1:
         distributed.all_reduce(total)
     return total
+
+
+def total_cost(own: Cost, device: torch.device) -> Cost:
+    """What all workers spent, the same on each of them."""
+    spent = torch.tensor([own.core_seconds, own.gpu_seconds], dtype=torch.float64, device=device)
+    peak = torch.tensor(own.peak_memory_bytes, device=device)
+    if own_seat().workers > 1:
+        distributed.all_reduce(peak, op=distributed.ReduceOp.MAX)
+    core_seconds, gpu_seconds = sum_over_workers(spent).tolist()
+    return Cost(
+        core_seconds=core_seconds, gpu_seconds=gpu_seconds, peak_memory_bytes=int(peak.item())
+    )
 
 
 def wait_for_all(device: torch.device) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from fwdecg.cost import Cost
 from fwdecg.evaluation.cases import LabelledCases, stream_cases
 from fwdecg.library.config import LibraryConfig, RecordingConfig, TissueConfig
 from fwdecg.library.layout import Part
@@ -59,7 +60,7 @@ def _built(config: LibraryConfig, root: Path) -> Library:
     store = Store.at(root)
     parts = [Part(first, min(first + 4, config.cases)) for first in range(0, config.cases, 4)]
     records = [build_part(config, store, part) for part in parts]
-    publish_descriptions(config, store, records, core_seconds=0.0)
+    publish_descriptions(config, store, records, cost=Cost())
     return open_library(store)
 
 

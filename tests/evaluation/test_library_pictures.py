@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 import fwdecg.evaluation.library_pictures as module
+from fwdecg.cost import Cost
 from fwdecg.errors import LibraryError, ResultError
 from fwdecg.evaluation.library_pictures import draw_library, moving_case, sheet_cases
 from fwdecg.library.config import LibraryConfig, PacingConfig
@@ -63,7 +64,7 @@ def test_few_cases_are_read(
 def test_a_library_of_one_case(small_config: LibraryConfig, tmp_path: Path, protocol: str) -> None:
     config = dataclasses.replace(small_config, cases=1, pacing=PacingConfig(protocol=protocol))
     record = build_part(config, Store.at(tmp_path / "library"), Part(0, 1))
-    publish_descriptions(config, Store.at(tmp_path / "library"), [record], core_seconds=0.0)
+    publish_descriptions(config, Store.at(tmp_path / "library"), [record], cost=Cost())
     paths = draw_library(open_library(tmp_path / "library"), tmp_path / "pictures")
     assert paths[-1].name == "case-0.gif"
     assert all(path.stat().st_size > 1000 for path in paths)

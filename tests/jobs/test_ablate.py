@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fwdecg.config import load
+from fwdecg.cost import Cost
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import build_part
 from fwdecg.library.plan import plan_parts
@@ -24,7 +25,7 @@ def test_the_job(small_preset, tmp_path):
     results = tmp_path / "results"
     config, store = load(Experiment, small_preset).library, Store.at(results / "library")
     records = [build_part(config, store, part) for part in plan_parts(config, [])]
-    publish_descriptions(config, store, records, core_seconds=0.0)
+    publish_descriptions(config, store, records, cost=Cost())
     settings = (
         f"results.path={results}",
         "ablation.seeds=[4]",

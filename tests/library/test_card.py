@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from fwdecg.cost import Cost
 from fwdecg.library.card import data_card
 from fwdecg.library.config import LibraryConfig, PacingConfig, TissueConfig
 from fwdecg.library.layout import Part
@@ -24,7 +25,7 @@ def card(config):
         redraws=0,
         node_updates=1,
     )
-    return data_card(config, manifest(config, [record], core_seconds=1.0), None)
+    return data_card(config, manifest(config, [record], cost=Cost()), None)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from fwdecg.cost import Cost
 from fwdecg.errors import CaseError, ConfigError, LibraryError
 from fwdecg.library.case import simulate_case
 from fwdecg.library.check import check_library
@@ -35,7 +36,7 @@ SHIFTED = "cases/cases-000050-000060.parquet"  # case 50 is the first that is sh
 def built(config, root, simulate=simulate_case):
     store = Store.at(root)
     records = [build_part(config, store, part, simulate) for part in plan_parts(config, [])]
-    publish_descriptions(config, store, records, core_seconds=1.0)
+    publish_descriptions(config, store, records, cost=Cost())
     return open_library(store)
 
 

@@ -29,6 +29,7 @@ from fwdecg.library.fanout import LARGEST_ATTEMPTS, Task, run_tasks
 from fwdecg.library.part import build_part
 from fwdecg.library.plan import plan_parts
 from fwdecg.storage import Store
+from fwdecg.telemetry import BUILD
 
 # Workers cannot import the tests; what is defined here travels to them whole.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -144,7 +145,9 @@ def test_only_trouble_that_may_pass_is_tried_again(
 ):
     monkeypatch.setattr(fanout, "FIRST_WAIT_S", 0.01)
     with pytest.raises(type(error), match=str(error.args[-1])):
-        run_tasks(deque([Task("this", failing_with(error, tmp_path), then=print, lost=print)]))
+        run_tasks(
+            deque([Task("this", failing_with(error, tmp_path), then=print, lost=print)]), BUILD
+        )
     assert len(list(tmp_path.iterdir())) == attempts
 
 
@@ -189,7 +192,7 @@ def test_what_follows_from_a_task_may_add_more(ray_cluster):
             tasks.append(Task("next", partial(int, number + 1), then=count, lost=print))
 
     tasks.append(Task("first", partial(int, 0), then=count, lost=print))
-    run_tasks(tasks)
+    run_tasks(tasks, BUILD)
     assert outcomes == [0, 1, 2, 3]
 
 
@@ -236,8 +239,8 @@ def test_a_task_has_what_it_needs_of_a_node(ray_cluster):
     found = []
     options = {"num_cpus": 2, "runtime_env": {"env_vars": {"FWDECG_TEST": "yes"}}}
     plain = Task(name="plain", work=resources, then=found.append, lost=found.append)
-    run_tasks(deque([plain]))
-    run_tasks(deque([replace(plain, options=options)]))
+    run_tasks(deque([plain]), BUILD)
+    run_tasks(deque([replace(plain, options=options)]), BUILD)
     assert found == [({"CPU": 1.0}, None), ({"CPU": 2.0}, "yes")]
 
 

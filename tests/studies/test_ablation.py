@@ -32,7 +32,7 @@ CONFIG = AblationConfig(
 )
 
 
-def run_here(tasks):
+def run_here(tasks, stage):
     """What `run_tasks` does, without Ray."""
     for task in tasks:
         task.then(task.work())
@@ -86,9 +86,9 @@ def test_the_scores_are_those_of_an_evaluation(folder, library, tmp_path):
 def test_a_finished_study_grows_by_what_is_new(folder, library, monkeypatch):
     started = []
 
-    def count_and_run(tasks):
+    def count_and_run(tasks, stage):
         started.extend(task.name for task in tasks)
-        run_here(tasks)
+        run_here(tasks, stage)
 
     monkeypatch.setattr(ablation, "run_tasks", count_and_run)
     before = json.loads((folder / "metrics.json").read_text())

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from fwdecg.cost import Meter
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.training.batches import Cases
@@ -89,5 +90,6 @@ def train(plan: Plan, splits: Splits, keep: Path | None = None, **options) -> li
             for file in checkpoint.iterdir():
                 (keep / file.name).write_bytes(file.read_bytes())
 
-    run_training(plan, splits, device=torch.device("cpu"), report=report, **options)
+    cpu = torch.device("cpu")
+    run_training(plan, splits, device=cpu, report=report, meter=Meter(), **options)
     return records

@@ -1,19 +1,20 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 from synthetic import plan, splits, train, waves
 
+from fwdecg.cost import Cost, Meter
 from fwdecg.errors import RunError
 from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.metrics import r2
 from fwdecg.training.run import BEST, LAST, run_training
 
-UNTIMED = {"seconds": 0.0}
+UNTIMED = {"seconds": 0.0} | asdict(Cost())
 
 
 def untimed(records):
@@ -55,7 +56,8 @@ def stop_after(epochs, folder):
                 (folder / file.name).write_bytes(file.read_bytes())
             raise InterruptedError
 
-    run_training(plan(epochs=5), splits(), device=torch.device("cpu"), report=report)
+    cpu = torch.device("cpu")
+    run_training(plan(epochs=5), splits(), device=cpu, report=report, meter=Meter())
 
 
 def test_the_same_seed_gives_the_same_training():

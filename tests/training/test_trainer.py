@@ -4,12 +4,13 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import ray
 
+from fwdecg.cost import Cost
 from fwdecg.errors import ConfigError, LibraryError, ResultError, RunError
 from fwdecg.model import SurrogateConfig
 from fwdecg.training import trainer
@@ -31,7 +32,7 @@ TRAINING = TrainingConfig(epochs=3, batch_size=4, workers=0, precision="float32"
 
 def history(folder):
     lines = (folder / "history.jsonl").read_text().splitlines()
-    return [json.loads(line) | {"seconds": 0.0} for line in lines]
+    return [json.loads(line) | {"seconds": 0.0} | asdict(Cost()) for line in lines]
 
 
 def test_what_a_training_leaves(small_library, tmp_path):
