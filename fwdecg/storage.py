@@ -19,7 +19,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-import fsspec
 import pyarrow as pa
 from pyarrow import fs
 
@@ -273,6 +272,8 @@ def _open(root: str, *, delayed: bool = False) -> tuple[fs.FileSystem, str]:
 
 
 def _by_fsspec(uri: str) -> tuple[fs.FileSystem, str]:
+    import fsspec  # noqa: PLC0415  # most places do without
+
     try:
         # Listings that are kept would not show what other workers leave.
         found, path = fsspec.core.url_to_fs(uri, use_listings_cache=False)

@@ -1,10 +1,11 @@
-"""Benchmark the solver, the surrogate, or how a library is built and stored.
+"""Benchmark the solver, the surrogate, how a library is built and stored, how a job starts.
 
 solver      its speed beside the machine's limits, and what accuracy costs
 storage     compressions of the preset's built library, and the speed of its readers
 overhead    building the preset's library, in turns with a bare loop over its cases
 surrogate   training and prediction beside a plain loop over the frames
 scheduling  building a library of --cases sleeps on --slots pretended processors
+start       what a job loads and waits for before it works
 """
 
 import argparse
@@ -88,6 +89,13 @@ def _scheduling(experiment: Experiment, folder: Path, arguments: argparse.Namesp
     )
 
 
+def _start(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    from fwdecg.studies.start_benchmark import benchmark_start
+
+    _require_own_cluster()
+    benchmark_start(Path(__file__).parent, folder, turns=arguments.turns)
+
+
 def _require_own_cluster() -> None:
     if os.environ.get("RAY_ADDRESS"):
         raise ConfigError(
@@ -101,6 +109,7 @@ BENCHMARKS = {
     "overhead": _overhead,
     "scheduling": _scheduling,
     "surrogate": _surrogate,
+    "start": _start,
 }
 
 

@@ -9,12 +9,14 @@ import secrets
 import sys
 
 from fwdecg.command import FAILED, Parser, run_job
-from fwdecg.library.check import DEFAULT_SAMPLE, check_library
+from fwdecg.library.conditions import CONDITIONS
 
 
 def main() -> None:
     """Check a library and print what is wrong with it."""
     arguments = _arguments()
+    from fwdecg.library.check import check_library
+
     report = check_library(arguments.library, sample=arguments.sample, seed=arguments.seed)
     print(report.text)
     print(f"{len(report.faults) or 'no'} faults in")
@@ -29,10 +31,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--sample",
         type=int,
-        default=DEFAULT_SAMPLE,
+        default=len(CONDITIONS),
         metavar="N",
         help="cases, of all conditions in turn, that are simulated again and compared "
-        f"(default: {DEFAULT_SAMPLE}); 0: none",
+        f"(default: {len(CONDITIONS)}); 0: none",
     )
     parser.add_argument(
         "--seed",

@@ -8,14 +8,16 @@ import argparse
 from pathlib import Path
 
 from fwdecg.command import Parser, run_job
-from fwdecg.evaluation.library_pictures import PICTURES, draw_library
-from fwdecg.library.reader import open_library
-from fwdecg.library.splits import ALL
+from fwdecg.evaluation.config import PICTURES
 
 
 def main() -> None:
     """Draw the pictures and say where they lie."""
     arguments = _arguments()
+    from fwdecg.evaluation.library_pictures import draw_library
+    from fwdecg.library.reader import open_library
+    from fwdecg.library.splits import ALL
+
     library = open_library(arguments.library)
     beside = library.store.folder.parent if library.store.folder else Path()
     folder = Path(arguments.out) if arguments.out else beside / PICTURES

@@ -1,8 +1,10 @@
-"""The configuration of an evaluation."""
+"""The configuration of an evaluation, and what jobs must know before they load the rest."""
 
 from dataclasses import dataclass
 
 from fwdecg.config import check_settings, setting
+
+PICTURES = "pictures"  # folder for those of a library
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,6 @@ from fwdecg.library.schema import CASE_ID, CONDITION
 from fwdecg.library.splits import ALL
 from fwdecg.storage import STAGING, Store
 
-PICTURES = "pictures"
 SHEET, PARAMETERS = "contact_sheet.png", "parameters.png"
 CASES_A_CONDITION = 3  # on the contact sheet
 

@@ -21,17 +21,16 @@ from fwdecg.library.checks.report import Report
 from fwdecg.library.checks.resimulation import draw_sample, in_words, simulate_again
 from fwdecg.library.checks.splits import check_balance, check_disjoint, split_sizes
 from fwdecg.library.checks.statistics import check_statistics, training_statistics
+from fwdecg.library.conditions import CONDITIONS
 from fwdecg.library.config import LibraryConfig
 from fwdecg.storage import Store
-
-DEFAULT_SAMPLE = 4  # one case of each condition
 
 # What each check has covered, in words.
 Extents = dict[Check, str]
 
 
 def check_library(
-    place: str | Path | Store, *, sample: int = DEFAULT_SAMPLE, seed: int = 0
+    place: str | Path | Store, *, sample: int = len(CONDITIONS), seed: int = 0
 ) -> Report:
     """All that is wrong with a library.
 

@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from fwdecg.config import from_tree
 from fwdecg.errors import LibraryError
@@ -18,6 +17,9 @@ from fwdecg.library.schema import CASE_ID, SCHEMA_VERSION, SPLIT, foreign_column
 from fwdecg.library.splits import ALL, TRAIN
 from fwdecg.library.statistics import Statistics
 from fwdecg.storage import Store
+
+if TYPE_CHECKING:
+    import pyarrow.dataset
 
 # Read before they are asked for: pyarrow's defaults hold gigabytes of maps.
 BATCHES_AHEAD, FILES_AHEAD = 4, 2
@@ -72,7 +74,7 @@ class Library:
             )
         return counts[split]["all"]
 
-    def dataset(self, files: Sequence[str] | None = None) -> ds.Dataset:
+    def dataset(self, files: Sequence[str] | None = None) -> "pyarrow.dataset.Dataset":
         """Its parts, not read yet.
 
         Args:
@@ -81,6 +83,8 @@ class Library:
         Raises:
             LibraryError: a part cannot be opened, or has a column that no library has.
         """
+        import pyarrow.dataset as ds  # noqa: PLC0415  # brings pandas, which building does not need
+
         with self._reading():
             chosen = self.files if files is None else list(files)
             parts = ds.dataset(chosen, filesystem=self.store.filesystem, format="parquet")

@@ -6,12 +6,15 @@ flat lists in row-major order. Units stand in the names and again in the fields'
 
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from fwdecg.library.case import CaseRecord
 from fwdecg.library.config import LibraryConfig
+
+if TYPE_CHECKING:
+    import fwdecg.library.case  # brings scipy, which reading does not need
 
 SCHEMA_VERSION = 1
 
@@ -90,7 +93,9 @@ def foreign_columns(found: pa.Schema, config: LibraryConfig) -> list[str]:
     return [field.name for field in found if types.get(field.name) != field.type]
 
 
-def cases_table(records: Sequence[CaseRecord], config: LibraryConfig) -> pa.Table:
+def cases_table(
+    records: Sequence["fwdecg.library.case.CaseRecord"], config: LibraryConfig
+) -> pa.Table:
     """The rows of some cases of a library."""
     schema, recording = case_schema(config), config.recording
     count = len(records)

@@ -14,6 +14,15 @@ from fwdecg.library.shifts import SHIFTS, place_of
 from fwdecg.studies.experiment import Experiment
 
 JOBS = Path(__file__).parents[2] / "jobs"
+SLOW_TO_LOAD = {
+    "ray",
+    "torch",
+    "pandas",
+    "scipy.ndimage",
+    "matplotlib",
+    "pyarrow.dataset",
+    "fsspec",
+}
 
 
 def keys(kind, prefix=""):
@@ -47,6 +56,7 @@ def test_help_names_every_key_with_default_and_meaning(job, monkeypatch, capsys)
         ("predict", ["CHECKPOINT", "INPUT", "OUTPUT.parquet", "--batch-size N", "--here"]),
         ("export", ["CHECKPOINT", "--out FOLDER", "--onnx"]),
         ("show_library", ["LIBRARY", "--case ID", "--out FOLDER"]),
+        ("check_library", ["LIBRARY", "--sample N", "--seed S"]),
     ],
 )
 def test_help_of_a_job_without_preset(job, arguments, monkeypatch, capsys):
@@ -104,19 +114,37 @@ def test_the_cluster_preset_has_thousands_of_cases_and_all_shifts():
         "export",
         "ablate",
         "tune",
+        "check_library",
+        "show_library",
     ],
 )
-def test_help_loads_neither_ray_nor_torch(job):
-    """They take seconds. In a process of its own: this one has them."""
+def test_help_loads_nothing_that_takes_long(job):
+    """In a process of its own: this one has it."""
     code = (
         "import runpy, sys; sys.argv = ['job', '--help']\n"
         f"try: runpy.run_path({str(JOBS / f'{job}.py')!r}, run_name='__main__')\n"
-        "except SystemExit: print('loaded:', *{'ray', 'torch', 'pandas'} & sys.modules.keys())"
+        f"except SystemExit: print('loaded:', *{SLOW_TO_LOAD} & sys.modules.keys())"
     )
     command = [sys.executable, "-c", code]
     environment = os.environ | {"PYTHONPATH": str(JOBS.parent)}
     said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     assert said.stdout.splitlines()[-1].strip() == "loaded:"
+
+
+@pytest.mark.parametrize(
+    ("modules", "unneeded"),
+    [
+        ("fwdecg.command, fwdecg.library.build", {"pandas", "torch", "matplotlib", "fsspec"}),
+        ("fwdecg.library.reader", {"pandas", "scipy.ndimage", "ray", "torch", "fsspec"}),
+        ("fwdecg.telemetry, fwdecg.cost", {"ray", "numpy"}),
+    ],
+)
+def test_what_a_stage_does_not_need_is_not_loaded(modules, unneeded):
+    code = f"import sys, {modules}; print('loaded:', *{unneeded} & sys.modules.keys())"
+    environment = os.environ | {"PYTHONPATH": str(JOBS.parent)}
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert said.stdout.strip() == "loaded:"
 
 
 def test_the_package_itself_loads_nothing():

@@ -1,0 +1,104 @@
+"""What the start of a job is made of: what Python loads, a local Ray cluster, its first task.
+
+Each measure is taken in a process of its own. Files are read from memory: a first turn, which
+fetches them from the disk, does not count.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from fwdecg.evaluation.text_table import aligned
+from fwdecg.storage import METRICS, REPORT, Store
+from fwdecg.studies.turns import in_turns
+
+LOADED = {
+    "Python alone": "pass",
+    "import fwdecg": "import fwdecg",
+    "what build_library loads": "import fwdecg.command, fwdecg.library.build",
+    "what train loads": "import fwdecg.command, fwdecg.training.trainer",
+    "what evaluate loads": "import fwdecg.command, fwdecg.evaluation.evaluate",
+    "what tune loads": "import fwdecg.command, fwdecg.studies.tuning",
+}
+ON_RAY = """
+import json, time
+import ray
+from fwdecg.command import connect
+from fwdecg.cost import Meter
+
+def first_task():
+    import fwdecg.library.build
+    return time.process_time()
+
+started, meter = time.monotonic(), Meter()
+connect()
+connected, own = time.monotonic(), meter.lap()
+worker = ray.get(ray.remote(num_cpus=1)(first_task).remote())
+print(json.dumps([
+    [own.core_seconds, connected - started], [worker, time.monotonic() - connected]
+]))
+"""
+RAY, TASK = "a local Ray cluster, without its own processes", "its first simulating worker"
+
+
+class Start(NamedTuple):
+    """What a part of a start takes: processor time, and time by the clock, in seconds."""
+
+    core_seconds: float
+    seconds: float
+
+
+def benchmark_start(jobs: Path, folder: Path, *, turns: int) -> None:
+    """Measure, and leave `report.txt` and `metrics.json` in a folder.
+
+    Args:
+        jobs: folder of the jobs, whose `--help` is timed.
+        folder: where the result goes.
+        turns: how often each is measured, after one time that is not counted.
+    """
+    measures: dict[str, Callable[[], Start]] = {
+        name: partial(_time, ["-c", code]) for name, code in LOADED.items()
+    }
+    for job in sorted(jobs.glob("*.py")):
+        measures[f"{job.name} --help"] = partial(_time, [str(job), "--help"])
+    found = {name: _medians(starts[1:]) for name, starts in in_turns(measures, turns + 1).items()}
+    on_ray = [_time_ray() for _ in range(turns)]
+    for name, starts in zip((RAY, TASK), zip(*on_ray, strict=True), strict=True):
+        found[name] = _medians(starts)
+    _publish(Store.at(folder), found)
+
+
+def _time(arguments: list[str]) -> Start:
+    """What a run of Python takes, with the processes that it waits for."""
+    started = time.monotonic()
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, arguments)
+    return Start(usage.ru_utime + usage.ru_stime, time.monotonic() - started)
+
+
+def _time_ray() -> list[Start]:
+    """What a local cluster takes of the process that starts it, and its first worker of itself."""
+    command = [sys.executable, "-c", ON_RAY]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return [Start(*pair) for pair in json.loads(said.splitlines()[-1])]
+
+
+def _medians(starts: list[Start] | tuple[Start, ...]) -> Start:
+    return Start(median(s.core_seconds for s in starts), median(s.seconds for s in starts))
+
+
+def _publish(store: Store, found: Mapping[str, Start]) -> None:
+    store.publish_json(METRICS, {name: start._asdict() for name, start in found.items()})
+    rows = [[name, f"{s.core_seconds:.2f}", f"{s.seconds:.2f}"] for name, s in found.items()]
+    lines = aligned([["seconds", "of processors", "by the clock"], *rows])
+    store.publish(REPORT, "\n".join(lines) + "\n")
