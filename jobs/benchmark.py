@@ -89,7 +89,7 @@ def _scheduling(experiment: Experiment, folder: Path, arguments: argparse.Namesp
     )
 
 
-def _start(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+def _start(_: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
     from fwdecg.studies.start_benchmark import benchmark_start
 
     _require_own_cluster()

@@ -29,6 +29,14 @@ def test_the_main_job_and_then_predictions(small_preset, tmp_path):
     metrics = json.loads((results / "metrics.json").read_text())
     assert metrics["library"]["counts"]["ok"]["test"]["all"] == 1
     assert metrics["training"]["epochs"] == 3
+    parts = [metrics["library"]["cost"]["last_run"]]
+    parts += [metrics[stage]["cost"] for stage in ("training", "evaluation")]
+    assert all(part["core_seconds"] > 0 for part in parts)
+    total = metrics["cost"]
+    assert total["core_seconds"] == pytest.approx(sum(part["core_seconds"] for part in parts))
+    assert total["peak_memory_bytes"] == max(part["peak_memory_bytes"] for part in parts)
+    shown = [line.split()[0] for line in said.splitlines() if "core-seconds" in line]
+    assert shown == ["library", "training", "evaluation", "all"]
     assert list((results / "evaluation/figures").glob("*.png"))
     again = run(*job)
     for stage in ("built", "trained", "evaluated"):

@@ -196,6 +196,30 @@ def test_what_follows_from_a_task_may_add_more(ray_cluster):
     assert outcomes == [0, 1, 2, 3]
 
 
+@pytest.mark.ray
+def test_the_cost_of_tasks_is_that_of_the_processes_that_did_them(ray_cluster):
+    def spin():
+        import time
+
+        until = time.process_time() + 0.3
+        while time.process_time() < until:
+            pass
+
+    tasks = [Task(f"{number}", spin, then=lambda _: None, lost=print) for number in range(3)]
+    before = time.process_time()
+    cost = run_tasks(deque(tasks), BUILD)
+    assert cost.core_seconds >= 3 * 0.3
+    assert time.process_time() - before < 3 * 0.3  # this process waited
+    assert cost.gpu_seconds == 0.0
+    assert cost.peak_memory_bytes > 10e6
+
+
+def test_a_gpu_is_paid_for_while_a_task_holds_it():
+    _, cost = fanout._call(partial(time.sleep, 0.4), 0.5)
+    assert 0.5 * 0.4 <= cost.gpu_seconds < 0.4
+    assert cost.core_seconds < 0.4
+
+
 CLUSTER = """
 import sys, threading, time
 import ray

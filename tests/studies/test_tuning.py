@@ -5,13 +5,14 @@ import json
 import os
 import signal
 import tomllib
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pyarrow.parquet as pq
 import pytest
 from ray.exceptions import RayActorError
 
 from fwdecg.config import from_tree
+from fwdecg.cost import Cost
 from fwdecg.errors import ConfigError, ResultError, RunError
 from fwdecg.model import SurrogateConfig
 from fwdecg.studies import sweep
@@ -51,7 +52,7 @@ def statuses(metrics):
 
 
 def untimed(history):
-    return [replace(record, seconds=0.0) for record in history]
+    return [replace(record, seconds=0.0, **asdict(Cost())) for record in history]
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,12 @@ def test_what_a_search_leaves(ray_cluster, small_library, tmp_path):
         assert row["best_validation_r2"] == max(row["validation_r2"])
         assert len(row["validation_r2"]) == row["epochs"]
     assert sum(statuses(metrics).values()) == 6
+    of_trials = sum(row["core_seconds"] for row in rows)
+    assert all(row["core_seconds"] > 0 for row in rows)
+    # A tenth of a second of rounding for each, and this process's own time beside theirs.
+    assert metrics["cost"]["core_seconds"] > of_trials - 0.6
+    assert metrics["cost"]["gpu_seconds"] == 0.0
+    assert metrics["cost"]["peak_memory_bytes"] >= max(row["peak_memory_bytes"] for row in rows)
     assert metrics["epochs"]["spent"] == sum(row["epochs"] for row in rows)
     best = max(rows, key=lambda row: row["best_validation_r2"])
     assert metrics["best"]["trial"] == best["trial"]

@@ -46,6 +46,17 @@ def test_what_a_training_leaves(small_library, tmp_path):
     assert load_surrogate(tmp_path / "last.safetensors").epoch == 3
 
 
+def test_the_cost_is_that_of_all_epochs_and_of_what_surrounds_them(small_library, tmp_path):
+    before = time.process_time()
+    cost = Cost.of(train(small_library, MODEL, TRAINING, tmp_path)["cost"])
+    assert cost.core_seconds <= time.process_time() - before + 0.05  # it is rounded to tenths
+    lines = (tmp_path / "history.jsonl").read_text().splitlines()
+    of_epochs = sum(json.loads(line)["core_seconds"] for line in lines)
+    assert 0 < of_epochs <= cost.core_seconds + 0.05
+    assert cost.gpu_seconds == 0.0
+    assert cost.peak_memory_bytes > 50e6  # torch alone has as much
+
+
 def test_shifted_cases_are_never_learnt_from(regular_and_shifted_library, tmp_path):
     """Regular cases are the same in both; whatever saw a shifted one would change the losses."""
     folders = [tmp_path / "regular", tmp_path / "shifted"]

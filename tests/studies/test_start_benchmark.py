@@ -1,0 +1,42 @@
+import json
+import subprocess
+
+import pytest
+
+from fwdecg.studies import start_benchmark
+from fwdecg.studies.start_benchmark import RAY, TASK, Start, benchmark_start
+
+BUSY = "import time\nwhile time.process_time() < 0.3: pass\n"
+
+
+def test_processor_time_and_time_by_the_clock_are_told_apart():
+    asleep = start_benchmark._time(["-c", "import time; time.sleep(0.5)"])
+    busy = start_benchmark._time(["-c", BUSY])
+    assert asleep.seconds >= 0.5
+    assert busy.core_seconds >= 0.3
+    assert asleep.core_seconds < busy.core_seconds
+
+
+def test_what_a_process_waits_for_counts_too():
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BUSY!r}])"
+    assert start_benchmark._time(["-c", parent]).core_seconds >= 0.3
+
+
+def test_a_process_that_fails_is_no_measure():
+    with pytest.raises(subprocess.CalledProcessError):
+        start_benchmark._time(["-c", "raise SystemExit(3)"])
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_what_a_benchmark_leaves(tmp_path, monkeypatch):
+    (tmp_path / "work.py").write_text("import sys; assert sys.argv[1] == '--help'\n" + BUSY)
+    monkeypatch.setattr(start_benchmark, "LOADED", {"Python alone": "pass"})
+    benchmark_start(tmp_path, tmp_path / "result", turns=1)
+    found = json.loads((tmp_path / "result/metrics.json").read_text())
+    assert list(found) == ["Python alone", "work.py --help", RAY, TASK]
+    starts = {name: Start(**values) for name, values in found.items()}
+    assert starts["work.py --help"].core_seconds >= 0.3
+    assert 0 < starts["Python alone"].core_seconds < 0.3
+    assert all(0 < starts[name].core_seconds < 100 for name in (RAY, TASK))
+    assert f"{starts[TASK].seconds:.2f}" in (tmp_path / "result/report.txt").read_text()
