@@ -5,7 +5,9 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ray
@@ -198,3 +200,16 @@ def test_a_killed_job_resumes_with_two_workers(small_preset, tmp_path):
     whole = tmp_path / "whole"
     subprocess.run([*command, "--set", f"training.path={whole}"], check=True)
     assert history(folder) == history(whole)
+
+
+def test_losses_of_workers_count_as_retries_until_there_is_none_left(monkeypatch):
+    counted = []
+    for name in ("RETRIES", "FAILURES"):
+        counter = SimpleNamespace(
+            add=partial(lambda name, stage: counted.append((name, stage)), name)
+        )
+        monkeypatch.setattr(trainer, name, counter)
+    losses = trainer._Losses(2)
+    for _ in range(3):
+        losses.after_exception(None, {0: RuntimeError("lost")})
+    assert counted == [("RETRIES", "training")] * 2 + [("FAILURES", "training")]
