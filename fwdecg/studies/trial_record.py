@@ -1,7 +1,7 @@
 """What is known of a search's trials afterwards, and which are worth their cost."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
@@ -134,6 +134,6 @@ def _row(trial: TrialRecord) -> dict[str, Any]:
         "parameters": trial.parameters,
         "seconds": trial.seconds,
         "seconds_per_epoch": trial.seconds_per_epoch,
-        **trial.cost.as_dict(),
+        **asdict(trial.cost),
         "validation_r2": [record.validation_r2 for record in trial.history],
     }

@@ -86,8 +86,8 @@ def test_what_a_search_leaves(ray_cluster, small_library, tmp_path):
     assert sum(statuses(metrics).values()) == 6
     of_trials = sum(row["core_seconds"] for row in rows)
     assert all(row["core_seconds"] > 0 for row in rows)
-    # A tenth of a second of rounding for each, and this process's own time beside theirs.
-    assert metrics["cost"]["core_seconds"] > of_trials - 0.6
+    # This process's own time stands beside theirs; the sum is rounded to tenths.
+    assert metrics["cost"]["core_seconds"] > of_trials - 0.05
     assert metrics["cost"]["gpu_seconds"] == 0.0
     assert metrics["cost"]["peak_memory_bytes"] >= max(row["peak_memory_bytes"] for row in rows)
     assert metrics["epochs"]["spent"] == sum(row["epochs"] for row in rows)
