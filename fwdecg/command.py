@@ -73,7 +73,32 @@ def job_parser(
 
 def load_experiment(arguments: argparse.Namespace) -> Experiment:
     """The preset that a job was given, with its overrides."""
-    return load(Experiment, arguments.preset, arguments.overrides)
+    return load(Experiment, find_preset(arguments.preset), arguments.overrides)
+
+
+def find_preset(given: str | Path) -> Path:
+    """The preset at a path, or where there is none the one of that name that comes with fwdecg.
+
+    Raises:
+        ConfigError: there is neither.
+    """
+    path, own = Path(given), jobs_folder() / given
+    if path.exists():
+        return path
+    if own.name == str(given) and own.is_file():
+        return own
+    names = ", ".join(sorted(preset.name for preset in jobs_folder().glob("*.toml")))
+    raise ConfigError(
+        f"{given}: No such file or directory; give the path of a TOML preset, or one that comes "
+        f"with fwdecg: {names}"
+    )
+
+
+def jobs_folder() -> Path:
+    """The folder of the jobs and presets: in the package installed, or beside it in a checkout."""
+    package = Path(__file__).parent
+    inside = package / "jobs"
+    return inside if inside.is_dir() else package.parent / "jobs"
 
 
 def connect(num_cpus: int | None = None) -> None:

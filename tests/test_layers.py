@@ -28,6 +28,7 @@ ORDER = (
     "studies",
     "command",
     "jobs",
+    "__main__",
 )
 # Rooms right of others that they must not know all the same.
 FORBIDDEN = {"model": {"physics", "library", "storage"}, "training": {"physics"}}
@@ -62,6 +63,7 @@ THIRD_PARTY = {
     },
     "command": {"ray"},
     "jobs": set(),
+    "__main__": set(),
 }
 RAY_MODULES = {
     "telemetry.py",

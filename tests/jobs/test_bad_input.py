@@ -51,6 +51,7 @@ def checkpoint(small_library, tmp_path_factory):
     [
         ([], "the following arguments are required: PRESET.toml"),
         (["missing.toml"], "missing.toml: No such file or directory"),
+        (["jobs/quick.toml"], "or one that comes with fwdecg: best.toml, cluster.toml, focal"),
         ([QUICKSTART, "--set", "library.caess=3"], "unknown key library.caess; known here:"),
         ([QUICKSTART, "--set", "library.cases=many"], "library.cases = 'many': must be whole"),
         ([QUICKSTART, "--set", "libary.cases=3"], "there is no section libary"),

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from fwdecg.__main__ import main
+from fwdecg.command import find_preset
 from fwdecg.config import load
 from fwdecg.library.shifts import SHIFTS, place_of
 from fwdecg.studies.experiment import Experiment
@@ -69,11 +71,29 @@ def test_help_of_a_job_without_preset(job, arguments, monkeypatch, capsys):
         assert [line for line in lines if line.startswith(argument)]
 
 
+def test_the_command_names_every_job_and_preset(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["fwdecg", "--help"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    for job in JOBS.glob("*.py"):
+        assert [line for line in lines if line.startswith(f"{job.stem} ")]
+    assert {preset.name for preset in JOBS.glob("*.toml")} <= set(lines)
+
+
 @pytest.mark.parametrize("preset", sorted(JOBS.glob("*.toml")), ids=lambda path: path.name)
 def test_presets_are_valid(preset):
     experiment = load(Experiment, preset)
     assert experiment.library_store.folder.is_absolute()
     assert experiment.library.recording.frames > 1
+
+
+def test_a_preset_is_found_by_its_name_unless_the_folder_has_one(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert find_preset("paper.toml") == JOBS / "paper.toml"
+    (tmp_path / "paper.toml").write_text("")
+    assert find_preset("paper.toml") == Path("paper.toml")
 
 
 def test_the_paper_preset_is_the_paper():
