@@ -1,6 +1,10 @@
-"""Imports run one way: each room knows the rooms left of it, and its own third-party packages."""
+"""Imports run one way: each room knows the rooms left of it, and its own third-party packages.
+
+The map of rooms in README says the same.
+"""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -78,6 +82,11 @@ RAY_MODULES = {
     "command.py",
 }
 
+# Those that the map names, for they decide where a room can run.
+WEIGHTY = {"numba", "pyarrow", "torch", "matplotlib", "ray"}
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
 MODULES = sorted(PACKAGE.rglob("*.py")) + sorted((ROOT / "jobs").glob("*.py"))
 NAMES = [str(path.relative_to(ROOT)) for path in MODULES]
 
@@ -130,6 +139,52 @@ def test_third_party_packages_stay_in_their_rooms(path):
 def test_every_room_is_in_the_table():
     rooms = {room_of(path) for path in MODULES} - {"__init__"}
     assert rooms == set(ORDER) == set(THIRD_PARTY)
+
+
+def map_of_rooms():
+    """Path, purpose and packages of each line of README's map, from its top to its bottom."""
+    (text,) = re.findall(r"^## Rooms$.*?^```text\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    folder = Path()
+    for line in text.splitlines():
+        words = re.fullmatch(r"( *)([\w/]+)(?: {2,}(.+?))?(?: {2,}\((.+)\))?", line)
+        assert words, line
+        indent, name, purpose, packages = words.groups()
+        if indent:
+            yield folder / name, purpose, packages
+        else:
+            folder = Path(name)
+            if purpose:
+                yield folder, purpose, packages
+
+
+def test_the_map_shows_every_room_in_order():
+    rooms = [path.name for path, _, _ in map_of_rooms() if path.name in ORDER]
+    assert rooms == list(ORDER)
+
+
+def test_what_the_map_shows_exists_and_has_a_purpose():
+    shown = list(map_of_rooms())
+    for path, purpose, _ in shown:
+        assert purpose
+        assert (ROOT / path).is_dir() or (ROOT / path).with_suffix(".py").is_file(), path
+    visible = {path for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "."}
+    kept = {path.name for path in visible if any(path.rglob("*.py")) or path.name == "docs"}
+    assert {path.parts[0] for path, _, _ in shown} >= kept - {"build"}
+
+
+def test_the_map_names_the_packages_of_each_room():
+    used = {room: set() for room in ORDER}
+    for path in MODULES:
+        if room_of(path) in used:
+            used[room_of(path)] |= {name.split(".")[0] for name in imports_of(path)} & WEIGHTY
+    for path, _, packages in map_of_rooms():
+        if path.name in ORDER:
+            assert set((packages or "").lower().split(", ")) - {""} == used[path.name], path
+
+
+def test_the_map_says_what_else_is_forbidden():
+    said = re.findall(r"`(\w+)` (?:knows )?nothing of ((?:(?:, | and )?`\w+`)+)", README)
+    assert {room: set(re.findall(r"\w+", others)) - {"and"} for room, others in said} == FORBIDDEN
 
 
 def test_tests_mirror_the_rooms():

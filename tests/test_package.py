@@ -107,9 +107,9 @@ def run(command, folder):
 @pytest.mark.slow
 def test_a_wheel_holds_the_package_and_the_jobs(wheel):
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    package = {path for path in (ROOT / "fwdecg").rglob("*") if path.suffix in (".py", ".typed")}
+    package = {path for path in (ROOT / "fwdecg").rglob("*") if path.is_file()}
     jobs = {path for path in (ROOT / "jobs").iterdir() if path.suffix in (".py", ".toml")}
-    files = {str(path.relative_to(ROOT)) for path in package}
+    files = {str(path.relative_to(ROOT)) for path in package if path.parent.name != "__pycache__"}
     assert inside == files | {f"fwdecg/jobs/{path.name}" for path in jobs}
 
 

@@ -1,0 +1,51 @@
+"""The snippets of Python in README and the pages are run, after the commands they follow on."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fwdecg.model import SurrogateConfig
+from fwdecg.training.checkpoint import load_surrogate
+from fwdecg.training.config import TrainingConfig
+from fwdecg.training.export import export_surrogate
+from fwdecg.training.trainer import train
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "cluster/README.md"]
+SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+WITH_SNIPPETS = [page for page in PAGES if SNIPPET.search(page.read_text())]
+
+
+@pytest.fixture(scope="module")
+def after_quickstart(small_library, tmp_path_factory):
+    """A checkout with the results of the quickstart: those of a smaller library and network."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("docs", "jobs"):
+        (folder / name).symlink_to(ROOT / name)
+    results = folder / "results/quickstart"
+    shutil.copytree(small_library.store.folder, results / "library")
+    model = SurrogateConfig(hidden_size=4, channels=(2, 2), time_embedding_size=4, readout_size=4)
+    train(small_library, model, TrainingConfig(epochs=1, workers=0), results / "training")
+    trained = load_surrogate(results / "training/best.safetensors")
+    export_surrogate(trained, results / "training/export", onnx=False)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", WITH_SNIPPETS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_snippets_of_a_page_run_one_after_another(page, after_quickstart, monkeypatch):
+    monkeypatch.chdir(after_quickstart)
+    text = page.read_text()
+    known = {"__name__": "snippets"}
+    for match in SNIPPET.finditer(text):
+        # Empty lines before it, so that a traceback gives the line of the page.
+        above = "\n" * (text.count("\n", 0, match.start()) + 1)
+        exec(compile(above + match[1], str(page), "exec"), known)
+    assert len(known) > 2
+
+
+def test_there_are_snippets():
+    assert ROOT / "README.md" in WITH_SNIPPETS
