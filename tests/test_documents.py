@@ -37,6 +37,7 @@ SYNOPSIS = {
     "SUBJECT": "solver",
     "section.key=value": "library.cases=60",
     "fwdecg JOB ...": "fwdecg reproduce PRESET.toml",
+    "jobs/JOB.py ...": "jobs/reproduce.py PRESET.toml",
 }
 LEFT_BY_COMMANDS = "results/"
 

@@ -219,11 +219,13 @@ def write_predictions(path: Path, tables: Iterable[pa.Table]) -> Written:
 
 
 def require_new(path: Path) -> None:
-    """Refuse a file that exists.
+    """Refuse a file that exists, or whose name promises something else than Parquet.
 
     Raises:
         ResultError: it does.
     """
+    if path.suffix != ".parquet":
+        raise ResultError(f"{path}: ECGs are written as Parquet; give a name that ends in .parquet")
     if path.exists():
         raise ResultError(f"{path} exists: it is not overwritten; choose another name or delete it")
 

@@ -185,6 +185,11 @@ def test_bad_maps(case, message, checkpoint, monkeypatch, capsys, tmp_path):
     assert not (tmp_path / "ecg.parquet").exists()
 
 
+def test_ecgs_under_a_name_of_another_kind(monkeypatch, capsys, tmp_path):
+    arguments = [tmp_path / "best.safetensors", tmp_path / "maps.npy", tmp_path / "ecg.csv"]
+    assert "give a name that ends in .parquet" in refusal("predict", arguments, monkeypatch, capsys)
+
+
 def test_predict_refuses_what_is_no_checkpoint(library, monkeypatch, capsys, tmp_path):
     arguments = [tmp_path / "best.safetensors", library, tmp_path / "ecg.parquet"]
     assert "no such checkpoint" in refusal("predict", arguments, monkeypatch, capsys)
