@@ -2,20 +2,47 @@
 
 What most users need is at hand here, and loaded when it is first asked for:
 
-    surrogate = fwdecg.load_surrogate("training/best.safetensors")
-    phi_e = surrogate.predict(u)
+    case = fwdecg.simulate("fibrosis")
+    surrogate = fwdecg.load_surrogate()
+    fwdecg.plot_case(case, surrogate.predict(case.u)[0])
 """
 
 TYPE_CHECKING = False  # for type checkers it is true, as that of the module typing, not loaded here
 if TYPE_CHECKING:
+    from fwdecg.errors import FwdEcgError
+    from fwdecg.evaluation.animation import write_animation
+    from fwdecg.evaluation.attention_picture import plot_attention
+    from fwdecg.evaluation.case_picture import plot_case
+    from fwdecg.evaluation.learning_picture import plot_learning
+    from fwdecg.evaluation.recorded_case import RecordedCase, load_case
     from fwdecg.library.reader import open_library
+    from fwdecg.studies.one_case import simulate
     from fwdecg.training.checkpoint import load_surrogate
 
-__all__ = ["load_surrogate", "open_library"]
+__all__ = [
+    "FwdEcgError",
+    "RecordedCase",
+    "load_case",
+    "load_surrogate",
+    "open_library",
+    "plot_attention",
+    "plot_case",
+    "plot_learning",
+    "simulate",
+    "write_animation",
+]
 
 _HOMES = {
+    "FwdEcgError": "fwdecg.errors",
+    "RecordedCase": "fwdecg.evaluation.recorded_case",
+    "load_case": "fwdecg.evaluation.recorded_case",
     "load_surrogate": "fwdecg.training.checkpoint",
     "open_library": "fwdecg.library.reader",
+    "plot_attention": "fwdecg.evaluation.attention_picture",
+    "plot_case": "fwdecg.evaluation.case_picture",
+    "plot_learning": "fwdecg.evaluation.learning_picture",
+    "simulate": "fwdecg.studies.one_case",
+    "write_animation": "fwdecg.evaluation.animation",
 }
 
 
@@ -26,3 +53,8 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__} has no attribute {name}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """What a notebook offers on the tab key."""
+    return __all__

@@ -8,6 +8,7 @@ def main() -> None:
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
     from fwdecg.cost import Cost, cost_text
     from fwdecg.evaluation.evaluate import evaluate
+    from fwdecg.evaluation.learning_picture import draw_learning
     from fwdecg.library.build import build_library
     from fwdecg.library.reader import open_library
     from fwdecg.storage import METRICS, REPORT, Store
@@ -20,6 +21,7 @@ def main() -> None:
     library = open_library(experiment.library_store)
     folder = experiment.training_folder
     trained = train(library, experiment.model, experiment.training, folder)
+    draw_learning(folder)
     surrogate = load_surrogate(folder / BEST)
     evaluated = evaluate(library, surrogate, experiment.evaluation, experiment.evaluation_folder)
     costs = {

@@ -7,6 +7,7 @@ def main() -> None:
     """Train, or resume."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
     from fwdecg.cost import cost_text
+    from fwdecg.evaluation.learning_picture import draw_learning
     from fwdecg.library.reader import open_library
     from fwdecg.training.trainer import train
 
@@ -14,6 +15,7 @@ def main() -> None:
     if experiment.training.workers > 0:
         connect()
     metrics = train(library, experiment.model, experiment.training, experiment.training_folder)
+    draw_learning(experiment.training_folder)
     print(
         f"best validation R2 {metrics['best_validation_r2']:.4f} in epoch {metrics['best_epoch']}"
     )

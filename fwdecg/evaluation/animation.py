@@ -29,7 +29,7 @@ def write_animation(case: RecordedCase, path: Path) -> None:
 def _play(figure: Figure, case: RecordedCase) -> Iterator[int]:
     """The number of each frame of a case, once it is drawn in the figure."""
     maps, (scale, unit) = case.maps, ecg_scale([case])
-    time_ms, phi_e = maps.time_ms, case.phi_e[0] / scale
+    time_ms, phi_e = maps.time_ms, case.phi_e_mm_per_ms[0] / scale
     tissue, ecg = figure.subplots(2, 1, height_ratios=(2.6, 1))
     image = draw_voltage(tissue, maps, 0)
     tissue.set(xlabel="x (mm)", ylabel="y (mm)")
@@ -39,7 +39,7 @@ def _play(figure: Figure, case: RecordedCase) -> Iterator[int]:
     (grown,) = ecg.plot(time_ms, phi_e, color="black", linewidth=1.2)
     (front,) = ecg.plot(time_ms[:1], phi_e[:1], "o", color="black", markersize=4, clip_on=False)
     ecg.margins(x=0)
-    ecg.set(xlabel="time (ms)", ylabel=ecg_label(len(case.phi_e), unit))
+    ecg.set(xlabel="time (ms)", ylabel=ecg_label(len(case.phi_e_mm_per_ms), unit))
     figure.draw_without_rendering()  # settles limits and layout for all frames
     figure.set_layout_engine("none")
     for frame, time in enumerate(time_ms):

@@ -1,17 +1,17 @@
 """A picture of one case: its tissue, the wave through it, and the ECG that comes of it."""
 
-from dataclasses import dataclass
-from pathlib import Path
 from string import ascii_lowercase
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 
-from fwdecg.evaluation.figures import Z_SCORE, Trace, draw_ecg
-from fwdecg.evaluation.style import STYLE, WIDTH_INCH, ecg_label, words
+from fwdecg.errors import MapsError
+from fwdecg.evaluation.ecg_panel import Ecg, draw_ecg
+from fwdecg.evaluation.recorded_case import RecordedCase, ecg_scale
+from fwdecg.evaluation.style import STYLE, WIDTH_INCH, Picture, ecg_label, words
 from fwdecg.evaluation.tissue_maps import (
     TissueMaps,
     draw_activation,
@@ -25,44 +25,41 @@ MAPS = 5  # voltage maps in a picture
 LEAST_EXCITED = 0.1  # a frame of less than this share of the largest mean voltage counts as rest
 
 
-@dataclass(frozen=True, kw_only=True)
-class CasePicture:
-    """What a picture shows.
+def plot_case(case: RecordedCase, predicted: np.ndarray | None = None) -> Picture:
+    """D, activation times and ECG of a case above a row of its voltage maps.
 
-    Attributes:
-        trace: true and predicted ECG.
-        maps: of its tissue and voltage.
+    Args:
+        case: simulated, or of a library.
+        predicted: ECG (electrode, frame) of a surrogate in mm/ms, drawn over the case's own with
+            its R^2; of several electrodes the first is drawn, while R^2 is of all.
+
+    Raises:
+        MapsError: the prediction has not the shape of the case's ECG.
     """
-
-    trace: Trace
-    maps: TissueMaps
-
-
-def draw_case(picture: CasePicture, path: Path) -> None:
-    """Write D, activation times and ECG of a case above a row of its voltage maps."""
-    trace, maps = picture.trace, picture.maps
-    shown = frames_shown(maps.u)
+    _require_alike(predicted, case)
+    shown = frames_shown(case.u)
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_INCH, 3.7), layout="constrained")
+        figure = Picture(figsize=(WIDTH_INCH, 3.7), layout="constrained")
         figure.suptitle(
-            f"{words(trace.condition)}, case no. {trace.case_id}; grey does not conduct, "
+            f"{words(case.condition)}, case no. {case.case_id}; grey does not conduct, "
             "white never activates",
             fontsize=9,
         )
         upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.15, 1)).flat
         tissue, activation, ecg = upper.subplots(1, 3, width_ratios=(1.25, 1.25, 2))
-        _draw_tissue(tissue, maps)
-        _draw_activation(activation, maps)
-        _draw_ecg_with_frames(ecg, trace, shown)
+        _draw_tissue(tissue, case.maps)
+        _draw_activation(activation, case.maps)
+        _draw_ecgs(ecg, case, predicted)
+        _mark_frames(ecg, [case.time_ms[frame] for frame in shown])
         panels = lower.subplots(1, len(shown))
         for letter, frame, panel in zip(
             ascii_lowercase, shown, np.atleast_1d(panels), strict=False
         ):
-            image = draw_voltage(panel, maps, frame)
-            panel.set_title(f"{letter}   {trace.time_ms[frame]:g} ms")
+            image = draw_voltage(panel, case.maps, frame)
+            panel.set_title(f"{letter}   {case.time_ms[frame]:g} ms")
             panel.set_axis_off()
         lower.colorbar(image, ax=panels, label="voltage u", shrink=0.8, pad=0.01)
-        figure.savefig(path)
+    return figure
 
 
 def frames_shown(u: Frames) -> list[int]:
@@ -71,6 +68,25 @@ def frames_shown(u: Frames) -> list[int]:
     excited = np.flatnonzero(mean >= LEAST_EXCITED * mean.max())
     first, last = excited[0], excited[-1]
     return sorted(set(np.linspace(first, last, MAPS).round().astype(int).tolist()))
+
+
+def r2_of(predicted: Ecg, case: RecordedCase) -> float:
+    """R^2 of an ECG in mm/ms against a case's own: that of z-scores, on which it does not depend."""
+    import torch  # noqa: PLC0415  # a picture without a prediction does without
+
+    from fwdecg.training.metrics import r2  # noqa: PLC0415
+
+    pair = (torch.from_numpy(np.array(ecg)).mT[None] for ecg in (predicted, case.phi_e_mm_per_ms))
+    return float(r2(*pair))
+
+
+def _require_alike(predicted: np.ndarray | None, case: RecordedCase) -> None:
+    shape = case.phi_e_mm_per_ms.shape
+    if predicted is not None and predicted.shape != shape:
+        raise MapsError(
+            f"predicted has shape {predicted.shape}: must be (electrode, frame) = {shape}; "
+            "predict(u) gives one such ECG for each case, predict(u)[0] is the first"
+        )
 
 
 def _draw_tissue(panel: Axes, maps: TissueMaps) -> None:
@@ -85,21 +101,31 @@ def _draw_activation(panel: Axes, maps: TissueMaps) -> None:
     _add_scale(panel, image)
 
 
-def _draw_ecg_with_frames(panel: Axes, trace: Trace, shown: list[int]) -> None:
-    draw_ecg(panel, trace)
-    for letter, frame in zip(ascii_lowercase, shown, strict=False):
-        panel.axvline(trace.time_ms[frame], color="0.6", linewidth=0.6, zorder=0)
+def _draw_ecgs(panel: Axes, case: RecordedCase, predicted: Ecg | None) -> None:
+    (scale, unit), true = ecg_scale([case]), case.phi_e_mm_per_ms
+    panel.set(xlabel="time (ms)", ylabel=ecg_label(len(true), unit))
+    if predicted is None:
+        draw_ecg(panel, case.time_ms, true / scale)
+        return
+    r2 = r2_of(predicted, case)
+    draw_ecg(panel, case.time_ms, true / scale, predicted / scale)
+    panel.legend(loc="best", title=f"$R^2$ = {r2:.3f}")
+
+
+def _mark_frames(panel: Axes, times_ms: list[float]) -> None:
+    """Letters and lines at the times of the voltage maps."""
+    panel.xaxis.set_major_locator(MaxNLocator(5))
+    for letter, time_ms in zip(ascii_lowercase, times_ms, strict=False):
+        panel.axvline(time_ms, color="0.6", linewidth=0.6, zorder=0)
         panel.annotate(
             letter,
-            (trace.time_ms[frame], 1),
+            (time_ms, 1),
             xycoords=("data", "axes fraction"),
             xytext=(0, 1),
             textcoords="offset points",
             ha="center",
             color="0.35",
         )
-    panel.set(xlabel="time (ms)", ylabel=ecg_label(len(trace.true), Z_SCORE))
-    panel.legend(loc="best", title=f"$R^2$ = {trace.r2:.3f}")
 
 
 def _add_scale(panel: Axes, image: AxesImage) -> None:

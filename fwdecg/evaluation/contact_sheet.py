@@ -131,10 +131,10 @@ def _finish_maps(panels: np.ndarray, image: AxesImage, label: str) -> None:
 def _draw_ecgs(panels: np.ndarray, cases: Sequence[RecordedCase]) -> None:
     scale, unit = ecg_scale(cases)
     for panel, case in zip(panels, cases, strict=True):
-        panel.plot(case.maps.time_ms, case.phi_e[0] / scale, color="black", linewidth=1.0)
+        panel.plot(case.maps.time_ms, case.phi_e_mm_per_ms[0] / scale, color="black", linewidth=1.0)
         for frame in instants(case.maps):
             panel.axvline(case.maps.time_ms[frame], color="0.6", linewidth=0.6, zorder=0)
         panel.margins(x=0)
         panel.yaxis.set_major_locator(MaxNLocator(3))
-    panels[0].set_title(ecg_label(len(cases[0].phi_e), unit))
+    panels[0].set_title(ecg_label(len(cases[0].phi_e_mm_per_ms), unit))
     panels[-1].set_xlabel("time (ms)")

@@ -21,7 +21,7 @@ from fwdecg.evaluation.baselines import Predictor, fit_baselines
 from fwdecg.evaluation.cases import LabelledCases, stream_cases
 from fwdecg.evaluation.config import EvaluationConfig
 from fwdecg.evaluation.figures import Trace, draw_bars
-from fwdecg.evaluation.gallery import FIGURES, draw_gallery
+from fwdecg.evaluation.gallery import FIGURES, draw_attentions, draw_errors, draw_gallery
 from fwdecg.evaluation.predict import Network, require_fit, weights_hash
 from fwdecg.evaluation.report import (
     PredictorReport,
@@ -82,6 +82,9 @@ def evaluate(
     }
     content = identity | _publish(trial, shifted, store)
     draw_gallery(library, trial.traces, trial.reports, folder)
+    draw_errors(library, trial.scores_of(network), folder)
+    if trained.config.attention:
+        draw_attentions(library, trained, trial.traces, folder)
     content["cost"] = meter.lap().as_dict()
     store.publish_json(METRICS, content)
     store.clear_staging()
@@ -105,7 +108,11 @@ class _Trial:
     @property
     def reports(self) -> list[PredictorReport]:
         """Of each predictor."""
-        return [_report(predictor, self.scores) for predictor in self.predictors]
+        return [_report(predictor, self.scores_of(predictor)) for predictor in self.predictors]
+
+    def scores_of(self, predictor: Predictor) -> list[CaseScore]:
+        """Those of one predictor, by case."""
+        return [score for score in self.scores if score.predictor == predictor.name]
 
     def as_dict(self) -> dict[str, Any]:
         """Verdict and reports, as plain values."""
@@ -173,7 +180,7 @@ def _report(predictor: Predictor, scores: Sequence[CaseScore]) -> PredictorRepor
         name=predictor.name,
         knows_tissue=predictor.knows_tissue,
         detail=predictor.detail,
-        summaries=summarise([score for score in scores if score.predictor == predictor.name]),
+        summaries=summarise(scores),
     )
 
 

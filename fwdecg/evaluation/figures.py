@@ -13,10 +13,10 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fwdecg.evaluation.ecg_panel import Ecg, Times, draw_ecg
 from fwdecg.evaluation.report import PredictorReport, Spread
 from fwdecg.evaluation.style import STYLE, WIDTH_INCH, ecg_label, words
 
-TRUE, PREDICTED = "black", "#d55e00"
 Z_SCORE = "z-score"
 PREDICTOR_COLOURS = ("#d55e00", "#999999", "#0072b2", "#009e73", "#f0e442")
 BARS_SHARE = 0.84  # of the distance between two groups of bars
@@ -39,9 +39,9 @@ class Trace:
     case_id: int
     condition: str
     r2: float
-    time_ms: Float[np.ndarray, " frame"]
-    true: Float[np.ndarray, "electrode frame"]
-    predicted: Float[np.ndarray, "electrode frame"]
+    time_ms: Times
+    true: Ecg
+    predicted: Ecg
 
 
 def draw_overlays(traces: Sequence[Trace], path: Path, *, rank: str) -> None:
@@ -58,7 +58,7 @@ def draw_overlays(traces: Sequence[Trace], path: Path, *, rank: str) -> None:
         figure = Figure(figsize=(WIDTH_INCH, 0.5 + 1.75 * rows), layout="constrained")
         panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
         for panel, trace in zip(panels.flat, traces, strict=False):
-            draw_ecg(panel, trace)
+            draw_ecg(panel, trace.time_ms, trace.true, trace.predicted)
             panel.set_title(
                 f"{words(trace.condition)}: {rank} case (no. {trace.case_id}), "
                 f"$R^2$ = {trace.r2:.3f}"
@@ -72,20 +72,6 @@ def draw_overlays(traces: Sequence[Trace], path: Path, *, rank: str) -> None:
         handles, labels = panels[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=2)
         figure.savefig(path)
-
-
-def draw_ecg(panel: Axes, trace: Trace) -> None:
-    """Add the true (black) and the predicted ECG (dashed) of the first electrode to a panel."""
-    panel.plot(trace.time_ms, trace.true[0], color=TRUE, linewidth=1.6, label="true")
-    panel.plot(
-        trace.time_ms,
-        trace.predicted[0],
-        color=PREDICTED,
-        linewidth=1.2,
-        linestyle=(0, (4, 2)),
-        label="predicted",
-    )
-    panel.margins(x=0)
 
 
 def draw_bars(reports: Sequence[PredictorReport], path: Path) -> None:

@@ -4,13 +4,20 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from fwdecg.evaluation.case_picture import CasePicture, draw_case
+from fwdecg.evaluation.attention_picture import attention_of, plot_attentions
+from fwdecg.evaluation.case_picture import plot_case
+from fwdecg.evaluation.error_picture import plot_errors
 from fwdecg.evaluation.figures import Trace, draw_bars, draw_overlays
-from fwdecg.evaluation.recorded_case import recorded_cases
+from fwdecg.evaluation.parameters import COLUMNS
+from fwdecg.evaluation.recorded_case import load_case, recorded_cases
 from fwdecg.evaluation.report import PredictorReport
+from fwdecg.evaluation.scores import CaseScore, from_z_scores
+from fwdecg.evaluation.style import save
 from fwdecg.library.conditions import CONDITIONS
 from fwdecg.library.reader import Library
+from fwdecg.library.splits import TEST
 from fwdecg.storage import Store
+from fwdecg.training.checkpoint import TrainedSurrogate
 
 FIGURES = "figures"
 RANKS = {"best": 1.0, "median": 0.5, "worst": 0.0}  # place in the order of R^2, 0 the smallest
@@ -33,9 +40,37 @@ def draw_gallery(
         draw = partial(draw_overlays, ranked(traces, rank), rank=rank)
         store.publish_by(f"{FIGURES}/ecg_{rank}.png", draw)
     for trace in ranked(traces, "median"):
-        (case,) = recorded_cases(library, [trace.case_id])
-        picture = CasePicture(trace=trace, maps=case.maps)
-        store.publish_by(f"{FIGURES}/case_{trace.condition}.png", partial(draw_case, picture))
+        predicted = from_z_scores(trace.predicted, library.statistics)
+        picture = plot_case(load_case(library, trace.case_id), predicted)
+        store.publish_by(f"{FIGURES}/case_{trace.condition}.png", partial(save, picture))
+
+
+def draw_attentions(
+    library: Library, trained: TrainedSurrogate, traces: Sequence[Trace], folder: Path
+) -> None:
+    """Draw which frames a surrogate looks at in the median case of each condition.
+
+    Args:
+        library: whose cases they are.
+        trained: the surrogate, with attention.
+        traces: of the test cases.
+        folder: of the evaluation.
+    """
+    cases = recorded_cases(library, [trace.case_id for trace in ranked(traces, "median")])
+    picture = plot_attentions([attention_of(case, trained) for case in cases])
+    Store.at(folder).publish_by(f"{FIGURES}/attention.png", partial(save, picture))
+
+
+def draw_errors(library: Library, scores: Sequence[CaseScore], folder: Path) -> None:
+    """Draw the errors of one predictor over the drawn parameters of the tissues.
+
+    Args:
+        library: whose regular test cases are scored.
+        scores: of the predictor.
+        folder: of the evaluation.
+    """
+    picture = plot_errors(scores, library.table(TEST, COLUMNS))
+    Store.at(folder).publish_by(f"{FIGURES}/errors.png", partial(save, picture))
 
 
 def ranked(traces: Sequence[Trace], rank: str) -> list[Trace]:

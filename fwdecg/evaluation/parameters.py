@@ -1,6 +1,7 @@
 """The sampled parameters of a library's cases and what they cost, as histograms by condition."""
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,13 +48,16 @@ class Parameter:
         return table[self.column].to_numpy().astype(np.float64) * self.scale
 
 
-PARAMETERS = (
+TISSUE_PARAMETERS = (
     Parameter(column="bulk_diffusivity_mm2_per_ms", name="D", unit="mm$^2$/ms"),
     Parameter(column="patch_size_mm", name="patch size, 0 without patches", unit="mm"),
     Parameter(column="patch_fraction", name="area of the patches", unit="%", scale=100.0),
     Parameter(column="stimulus_x_mm", name="focal site from the left", unit="mm"),
     Parameter(column="stimulus_y_mm", name="focal site from the top", unit="mm"),
     Parameter(column="stimulus_s2_start_ms", name="start of the second stimulus", unit="ms"),
+)
+PARAMETERS = (
+    *TISSUE_PARAMETERS,
     Parameter(column="activated_fraction", name="tissue that activates", unit="%", scale=100.0),
     Parameter(column="solver_spacing_mm", name="solver's spacing", unit="mm"),
     Parameter(column="solver_dt_ms", name="solver's step", unit="ms"),
@@ -87,9 +91,9 @@ def draw_parameters(table: pa.Table) -> Figure:
     return figure
 
 
-def varying(table: pa.Table) -> tuple[Parameter, ...]:
+def varying(table: pa.Table, among: Sequence[Parameter] = PARAMETERS) -> tuple[Parameter, ...]:
     """The parameters that are not the same in every case."""
-    return tuple(parameter for parameter in PARAMETERS if _varies(parameter.values(table)))
+    return tuple(parameter for parameter in among if _varies(parameter.values(table)))
 
 
 def _varies(values: Float[np.ndarray, " case"]) -> bool:

@@ -13,6 +13,7 @@ from fwdecg.library.statistics import Statistics
 from fwdecg.training import metrics
 
 Ecgs = Float32[np.ndarray, "case electrode frame"]
+Ecg = Float32[np.ndarray, "electrode frame"]
 
 METRICS = ("r2", "mae", "rmse", "spectral_entropy_error")  # functions of training.metrics
 
@@ -60,6 +61,14 @@ def z_scored(phi_e: Ecgs, statistics: Statistics) -> Float64[np.ndarray, "case e
         np.array(values)[:, None] for values in (statistics.phi_e_mean, statistics.phi_e_spread)
     )
     return (phi_e - mean) / spread
+
+
+def from_z_scores(ecg: Float64[np.ndarray, "electrode frame"], statistics: Statistics) -> Ecg:
+    """An ECG in mm/ms of one in z-scores."""
+    mean, spread = (
+        np.array(values)[:, None] for values in (statistics.phi_e_mean, statistics.phi_e_spread)
+    )
+    return (ecg * spread + mean).astype(np.float32)
 
 
 def score_cases(

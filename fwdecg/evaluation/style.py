@@ -4,6 +4,7 @@ Colours of lines and bars are Okabe and Ito's; colour maps are perceptually unif
 No picture touches the state of pyplot.
 """
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,20 @@ CONDITION_COLOURS = {
     "fibrosis": "#009e73",
     "combined": "#cc79a7",
 }
+CONDITION_MARKERS = {"healthy": "o", "gap_junction": "s", "fibrosis": "^", "combined": "D"}
 WIDTH_INCH = 7.2  # of a page's text
+TRUE, PREDICTED = "black", "#d55e00"  # ECGs
+
+
+class Picture(Figure):
+    """A figure that a notebook shows by itself, without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        """The name by which IPython asks for it."""
+        held = BytesIO()
+        with rc_context(STYLE):
+            self.savefig(held, format="png")
+        return held.getvalue()
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -233,6 +233,11 @@ class LibraryConfig:
         return tuple((x_mm, y_mm, z_mm) for x_mm, y_mm, z_mm in electrodes)
 
     @property
+    def map_spacing_mm(self) -> float:
+        """Side of a map's pixel."""
+        return self.tissue.size_mm / self.recording.map_pixels
+
+    @property
     def part_cases(self) -> int:
         """Cases in one Parquet file."""
         if self.cases_per_part is not None:

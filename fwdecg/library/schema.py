@@ -106,7 +106,7 @@ def cases_table(
         CONDUCTING: _tensors([record.conducting_fraction for record in records]),
         ELECTRODES: _tensors([record.electrodes_mm for record in records]),
         "frame_interval_ms": pa.array([recording.frame_interval_ms] * count),
-        "map_spacing_mm": pa.array([config.tissue.size_mm / recording.map_pixels] * count),
+        "map_spacing_mm": pa.array([config.map_spacing_mm] * count),
     }
     for name, kind, *_ in _SPEC_COLUMNS:
         columns[name] = pa.array([getattr(record.spec, name) for record in records], kind)

@@ -61,24 +61,33 @@ class EcgDecoder(nn.Module):
 
     def forward(self, latents: Float[Tensor, "B T L"]) -> Float[Tensor, "B T E"]:
         """Standardised ECG; before the first frame the prediction is 0, the training mean."""
-        return self._read_out(self._states(latents))
+        states, _ = self._steps(latents)
+        return self._read_out(torch.stack(states, dim=1))
 
-    def _states(self, latents: Float[Tensor, "B T L"]) -> Float[Tensor, "B T S"]:
-        """Hidden states h_t of the LSTM, which starts at zero."""
+    def attention_weights(self, latents: Float[Tensor, "B T L"]) -> Float[Tensor, "B T T"]:
+        """alpha_{t,i} of Eq. 3: how much the frame i (last axis) counts at the sample t."""
+        _, weights = self._steps(latents)
+        return torch.stack(weights, dim=1)
+
+    def _steps(
+        self, latents: Float[Tensor, "B T L"]
+    ) -> tuple[list[Float[Tensor, "B S"]], list[Float[Tensor, "B T"]]]:
+        """Hidden states h_t of the LSTM, which starts at zero, and the weights of its attention."""
         times = sinusoidal_embedding(latents.shape[1], self.time_embedding_size, like=latents)
         keys = self.attention.keys(latents, times)
         context_weight = self.cell.weight_ih[:, : self.attention.context_size]
         state = memory = latents.new_zeros(latents.shape[0], self.cell.hidden_size)
-        states = []
+        states, looks = [], []
         for known in self._known_gates(latents, times).unbind(1):
-            context, _ = self.attention(state, keys, latents)
+            context, weights = self.attention(state, keys, latents)
             gates = torch.addmm(known, context, context_weight.T)
             gates = torch.addmm(gates, state, self.cell.weight_hh.T)
             admit, keep, candidate, expose = gates.chunk(4, dim=1)
             memory = keep.sigmoid() * memory + admit.sigmoid() * candidate.tanh()
             state = expose.sigmoid() * memory.tanh()
             states.append(state)
-        return torch.stack(states, dim=1)
+            looks.append(weights)
+        return states, looks
 
     def _known_gates(
         self, latents: Float[Tensor, "B T L"], times: Float[Tensor, "T D"]

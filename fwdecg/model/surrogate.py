@@ -1,6 +1,6 @@
 """The surrogate of the forward problem: voltage maps in, ECG out.
 
-Axes: B batch, T frame, H row, W column, E electrode.
+Axes: B batch, T frame, H row, W column, L latent, E electrode.
 """
 
 import torch
@@ -47,16 +47,20 @@ class Surrogate(nn.Module):
         Raises:
             MapsError: there are no frames, or the maps are too small for the encoder.
         """
+        latents = self._encode(u)
+        # Rounding errors of a recurrence grow from frame to frame.
+        with torch.autocast(u.device.type, enabled=False):
+            return self.decoder(latents)
+
+    def _encode(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T L"]:
+        """Latents in the precision of the decoder."""
         frames, *sides = u.shape[1:]
         if frames == 0 or min(sides) < SMALLEST_SIDE:
             raise MapsError(
                 f"{frames} frames of {sides[0]} x {sides[1]}: must be at least one frame of "
                 f"{SMALLEST_SIDE} x {SMALLEST_SIDE}; give maps on a finer grid"
             )
-        latents = self.encoder(self.u_score(u))
-        # Rounding errors of a recurrence grow from frame to frame.
-        with torch.autocast(u.device.type, enabled=False):
-            return self.decoder(latents.to(self.phi_e_score.mean.dtype))
+        return self.encoder(self.u_score(u)).to(self.phi_e_score.mean.dtype)
 
     def standardise_ecg(self, phi_e: Float[Tensor, "B T E"]) -> Float[Tensor, "B T E"]:
         """z-score of an ECG in the library's unit: the target that `forward` is trained on."""
@@ -70,6 +74,17 @@ class Surrogate(nn.Module):
             MapsError: as `forward`.
         """
         return self.phi_e_score.inverse(self(u))
+
+    @torch.no_grad()
+    def attend(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T T"]:
+        """Attention weights (case, ECG sample, frame), without gradients; `eval()` before it.
+
+        The weights of a sample sum to 1; without attention all are 0.
+
+        Raises:
+            MapsError: as `forward`.
+        """
+        return self.decoder.attention_weights(self._encode(u))
 
 
 def build_surrogate(

@@ -22,10 +22,11 @@ from fwdecg.errors import CheckpointError, FwdEcgError
 from fwdecg.model import Surrogate, SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.training.epoch import Validation
-from fwdecg.training.inference import predict_maps
+from fwdecg.training.inference import attend_maps, predict_maps
 from fwdecg.training.signature import Signature
 
 FORMAT = "fwdecg surrogate 2"
+PUBLISHED = Path(__file__).parents[1] / "networks/best.safetensors"  # comes with fwdecg
 HEADER = "fwdecg"  # key of the file's metadata; a single one, for their order is not kept
 
 
@@ -87,13 +88,37 @@ class TrainedSurrogate:
         """
         return predict_maps(self._network, self.signature.accept(u, "u"), batch_size)
 
+    def attend(
+        self, u: np.ndarray, *, batch_size: int = 8
+    ) -> Float32[np.ndarray, "case sample frame"]:
+        """How much each frame counts while each ECG sample is written; a sample's sum is 1.
+
+        Args:
+            u: as for `predict`.
+            batch_size: cases at once.
+
+        Raises:
+            MapsError: as `predict`.
+            CheckpointError: the surrogate has no attention.
+        """
+        if not self.config.attention:
+            raise CheckpointError(
+                "this surrogate was trained with model.attention = false and looks at no other "
+                "frame; take one with attention"
+            )
+        return attend_maps(self._network, self.signature.accept(u, "u"), batch_size)
+
     @cached_property
     def _network(self) -> Surrogate:
         return self.build()
 
 
-def load_surrogate(path: str | Path) -> TrainedSurrogate:
+def load_surrogate(path: str | Path = PUBLISHED) -> TrainedSurrogate:
     """A trained surrogate, checked to be complete and consistent.
+
+    Args:
+        path: its safetensors file; by default the network that comes with fwdecg, trained on the
+            paper's tissues.
 
     Raises:
         CheckpointError: the file is missing, damaged, or not such a checkpoint.

@@ -1,11 +1,14 @@
-"""ECGs of a surrogate, for NumPy arrays of any number of cases.
+"""ECGs and attention of a surrogate, for NumPy arrays of any number of cases.
 
-Axes: N case, E electrode, T frame, H row, W column.
+Axes: N case, B case of a batch, E electrode, T frame, H row, W column.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
+from torch import Tensor
 
 from fwdecg.errors import CheckpointError
 from fwdecg.model import Surrogate
@@ -25,11 +28,7 @@ def predict_maps(
         MapsError: the maps are too small for the surrogate's encoder.
         CheckpointError: a predicted value is not finite.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    surrogate.eval().to(device)
-    batches = (u[first : first + batch_size] for first in range(0, len(u), batch_size))
-    # torch.tensor copies: Arrow's arrays are read-only, which torch cannot express.
-    phi_e = [surrogate.predict(torch.tensor(batch, device=device)).mT.cpu() for batch in batches]
+    phi_e = [surrogate.predict(batch).mT.cpu() for batch in _ready(surrogate, u, batch_size)]
     prediction = torch.cat(phi_e).float().numpy()
     if not np.isfinite(prediction).all():
         raise CheckpointError(
@@ -37,3 +36,31 @@ def predict_maps(
             "again with a lower training.learning_rate"
         )
     return prediction
+
+
+def attend_maps(
+    surrogate: Surrogate, u: Float[np.ndarray, "N T H W"], batch_size: int
+) -> Float32[np.ndarray, "N T T"]:
+    """How much each frame (last axis) counts while each ECG sample (axis 1) is written.
+
+    Args:
+        surrogate: as for `predict_maps`, with attention.
+        u: dimensionless maps of at least one case.
+        batch_size: cases at once.
+
+    Raises:
+        MapsError: as `predict_maps`.
+    """
+    weights = [surrogate.attend(batch).cpu() for batch in _ready(surrogate, u, batch_size)]
+    return torch.cat(weights).float().numpy()
+
+
+def _ready(
+    surrogate: Surrogate, u: Float[np.ndarray, "N T H W"], batch_size: int
+) -> Iterator[Float[Tensor, "B T H W"]]:
+    """The maps in batches beside the surrogate, which is put into evaluation mode."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    surrogate.eval().to(device)
+    for first in range(0, len(u), batch_size):
+        # torch.tensor copies: Arrow's arrays are read-only, which torch cannot express.
+        yield torch.tensor(u[first : first + batch_size], device=device)

@@ -14,7 +14,9 @@ PANELS_A_CASE = 6
 
 def at_rest(case: RecordedCase) -> RecordedCase:
     still = dataclasses.replace(case.maps, u=np.zeros_like(case.maps.u))
-    return dataclasses.replace(case, maps=still, phi_e=np.zeros_like(case.phi_e))
+    return dataclasses.replace(
+        case, maps=still, phi_e_mm_per_ms=np.zeros_like(case.phi_e_mm_per_ms)
+    )
 
 
 @pytest.mark.parametrize("ids", [[0], [3, 8], [0, 5, 1, 6, 2, 4, 7, 3, 8]])
@@ -50,7 +52,9 @@ def test_the_first_of_several_ecgs_is_drawn(library: Library) -> None:
     (panel,) = [panel for panel in figure.axes if panel.get_xlabel() == "time (ms)"]
     assert panel.get_title().startswith("ECG 1 of 2 (")
     ecg = panel.lines[0].get_ydata()
-    np.testing.assert_allclose(ecg / ecg.max(), case.phi_e[0] / case.phi_e[0].max(), rtol=1e-5)
+    np.testing.assert_allclose(
+        ecg / ecg.max(), case.phi_e_mm_per_ms[0] / case.phi_e_mm_per_ms[0].max(), rtol=1e-5
+    )
 
 
 def test_a_case_that_never_activates(library: Library) -> None:

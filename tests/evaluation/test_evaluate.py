@@ -42,6 +42,7 @@ def test_its_files(folder: Path, library: Library, trained: TrainedSurrogate) ->
     assert overall["cases"] == len(rows)
     names = {path.name for path in (folder / "figures").iterdir()}
     assert names >= {"r2.png", "ecg_best.png", "ecg_median.png", "ecg_worst.png"}
+    assert names >= {"attention.png", "errors.png"}
     assert any(name.startswith("case_") for name in names)
     assert "R2" in (folder / "report.txt").read_text()
     assert not (folder / ".staging").exists()

@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from fwdecg.evaluation.case_picture import CasePicture, draw_case, frames_shown
 from fwdecg.evaluation.figures import Trace, draw_bars, draw_overlays
 from fwdecg.evaluation.gallery import ranked
 from fwdecg.evaluation.report import PredictorReport, Spread, Summary
-from fwdecg.evaluation.tissue_maps import TissueMaps
 
 TIME_MS = np.arange(12) * 5.0
 
@@ -66,35 +64,10 @@ def test_bars_that_leave_the_picture(tmp_path: Path) -> None:
     assert _is_drawn(path)
 
 
-@pytest.mark.parametrize("excited", [True, False])
-def test_a_case(tmp_path: Path, excited: bool) -> None:
-    path = tmp_path / "case.png"
-    front = (np.arange(8) < np.arange(12)[:, None]).astype(np.float16)
-    u = front[:, None, :].repeat(8, 1) * excited
-    diffusivity = np.full((8, 8), 0.1)
-    diffusivity[2:4, 3:5] = 0.0
-    maps = TissueMaps(
-        u=u,
-        diffusivity_mm2_per_ms=diffusivity,
-        conducting_share=diffusivity / 0.1,
-        map_spacing_mm=1.0,
-        frame_interval_ms=5.0,
-    )
-    draw_case(CasePicture(trace=_trace(), maps=maps), path)
-    assert _is_drawn(path)
-
-
 def test_drawing_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
     draw_overlays([_trace()], tmp_path / "ecg.png", rank="best")
     assert dict(mpl.rcParams) == before
-
-
-def test_frames_are_those_of_the_excitation() -> None:
-    u = np.zeros((40, 4, 4))
-    u[10:31] = np.sin(np.pi * np.linspace(0.1, 0.9, 21))[:, None, None]
-    assert frames_shown(u) == [10, 15, 20, 25, 30]
-    assert frames_shown(u[12:15]) == [0, 1, 2]
 
 
 def test_ranks() -> None:

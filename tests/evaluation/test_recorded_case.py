@@ -16,7 +16,7 @@ def test_cases_in_the_order_asked_for(library: Library, cases: LabelledCases) ->
     assert [case.condition for case in chosen] == ["fibrosis", "healthy", "combined"]
     for case in chosen:
         np.testing.assert_array_equal(case.maps.u, cases.u[case.case_id])
-        np.testing.assert_array_equal(case.phi_e, cases.phi_e[case.case_id])
+        np.testing.assert_array_equal(case.phi_e_mm_per_ms, cases.phi_e[case.case_id])
         assert (case.maps.map_spacing_mm, case.maps.frame_interval_ms) == (0.5, 3.0)
 
 
@@ -41,5 +41,5 @@ def test_the_share_that_conducts_is_the_recorded_one(varied_library: Library) ->
 def test_scale_of_an_ecg(library: Library, largest: float, scale: float, unit: str) -> None:
     (case,) = recorded_cases(library, [0])
     phi_e = np.array([[0.0, -largest], [1e9, 1e9]], np.float32)  # the first electrode is drawn
-    found = ecg_scale([dataclasses.replace(case, phi_e=phi_e)])
+    found = ecg_scale([dataclasses.replace(case, phi_e_mm_per_ms=phi_e)])
     assert found == (pytest.approx(scale), unit)

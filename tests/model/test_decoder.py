@@ -85,3 +85,33 @@ def test_without_time_embedding_later_frames_may_change_places() -> None:
     timeless, timed = _decoder(1, times=0), _decoder(1)
     torch.testing.assert_close(timeless(latents)[:, :2], timeless(swapped)[:, :2])
     assert not torch.allclose(timed(latents)[:, :2], timed(swapped)[:, :2], rtol=1e-6, atol=0)
+
+
+def test_the_attention_weights_are_those_that_the_context_is_made_with() -> None:
+    """Each row is a distribution over the frames, and with the latents it gives Eq. 3's c_t."""
+    decoder, latents = _decoder(1), torch.randn(2, 7, 6)
+    weights = decoder.attention_weights(latents)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 7))
+    times = sinusoidal_embedding(7, 4, like=latents)
+    rest = torch.zeros(2, 5)  # the state before the first frame
+    context, first = decoder.attention(rest, decoder.attention.keys(latents, times), latents)
+    torch.testing.assert_close(weights[:, 0], first)
+    torch.testing.assert_close(torch.einsum("bi,bil->bl", weights[:, 0], latents), context)
+    assert (weights[:, 1] != weights[:, 0]).any()
+
+
+def test_attention_sees_a_frame_that_answers_every_state() -> None:
+    """A key that is far out in the direction of V_a draws all weight to its frame."""
+    decoder, latents = _decoder(1), torch.randn(1, 7, 6)
+    with torch.no_grad():
+        decoder.attention.V_a.weight.fill_(100.0)
+        decoder.attention.U_a.weight.fill_(1.0)
+        latents[:, 4] = 50.0
+        latents[:, [0, 1, 2, 3, 5, 6]] = -50.0
+    weights = decoder.attention_weights(latents)
+    assert (weights.argmax(-1) == 4).all()
+    torch.testing.assert_close(weights[..., 4], torch.ones(1, 7))
+
+
+def test_without_attention_nothing_is_looked_at() -> None:
+    assert not _decoder(1, attention=False).attention_weights(torch.randn(2, 7, 6)).any()

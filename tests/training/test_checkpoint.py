@@ -159,3 +159,24 @@ def test_the_state_of_a_training_cannot_carry_code(tmp_path):
     torch.save({"optimizer": Malicious()}, tmp_path / "progress.pt")
     with pytest.raises(CheckpointError, match="is damaged, or holds more than tensors"):
         load_tensors(tmp_path / "progress.pt")
+
+
+def test_attention_of_numpy_maps(trained):
+    u = waves(3, seed=0).u.numpy()
+    weights = trained.attend(u, batch_size=2)
+    assert weights.shape == (3, FRAMES, FRAMES)
+    np.testing.assert_allclose(weights.sum(-1), 1.0, rtol=1e-5)
+    # Sums of float32 in another order.
+    np.testing.assert_allclose(trained.attend(u[2])[0], weights[2], rtol=1e-4, atol=1e-6)
+
+
+def test_a_surrogate_without_attention_has_none_to_show(trained):
+    blind = replace(trained, config=replace(trained.config, attention=False))
+    with pytest.raises(CheckpointError, match=r"model.attention = false .* take one with"):
+        blind.attend(waves(1, seed=0).u.numpy())
+
+
+def test_a_network_comes_with_the_package():
+    best = load_surrogate()
+    assert (best.signature.frames, best.signature.map_pixels) == (160, 64)
+    assert best.validation.r2 > 0.98

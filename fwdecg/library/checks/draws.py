@@ -50,7 +50,7 @@ def _spec(row: Row, expected: Expected) -> Iterator[str]:
 def _recording(row: Row, expected: Expected) -> Iterator[str]:
     config = expected.config
     recording = config.recording
-    values = (recording.frame_interval_ms, config.tissue.size_mm / recording.map_pixels)
+    values = (recording.frame_interval_ms, config.map_spacing_mm)
     yield from _differing(row, dict(zip(_RECORDING, values, strict=True)), "its configuration has")
     electrodes = expected.case.electrodes_mm
     if not np.array_equal(row[ELECTRODES], electrodes):
