@@ -7,9 +7,6 @@ import numpy as np
 import pytest
 
 import fwdecg
-from fwdecg.library.case import simulate_case
-from fwdecg.library.config import LibraryConfig
-from fwdecg.library.sampling import draw_case
 
 ROOT = Path(__file__).parents[1]
 
@@ -19,21 +16,23 @@ def r_squared(predicted, true):
 
 
 @pytest.mark.slow
-def test_what_the_readme_shows(monkeypatch):
+def test_what_the_readme_shows(monkeypatch, tmp_path):
     snippets = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (snippet,) = (text for text in snippets if "simulate_case" in text)
-    monkeypatch.chdir(ROOT)
+    (snippet,) = (text for text in snippets if "load_surrogate()" in text)
+    monkeypatch.chdir(tmp_path)
     found = {}
     exec(snippet, found)
-    assert found["case"].spec.condition == "healthy"
-    assert found["predicted"].shape == found["case"].phi_e.shape
-    assert r_squared(found["predicted"], found["case"].phi_e) > 0.99
+    case = found["case"]
+    assert (case.case_id, case.condition) == (1000, "healthy")
+    assert found["predicted"].shape == case.phi_e_mm_per_ms.shape
+    assert r_squared(found["predicted"], case.phi_e_mm_per_ms) > 0.99
+    assert found["weights"].shape == (160, 160)
+    assert {path.name for path in tmp_path.iterdir()} == {"predicted.png", "attention.png"}
 
 
 @pytest.mark.slow
 def test_an_unseen_case_with_scars():
-    config = LibraryConfig()
-    case = simulate_case(draw_case(config, 1002), config)
-    assert case.spec.condition == "fibrosis"
-    predicted = fwdecg.load_surrogate(ROOT / "docs/best/best.safetensors").predict(case.u)
-    assert r_squared(predicted, case.phi_e) > 0.9
+    case = fwdecg.simulate("fibrosis", number=400)
+    assert case.case_id == 1002
+    predicted = fwdecg.load_surrogate().predict(case.u)
+    assert r_squared(predicted, case.phi_e_mm_per_ms) > 0.9

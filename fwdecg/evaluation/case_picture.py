@@ -71,7 +71,7 @@ def frames_shown(u: Frames) -> list[int]:
 
 
 def r2_of(predicted: Ecg, case: RecordedCase) -> float:
-    """R^2 of an ECG in mm/ms against a case's own: that of z-scores, on which it does not depend."""
+    """R^2 of an ECG in mm/ms against a case's own; that of z-scores is the same."""
     import torch  # noqa: PLC0415  # a picture without a prediction does without
 
     from fwdecg.training.metrics import r2  # noqa: PLC0415

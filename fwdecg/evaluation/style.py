@@ -33,13 +33,17 @@ TRUE, PREDICTED = "black", "#d55e00"  # ECGs
 
 
 class Picture(Figure):
-    """A figure that a notebook shows by itself, without pyplot."""
+    """A figure drawn in `STYLE` that a notebook shows by itself, without pyplot."""
+
+    def savefig(self, *args: Any, **kwargs: Any) -> None:
+        """Write it, as any figure of matplotlib is."""
+        with rc_context(STYLE):  # ticks are made as late as this
+            super().savefig(*args, **kwargs)
 
     def _repr_png_(self) -> bytes:
         """The name by which IPython asks for it."""
         held = BytesIO()
-        with rc_context(STYLE):
-            self.savefig(held, format="png")
+        self.savefig(held, format="png")
         return held.getvalue()
 
 
