@@ -25,16 +25,21 @@ def log_to_stdout(name: str = "") -> None:
 class Progress:
     """Counts finished items and logs how far the work is."""
 
-    def __init__(self, logger: logging.Logger, what: str, total: int) -> None:
+    def __init__(
+        self, logger: logging.Logger, what: str, total: int, *, work: float | None = None
+    ) -> None:
         """Start the clock.
 
         Args:
             logger: where the lines go.
             what: the items counted, e.g. "cases simulated".
             total: their number.
+            work: what all of them take, in any unit, where some take much longer than others; by
+                default all are alike.
         """
         self._logger, self._what, self._total = logger, what, total
-        self._done = 0
+        self._work = float(total) if work is None else work
+        self._done, self._work_done = 0, 0.0
         self._started = self._last_line = time.monotonic()
 
     @property
@@ -47,9 +52,16 @@ class Progress:
         """What part of the items is finished."""
         return self._done / self._total if self._total else 1.0
 
-    def advance(self, items: int, note: str = "") -> None:
-        """Count finished items; `note` is appended to the line if one is due."""
+    def advance(self, items: int, note: str = "", *, work: float | None = None) -> None:
+        """Count finished items.
+
+        Args:
+            items: their number.
+            note: appended to the line if one is due.
+            work: what they took of the whole work, if that was given.
+        """
         self._done += items
+        self._work_done += items if work is None else work
         now = time.monotonic()
         finished = self._done >= self._total
         pause_s = max(SECONDS_BETWEEN_LINES, SHARE_BETWEEN_LINES * (now - self._started))
@@ -59,8 +71,9 @@ class Progress:
 
     def _line(self, elapsed_s: float) -> str:
         rate = self._done / max(elapsed_s, 1e-9)
-        left_s = (self._total - self._done) / rate if rate > 0 else float("inf")
-        ends = f"in {clock_text(elapsed_s)}" if left_s == 0 else f"{clock_text(left_s)} left"
+        left_s = elapsed_s * max(self._work / self._work_done - 1, 0.0)
+        finished = self._done >= self._total
+        ends = f"in {clock_text(elapsed_s)}" if finished else f"{clock_text(left_s)} left"
         return f"{self._done}/{self._total} {self._what}, {rate:.2f}/s, {ends}"
 
 

@@ -14,6 +14,7 @@ def main() -> None:
     arguments = parser.parse_args()
     experiment = load_experiment(arguments)
     from fwdecg.evaluation.evaluate import evaluate
+    from fwdecg.evaluation.gallery import FIGURES
     from fwdecg.library.reader import open_library
     from fwdecg.storage import REPORT
     from fwdecg.training.checkpoint import load_surrogate
@@ -24,7 +25,7 @@ def main() -> None:
     folder = experiment.evaluation_folder
     evaluate(library, trained, experiment.evaluation, folder)
     print((folder / REPORT).read_text(encoding="utf-8"))
-    print(f"  {folder}")
+    print(f"  {folder}, pictures in its folder {FIGURES}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ def main() -> None:
     """Train, or resume."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
     from fwdecg.cost import cost_text
-    from fwdecg.evaluation.learning_picture import draw_learning
+    from fwdecg.evaluation.learning_picture import LEARNING, draw_learning
     from fwdecg.library.reader import open_library
     from fwdecg.training.trainer import train
 
@@ -20,7 +20,8 @@ def main() -> None:
         f"best validation R2 {metrics['best_validation_r2']:.4f} in epoch {metrics['best_epoch']}"
     )
     print(f"cost: {cost_text(metrics.get('cost'))}")
-    print(f"  {experiment.training_folder}")
+    print(f"  {experiment.training_folder}, its learning curves in {LEARNING}")
+    print("next: evaluate.py with the same preset")
 
 
 if __name__ == "__main__":

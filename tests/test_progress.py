@@ -35,6 +35,18 @@ def test_a_line_tells_count_rate_and_expected_end(clock, caplog):
     assert lines(caplog)[-1] == "40/40 cases simulated, 3.64/s, in 11 s"
 
 
+def test_the_expected_end_knows_that_items_differ(clock, caplog):
+    """The costliest half of the work is behind with the first of ten items."""
+    caplog.set_level(logging.INFO)
+    work = Progress(logging.getLogger("x"), "cases simulated", 10, work=18.0)
+    clock.now = 20.0
+    work.advance(1, work=9.0)
+    assert lines(caplog) == ["1/10 cases simulated, 0.05/s, 20 s left"]
+    clock.now = 40.0
+    work.advance(9, work=9.0)
+    assert lines(caplog)[-1] == "10/10 cases simulated, 0.25/s, in 40 s"
+
+
 def test_a_day_of_work_takes_a_few_hundred_lines(clock, caplog):
     caplog.set_level(logging.INFO)
     work = Progress(logging.getLogger("x"), "cases simulated", 86_400)

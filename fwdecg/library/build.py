@@ -26,7 +26,7 @@ from fwdecg.library.layout import (
 )
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import PartRecord, finish_part
-from fwdecg.library.plan import costliest_first, plan_parts
+from fwdecg.library.plan import costliest_first, expected_work, plan_parts
 from fwdecg.library.reader import open_library
 from fwdecg.library.spool import Simulate, quarantine, spool_case
 from fwdecg.nodes import require_claimed, require_shared
@@ -92,7 +92,14 @@ class _Build:
         self._missing = {
             part: set() if part in there else set(part.case_ids) - held for part in self._parts
         }
-        self._progress = Progress(logger, "cases simulated", sum(map(len, self._missing.values())))
+        self._work = {
+            case_id: expected_work(config, case_id)
+            for missing in self._missing.values()
+            for case_id in missing
+        }
+        self._progress = Progress(
+            logger, "cases simulated", len(self._work), work=sum(self._work.values())
+        )
         self._records: dict[Part, PartRecord] = {}
         self._failures = 0
         self._tasks: deque[Task] = deque()
@@ -100,6 +107,7 @@ class _Build:
 
     def run(self) -> list[PartRecord]:
         """Do it; the records of all parts, in their order."""
+        logger.info("%d of %d cases to simulate", len(self._work), self._config.cases)
         for part in self._parts:
             if not self._missing[part]:
                 self._tasks.append(self._gathering(part))
@@ -135,7 +143,8 @@ class _Build:
             FAILURES.add(BUILD)
             self._failures += 1
             self._quarantined.add(case_id)
-        self._progress.advance(1, f", {self._failures} quarantined" if self._failures else "")
+        note = f", {self._failures} quarantined" if self._failures else ""
+        self._progress.advance(1, note, work=self._work[case_id])
         ITEMS.add(BUILD)
         ITEMS_PER_SECOND.set(BUILD, self._progress.rate)
         SHARE_DONE.set(BUILD, self._progress.share)

@@ -33,10 +33,10 @@ def plan_parts(config: LibraryConfig, published: list[Part]) -> list[Part]:
 
 def costliest_first(config: LibraryConfig, case_ids: Iterable[int]) -> list[int]:
     """Cases in the order in which they are simulated: the last ones to run are short ones."""
-    return sorted(case_ids, key=lambda case_id: (-_steps_times_cells(config, case_id), case_id))
+    return sorted(case_ids, key=lambda case_id: (-expected_work(config, case_id), case_id))
 
 
-def _steps_times_cells(config: LibraryConfig, case_id: int) -> float:
+def expected_work(config: LibraryConfig, case_id: int) -> float:
     """The work of a case by the D of its first draw, in units of its own."""
     bulk = drawn_diffusivity(config, case_id)
     resolution = config.solver.resolution(*config.tissue.diffusivity_span(bulk))

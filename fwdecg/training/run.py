@@ -28,6 +28,8 @@ from fwdecg.training.workers import Seat, own_seat, parallel, total_cost
 
 logger = logging.getLogger(__name__)
 
+EPOCHS_TIMED = 5  # whose median time tells how long the rest takes; the first one starts slowly
+
 # Files of a checkpoint: the surrogate after the best and after the last epoch, and the rest.
 BEST, LAST, PROGRESS = "best.safetensors", "last.safetensors", "progress.pt"
 
@@ -238,7 +240,8 @@ class _Run:
         if self.seat.rank != 0 or not due:
             return
         self.last_line = now
-        left_s = (epochs - record.epoch) * record.seconds
+        recent = [earlier.seconds for earlier in self.history[-EPOCHS_TIMED:]]
+        left_s = (epochs - record.epoch) * float(np.median(recent))
         logger.info(
             "epoch %d/%d: loss %.4f, validation loss %.4f, R2 %.4f (best %.4f), rate %.1e, %s left",
             record.epoch,
