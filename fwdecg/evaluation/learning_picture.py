@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from fwdecg.errors import ResultError
 from fwdecg.evaluation.style import STYLE, WIDTH_INCH, Picture, save
@@ -19,7 +19,6 @@ LEARNING = "learning.png"
 LEAST_SHOWN_R2 = -0.25  # what lies lower is cut off
 TRAINING, VALIDATION, STEERING = "#e69f00", "#0072b2", "#555555"
 BEST = "#009e73"
-DECIMAL = LogFormatter(minor_thresholds=(2, 0.5))  # 0.03 instead of 3 times a power of ten
 
 
 def draw_learning(folder: Path) -> None:
@@ -79,7 +78,7 @@ def plot_history(history: Sequence[EpochRecord]) -> Picture:
         _limit_r2(r2, [r.validation_r2 for r in history])
         r2.set_ylabel("validation $R^2$")
         _curve(mae, epochs, [r.validation_mae for r in history], VALIDATION)
-        mae.set(yscale="log", ylabel="validation MAE (z-score)", xlabel="epoch")
+        mae.set(ylabel="validation MAE (z-score)", ylim=(0, None), xlabel="epoch")
         _curve(steering, epochs, [r.learning_rate for r in history], STEERING)
         steering.set(ylabel="learning rate", ylim=(0, None), xlabel="epoch")
         label = f"best: {best.validation_r2:.4f}, epoch {best.epoch}"
@@ -88,8 +87,6 @@ def plot_history(history: Sequence[EpochRecord]) -> Picture:
         for panel in panels.flat:
             panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             panel.grid(visible=True, linewidth=0.3, color="0.85")
-        mae.yaxis.set_major_formatter(DECIMAL)
-        mae.yaxis.set_minor_formatter(DECIMAL)
         loss.legend(["training", "validation"], loc="upper right")
         r2.legend(loc="lower right")
         figure.supxlabel(

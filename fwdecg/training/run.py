@@ -101,6 +101,9 @@ def run_training(
     run = _Run(plan, device, meter)
     if resume_from is not None:
         run.restore(resume_from)
+    if run.seat.rank == 0:
+        cases, validation = len(splits.train), len(splits.validation)
+        logger.info("training on %d cases, %d for validation", cases, validation)
     while run.epoch < plan.training.epochs:
         record = run.one_epoch(splits)
         with tempfile.TemporaryDirectory(prefix="fwdecg-checkpoint-") as folder:
