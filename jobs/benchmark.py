@@ -1,10 +1,11 @@
-"""Benchmark the solver, the surrogate, how a library is built and stored, how a job starts.
+"""Benchmark the solver, the surrogate, libraries, searches, and how a job starts.
 
 solver      its speed beside the machine's limits, and what accuracy costs
 storage     compressions of the preset's built library, and the speed of its readers
 overhead    building the preset's library, in turns with a bare loop over its cases
 surrogate   training and prediction beside a plain loop over the frames
 scheduling  building a library of --cases sleeps on --slots pretended processors
+search      the preset's finished search replayed --replays times, with ASHA and without
 start       what a job loads and waits for before it works
 """
 
@@ -89,6 +90,19 @@ def _scheduling(experiment: Experiment, folder: Path, arguments: argparse.Namesp
     )
 
 
+def _search(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    from fwdecg.studies.search_benchmark import benchmark_search
+    from fwdecg.studies.tuning import TABLE
+
+    benchmark_search(
+        experiment.tuning_folder / TABLE,
+        experiment.tuning,
+        folder,
+        replays=arguments.replays,
+        at_once=experiment.tuning.concurrency or 2,
+    )
+
+
 def _start(_: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
     from fwdecg.studies.start_benchmark import benchmark_start
 
@@ -109,6 +123,7 @@ BENCHMARKS = {
     "overhead": _overhead,
     "scheduling": _scheduling,
     "surrogate": _surrogate,
+    "search": _search,
     "start": _start,
 }
 
@@ -134,10 +149,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--sleep", type=float, default=2.0, metavar="S", help="seconds of each (default: 2)"
     )
+    parser.add_argument(
+        "--replays", type=int, default=1000, help="orders of a search's trials (default: 1000)"
+    )
     arguments = parser.parse_args()
     least = 0 if arguments.subject == "solver" else 1
-    if arguments.turns < 1:
-        raise ConfigError(f"--turns {arguments.turns}: must be at least 1")
+    for name in ("turns", "replays"):
+        if getattr(arguments, name) < 1:
+            raise ConfigError(f"--{name} {getattr(arguments, name)}: must be at least 1")
     if arguments.cases is not None and arguments.cases < least:
         raise ConfigError(f"--cases {arguments.cases}: must be at least {least}")
     if arguments.slots < LEAST_CPUS or not arguments.sleep >= 0:

@@ -76,6 +76,7 @@ RAY_MODULES = {
     "library/dataset.py",
     "training/trainer.py",
     "studies/shared_splits.py",
+    "studies/search_benchmark.py",
     "studies/sweep.py",
     "studies/trial.py",
     "evaluation/prediction_actors.py",
