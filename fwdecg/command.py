@@ -7,6 +7,7 @@ seconds. So Ray is imported here where it is first used, and the jobs import the
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -120,6 +121,7 @@ def connect(num_cpus: int | None = None) -> None:
                 f"RAY_ADDRESS = {address}: no Ray cluster answers there; give host:port of its "
                 "head, or unset it to start a local one"
             ) from error
+        _heed_requests_to_stop()
         return
     # A local cluster needs no password against other users of the network, whom it does not serve.
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
@@ -129,6 +131,7 @@ def connect(num_cpus: int | None = None) -> None:
     if ray.cluster_resources().get("CPU", 0) < LEAST_CPUS:
         ray.shutdown()
         _start_local_cluster(num_cpus=LEAST_CPUS)
+    _heed_requests_to_stop()
 
 
 def _keep_to_loopback() -> None:
@@ -155,17 +158,26 @@ def _start_local_cluster(num_cpus: int | None = None) -> None:
     )
 
 
+def _heed_requests_to_stop() -> None:
+    """Have SIGTERM, by which schedulers and `ray job stop` ask for an end, interrupt like Ctrl-C.
+
+    To be called again after `ray.init`, whose own handlers end the process without a word.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def run_job(job: Callable[[], None], *, then: str = "the same command resumes") -> NoReturn:
     """Run a job and exit with 0 if all is done.
 
     Otherwise one line on stderr says why, and the code is 2 if the input is at fault, 1 if the
-    work or the storage failed, 130 after an interrupt from the keyboard.
+    work or the storage failed, 130 after an interrupt from the keyboard or a request to stop.
 
     Args:
         job: the work.
         then: what to say after an interrupt.
     """
     log_to_stdout()
+    _heed_requests_to_stop()
     try:
         job()
     except FwdEcgError as error:

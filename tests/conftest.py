@@ -70,6 +70,12 @@ def build_without_ray(config: LibraryConfig, root: Path) -> Library:
 
 
 @pytest.fixture(scope="session")
+def without_ray():
+    """The function that builds the library of a configuration in this process."""
+    return build_without_ray
+
+
+@pytest.fixture(scope="session")
 def regular_and_shifted_library(small_config, tmp_path_factory) -> tuple[Library, Library]:
     """A block of such cases, and the same with five of each shift beside them."""
     regular = replace(

@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import ray.data
@@ -10,9 +12,16 @@ from ray.data.expressions import col
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import SPLIT
 
+_LISTING = "use_datasource_v2"  # Ray Data's own name for it
+
 
 def split_dataset(
-    library: Library, split: str, columns: Sequence[str], *, seed: int | None = None
+    library: Library,
+    split: str,
+    columns: Sequence[str],
+    *,
+    seed: int | None = None,
+    reserve: bool = True,
 ) -> ray.data.Dataset:
     """The cases of a split, one row each; only the wanted columns are read.
 
@@ -24,20 +33,45 @@ def split_dataset(
         split: "train", "validation", "test", or the test split of a shift.
         columns: names of the wanted columns.
         seed: if given, the files come in an order drawn from it, and in another one each time.
+        reserve: whether each reader reserves a processor. If not, it runs beside others who have
+            reserved all there are, and may wait for the cases.
 
     Raises:
         LibraryError: there is no such split, it has no case, or a part is not one of a library.
     """
     library.require(split)
-    cases = ray.data.read_parquet(
-        library.dataset().files,  # whose columns are known to be those of a library
-        filesystem=library.store.filesystem,
-        file_extensions=["parquet"],
-        shuffle=None if seed is None else ray.data.FileShuffleConfig(seed=seed),
-    )
+    free: dict[str, Any] = {} if reserve else {"num_cpus": 0}
+    with _listed_by_tasks(reserve):
+        cases = ray.data.read_parquet(
+            library.dataset().files,  # whose columns are known to be those of a library
+            filesystem=library.store.filesystem,
+            file_extensions=["parquet"],
+            shuffle=None if seed is None else ray.data.FileShuffleConfig(seed=seed),
+            # Where nothing is reserved, only this bounds their number.
+            concurrency=None if reserve else max(int(ray.cluster_resources().get("CPU", 1)), 1),
+            **free,
+        )
     # The order drawn, not that in which readers happen to finish.
     cases.context.execution_options.preserve_order = seed is not None
-    return cases.filter(expr=col(SPLIT) == split).select_columns(list(columns))
+    return cases.filter(expr=col(SPLIT) == split, **free).select_columns(list(columns), **free)
+
+
+@contextmanager
+def _listed_by_tasks(reserve: bool) -> Iterator[None]:
+    """Whether Ray Data lists files and reads footers by tasks, each of which reserves a processor.
+
+    It has been its way since 2.56; the one before reads them where the dataset is made.
+    """
+    context = ray.data.DataContext.get_current()
+    usual = getattr(context, _LISTING, None)
+    if usual is None:
+        yield
+        return
+    setattr(context, _LISTING, usual and reserve)
+    try:
+        yield
+    finally:
+        setattr(context, _LISTING, usual)
 
 
 def quieten_ray() -> None:

@@ -167,7 +167,8 @@ def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> tuple[Path,
     trainer = ray.train.torch.TorchTrainer(
         _work,
         train_loop_config={"job": job},
-        datasets={split: split_dataset(library, split, COLUMNS) for split in SPLITS},
+        # Beside workers that hold what processors a lost node has left, and wait for the cases.
+        datasets={s: split_dataset(library, s, COLUMNS, reserve=False) for s in SPLITS},
         # One worker of each machine reads both splits whole, see `_splits`.
         dataset_config=ray.train.DataConfig(datasets_to_split=[]),
         scaling_config=_scaling(plan.training),
@@ -259,8 +260,8 @@ def _with_gpus(training: TrainingConfig) -> bool:
 def _reserved_cpus(training: TrainingConfig) -> float:
     """Processors that each worker reserves in Ray; by default at most one.
 
-    One processor is left to Ray Data: where workers reserve all of them it can never read a block,
-    and the workers wait for it for ever.
+    One processor is left to the readers of the data, who reserve none: after the loss of a node
+    the workers may have reserved all there are.
     """
     total = ray.cluster_resources().get("CPU", 1.0)
     if training.cpus_per_worker:
