@@ -1,0 +1,42 @@
+"""Where jobs run on nodes that differ. A GPU that a node only claims to have is enough for that."""
+
+import pytest
+
+from fwdecg.config import load
+from fwdecg.studies.experiment import Experiment
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def mixed(cluster):
+    """Two nodes without GPU, and one with."""
+    cluster.add("gpu", "--num-cpus=2", "--num-gpus=1")
+    yield cluster
+    cluster.kill("gpu")
+
+
+def test_simulations_keep_off_gpus(mixed, small_preset, tmp_path):
+    settings = (f"results.path={tmp_path}", "library.cases=4", "library.cases_per_part=4")
+    job = mixed.submit("build_library", small_preset, *settings)
+    job.end_well()
+    tasks = [task for task in mixed.tasks(job) if task["name"] == "_call"]
+    assert len(tasks) >= 5  # four cases and their part; tried again, they count again
+    for task in tasks:
+        assert task["required_resources"] == {"CPU": 1.0}
+        assert task["node"] in ("one", "two")
+
+
+def test_trainings_go_to_gpus(mixed, small_preset, without_ray, tmp_path):
+    space = 'tuning.space={"model.dropout"={uniform=[0.0, 0.5]}}'
+    settings = (f"results.path={tmp_path}", "training.epochs=2", "training.workers=1", space)
+    settings += ("tuning.trials=1", "tuning.grace_period=2", "training.retries=0")
+    without_ray(load(Experiment, small_preset, settings).library, tmp_path / "library")
+    mixed.submit("tune", small_preset, *settings).end_well()
+    # Workers with a GPU speak NCCL: without a true one they get no further than to their place.
+    mixed.submit("train", small_preset, *settings).end()
+    for kind in ("ImplicitFunc", "RayTrainWorker"):
+        actor = mixed.actors(kind)[-1]
+        assert actor["node"] == "gpu"
+        held = actor["required_resources"]  # named GPU, or after a placement group, GPU_group_...
+        assert {amount for name, amount in held.items() if name.startswith("GPU")} == {1.0}
