@@ -228,7 +228,8 @@ class Cluster:
 
     def actors(self, kind):
         """State, node and resources of the actors of a class, past and present."""
-        return [actor for actor in self._placed("actors") if actor["class_name"] == kind]
+        found = self._placed("actors")  # classes made in a function have a longer name
+        return [actor for actor in found if actor["class_name"].split(".")[-1] == kind]
 
     def tasks(self, job):
         """The same of the tasks of a job."""

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import ray
 
 from fwdecg.library.dataset import shuffled_batches, split_dataset
 
@@ -33,3 +34,18 @@ def test_each_case_comes_once_in_an_order_of_the_seed(ray_cluster, small_library
     everything = small_library.table("train", ["case_id"])["case_id"].to_pylist()
     for each in orders:
         assert sorted(each) == everything
+
+
+def test_cases_are_read_where_no_processor_is_left(ray_cluster, small_library):
+    """So a training whose workers hold all that a lost node has left does not wait for ever."""
+
+    class Holder:
+        def ready(self):
+            return True
+
+    holder = ray.remote(num_cpus=2)(Holder).remote()
+    assert ray.get(holder.ready.remote())
+    rows = split_dataset(small_library, "train", ["case_id"], reserve=False).take_all()
+    expected = small_library.table("train", ["case_id"])["case_id"].to_pylist()
+    assert sorted(row["case_id"] for row in rows) == expected
+    ray.kill(holder)
