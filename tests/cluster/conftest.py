@@ -69,11 +69,13 @@ class Node:
         self.name, self.host = name, host
         self._log = folder / f"{name}.log"
         own = [f"--node-name={name}", f"--node-ip-address={host.address}", "--block"]
+        # Of its own, as on a machine of its own: one node unpacks what is submitted over another's.
+        own += [f"--temp-dir={folder / name}", "--object-store-memory=100000000"]
         # Ports are Ray's own choice: other clusters may run on this machine.
-        ports = ["--dashboard-agent-listen-port=0", "--object-store-memory=100000000"]
+        own += ["--dashboard-agent-listen-port=0"]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                [*host.enter, RAY, "start", *own, *ports, *options],
+                [*host.enter, RAY, "start", *own, *options],
                 env=environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -170,23 +172,30 @@ class Cluster:
         }
         port = free_port()
         self._dashboard = f"http://{host.address}:{port}"
-        options = ["--head", "--port=0", "--num-cpus=0", f"--temp-dir={folder}"]
+        options = ["--head", "--port=0", "--num-cpus=0"]
         options += [f"--ray-client-server-port={free_port()}", "--include-dashboard=true"]
         options += [f"--dashboard-host={host.address}", f"--dashboard-port={port}"]
         self._start("head", host, options)
-        self._address = (folder / "ray_current_cluster").read_text().strip()
+        self._nodes["head"].wait_until_up()
+        self._address = (folder / "head/ray_current_cluster").read_text().strip()
 
     def add(self, name, *options, host=None):
-        """Start a node. One at a time: two could choose the same sockets."""
-        own = [f"--address={self._address}", "--include-log-monitor=false"]  # the head's sees all
-        self._start(name, host or self._host, [*own, *(options or ("--num-cpus=2",))])
+        """Start a node."""
+        self._join(name, *options, host=host)
+        self._nodes[name].wait_until_up()
 
     def complete(self, *names):
         """Start those nodes of these names that are not there."""
-        for name in names:
-            if name not in self._nodes or not self._nodes[name].alive:
-                self.add(name)
+        missing = [n for n in names if n not in self._nodes or not self._nodes[n].alive]
+        for name in missing:
+            self._join(name)
+        for name in missing:
+            self._nodes[name].wait_until_up()
         return self
+
+    def _join(self, name, *options, host=None):
+        own = [f"--address={self._address}", *(options or ("--num-cpus=2",))]
+        self._start(name, host or self._host, own)
 
     def kill(self, name):
         self._nodes[name].kill()
@@ -201,7 +210,6 @@ class Cluster:
 
     def _start(self, name, host, options):
         self._nodes[name] = Node(name, host, options, self.environment, self.folder)
-        self._nodes[name].wait_until_up()
 
     def submit(self, job, preset, *settings):
         """`ray job submit` of one of the jobs with the settings given."""
