@@ -81,3 +81,38 @@ def test_a_local_run_listens_on_loopback_and_sends_no_statistics(tmp_path):
     assert int(said["listening"]) > 3
     assert said["elsewhere"] == "0"
     assert said["reports"] == "False"
+
+
+ASKED_TO_STOP = """
+import os
+import signal
+import time
+
+from fwdecg.command import connect, run_job
+
+def main():
+    connect()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    run_job(main)
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_local_run_that_is_asked_to_stop_says_how_to_go_on(tmp_path):
+    script = tmp_path / "asked_to_stop.py"
+    script.write_text(ASKED_TO_STOP)
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env={key: os.environ[key] for key in os.environ if key != "RAY_ADDRESS"}
+        | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 130
+    assert done.stderr == "interrupted; the same command resumes\n"

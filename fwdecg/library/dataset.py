@@ -34,7 +34,7 @@ def split_dataset(
         columns: names of the wanted columns.
         seed: if given, the files come in an order drawn from it, and in another one each time.
         reserve: whether each reader reserves a processor. If not, it runs beside others who have
-            reserved all there are, and may wait for the cases.
+            reserved all there are since the dataset was made, and may wait for the cases.
 
     Raises:
         LibraryError: there is no such split, it has no case, or a part is not one of a library.
@@ -60,7 +60,7 @@ def split_dataset(
 def _listed_by_tasks(reserve: bool) -> Iterator[None]:
     """Whether Ray Data lists files and reads footers by tasks, each of which reserves a processor.
 
-    It has been its way since 2.56; the one before reads them where the dataset is made.
+    That is its newer way; the older one does so once, when the dataset is made.
     """
     context = ray.data.DataContext.get_current()
     usual = getattr(context, _LISTING, None)

@@ -239,10 +239,14 @@ class Cluster:
         found = self._placed("actors")  # classes made in a function have a longer name
         return [actor for actor in found if actor["class_name"].split(".")[-1] == kind]
 
-    def tasks(self, job):
-        """The same of the tasks of a job."""
-        of_job = self.ask(f"api/jobs/{job.name}")["job_id"]
-        return [task for task in self._placed("tasks") if task["job_id"] == of_job]
+    def of_job(self, job, things):
+        """Those of some actors or tasks that a job started."""
+        number = self.ask(f"api/jobs/{job.name}")["job_id"]
+        return [thing for thing in things if thing["job_id"] == number]
+
+    def tasks(self):
+        """State, node and resources of all tasks, past and present."""
+        return self._placed("tasks")
 
     def _placed(self, things):
         names = {node["node_id"]: node["node_name"] for node in self.states("nodes")}

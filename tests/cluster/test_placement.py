@@ -20,7 +20,7 @@ def test_simulations_keep_off_gpus(mixed, small_preset, tmp_path):
     settings = (f"results.path={tmp_path}", "library.cases=4", "library.cases_per_part=4")
     job = mixed.submit("build_library", small_preset, *settings)
     job.end_well()
-    tasks = [task for task in mixed.tasks(job) if task["name"] == "_call"]
+    tasks = [task for task in mixed.of_job(job, mixed.tasks()) if task["name"] == "_call"]
     assert len(tasks) >= 5  # four cases and their part; tried again, they count again
     for task in tasks:
         assert task["required_resources"] == {"CPU": 1.0}
@@ -32,11 +32,15 @@ def test_trainings_go_to_gpus(mixed, small_preset, without_ray, tmp_path):
     settings = (f"results.path={tmp_path}", "training.epochs=2", "training.workers=1", space)
     settings += ("tuning.trials=1", "tuning.grace_period=2", "training.retries=0")
     without_ray(load(Experiment, small_preset, settings).library, tmp_path / "library")
-    mixed.submit("tune", small_preset, *settings).end_well()
+    search = mixed.submit("tune", small_preset, *settings)
+    search.end_well()
     # Workers with a GPU speak NCCL: without a true one they get no further than to their place.
-    mixed.submit("train", small_preset, *settings).end()
-    for kind in ("ImplicitFunc", "RayTrainWorker"):
-        actor = mixed.actors(kind)[-1]
-        assert actor["node"] == "gpu"
-        held = actor["required_resources"]  # named GPU, or after a placement group, GPU_group_...
-        assert {amount for name, amount in held.items() if name.startswith("GPU")} == {1.0}
+    training = mixed.submit("train", small_preset, *settings)
+    training.end()
+    for job, kind in ((search, "ImplicitFunc"), (training, "RayTrainWorker")):
+        actors = mixed.of_job(job, mixed.actors(kind))
+        assert {actor["node"] for actor in actors} == {"gpu"}
+        for actor in actors:
+            # Named GPU, or where a placement group holds it, GPU_group_...
+            held = actor["required_resources"].items()
+            assert {amount for name, amount in held if name.startswith("GPU")} == {1.0}

@@ -43,9 +43,10 @@ def test_cases_are_read_where_no_processor_is_left(ray_cluster, small_library):
         def ready(self):
             return True
 
+    dataset = split_dataset(small_library, "train", ["case_id"], reserve=False)
     holder = ray.remote(num_cpus=2)(Holder).remote()
     assert ray.get(holder.ready.remote())
-    rows = split_dataset(small_library, "train", ["case_id"], reserve=False).take_all()
+    rows = dataset.take_all()
     expected = small_library.table("train", ["case_id"])["case_id"].to_pylist()
     assert sorted(row["case_id"] for row in rows) == expected
     ray.kill(holder)
