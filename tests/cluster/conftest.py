@@ -265,6 +265,7 @@ class Cluster:
 UNDISTURBED = """
 import sys
 from fwdecg.config import load
+from fwdecg.cost import Cost
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import build_part
 from fwdecg.library.plan import plan_parts
@@ -274,7 +275,7 @@ from fwdecg.studies.experiment import Experiment
 place, preset, *settings = sys.argv[1:]
 config, store = load(Experiment, preset, settings).library, Store.at(place)
 records = [build_part(config, store, part) for part in plan_parts(config, [])]
-publish_descriptions(config, store, records, core_seconds=1.0)
+publish_descriptions(config, store, records, cost=Cost())
 """
 ASK = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode())"
 
