@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -21,6 +22,8 @@ MARKERS = {FINISHED: "o", STOPPED: "x", FAILED: "v", UNFINISHED: "s"}
 BEST = "#009e73"
 COLUMNS = 3
 LEAST_SHOWN_R2 = -0.25  # curves and points that lie lower are cut off
+LEAST_MISSED = 1e-6  # of 1 - R^2: an exact prediction has no logarithm
+R2_TICKS = (-0.2, 0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
 R2 = "validation $R^2$"
 
 
@@ -122,10 +125,27 @@ def _front(panel: Axes, points: Sequence[tuple[float, float]]) -> None:
 
 
 def _limit(panel: Axes, r2: Sequence[float]) -> None:
+    """An axis on which the variance that is missed falls by the same factor over each length.
+
+    Good trials differ in the third digit, and on an even axis would lie upon each other.
+    """
     low = max(min(r2, default=0.0), LEAST_SHOWN_R2)
     high = max(r2, default=1.0)
-    margin = 0.06 * max(high - low, 1e-3)
-    panel.set_ylim(low - margin, high + margin)
+    panel.set_yscale("function", functions=(_explained, _unexplained))
+    margin = 0.06 * max(_explained(high) - _explained(low), 1e-2)
+    low, high = _unexplained(_explained(low) - margin), _unexplained(_explained(high) + margin)
+    panel.set_ylim(low, high)
+    ticks = [tick for tick in R2_TICKS if low <= tick <= high]
+    if len(ticks) > 1:
+        panel.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+
+
+def _explained(r2: Any) -> Any:
+    return -np.log10(np.maximum(1.0 - np.asarray(r2), LEAST_MISSED))
+
+
+def _unexplained(place: Any) -> Any:
+    return 1.0 - 10.0 ** -np.asarray(place)
 
 
 def _place(dimension: Dimension, trial: TrialRecord) -> float:
