@@ -81,3 +81,12 @@ def test_with_changes_a_latent_sees_its_neighbours_and_no_others() -> None:
     touched[:, 2] += 1.0
     differs = (encoder(touched) != encoder(maps)).any(-1)[0]
     assert differs.tolist() == [False, True, True, True, False, False]
+
+
+def test_changes_are_taken_before_they_are_rounded() -> None:
+    maps = 1.0 + 1e-3 * torch.rand(1, 3, 4, 4)  # bfloat16 resolves 8e-3 there
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        seen = with_changes(maps)
+    assert seen.dtype == torch.bfloat16
+    assert torch.equal(seen, with_changes(maps).bfloat16())
+    assert seen[..., 1:].unique().numel() > 10
