@@ -244,9 +244,15 @@ class Cluster:
         number = self.ask(f"api/jobs/{job.name}")["job_id"]
         return [thing for thing in things if thing["job_id"] == number]
 
-    def tasks(self):
-        """State, node and resources of all tasks, past and present."""
-        return self._placed("tasks")
+    def tasks(self, job, name, at_least):
+        """The same of the tasks of a job that have a name; the head learns of them with delay."""
+
+        def known():
+            found = [task for task in self._placed("tasks") if task["name"] == name]
+            of_job = self.of_job(job, found)
+            return of_job if len(of_job) >= at_least else None
+
+        return until(known, seconds=LONGEST_START_S, what=lambda: f"{at_least} tasks {name}")
 
     def _placed(self, things):
         names = {node["node_id"]: node["node_name"] for node in self.states("nodes")}
