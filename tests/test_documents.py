@@ -126,7 +126,8 @@ def checkout(tmp_path, monkeypatch):
     for name in STAND_INS:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    for name in ("PRESET.toml", "tuning/best.toml"):
+    for name in ("PRESET.toml", "tuning/best.toml", "results/sweep/tuning/best.toml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "jobs/quickstart.toml", tmp_path / name)
     programs = tmp_path / ".venv/bin"
     programs.mkdir(parents=True)

@@ -28,7 +28,7 @@ class TuningConfig:
         0, "of a trial that is never stopped; 0 takes training.epochs", at_least=0
     )
     grace_period: int = setting(
-        4,
+        6,
         "epochs before a trial may be stopped; the number of epochs: none is stopped early",
         at_least=1,
     )
