@@ -99,7 +99,9 @@ def _not_shared(store: Store, addresses: str) -> ResultError:
 
 
 def _other_nodes() -> dict[str, str]:
-    """Id and address of each living node but that of this process."""
+    """Id and address of each living node but that of this process; none without a cluster."""
+    if not ray.is_initialized():  # asking would start one
+        return {}
     here = ray.get_runtime_context().get_node_id()
     return {
         node["NodeID"]: node["NodeManagerAddress"]

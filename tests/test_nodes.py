@@ -119,3 +119,12 @@ def test_other_contents_are_told_apart(tmp_path):
 def test_a_single_node_is_asked_nothing(ray_cluster, tmp_path):
     require_shared(Store.at(tmp_path), look=pytest.fail)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_cluster_none_is_started(tmp_path):
+    code = (
+        "import ray, sys; from fwdecg.nodes import require_shared\n"
+        "from fwdecg.storage import Store\n"
+        "require_shared(Store.at(sys.argv[1])); assert not ray.is_initialized()"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, timeout=100)
