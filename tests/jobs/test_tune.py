@@ -91,3 +91,31 @@ def test_trials_of_two_workers(small_preset, tmp_path):
     # Alone, the first has nothing to be compared with that could stop it.
     assert (rows[0]["status"], rows[0]["epochs"]) == ("finished", 4)
     assert rows[1]["status"] in ("finished", "stopped")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # two starts of Ray, on a machine that may be busy
+def test_a_search_of_two_brackets_spends_one_budget_after_another(small_preset, tmp_path):
+    results = tmp_path / "results"
+    folders = TrialFolders(results / "tuning")
+    search = search_of_new_library(
+        small_preset,
+        results,
+        "tuning.trials=2",
+        "tuning.epochs=5000",  # minutes
+        "tuning.grace_period=2500",
+        "tuning.reduction_factor=2",
+        "tuning.brackets=2",
+        "tuning.time_budget_s=20",
+    )
+    said = subprocess.run(search, check=True, capture_output=True, text=True).stdout
+    assert "1 unfinished" in said
+    before = folders.history(0)
+    assert 0 < len(before) < 5000
+    subprocess.run(search, check=True)
+    assert folders.outcome(0) is None
+    after = folders.history(0)
+    assert after[: len(before)] == before
+    assert len(after) > len(before)
+    assert json.loads((results / "tuning/metrics.json").read_text())["best"]["trial"] == 0
