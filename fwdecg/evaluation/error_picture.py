@@ -14,6 +14,7 @@ from fwdecg.evaluation.scores import CaseScore
 from fwdecg.evaluation.style import (
     CONDITION_COLOURS,
     CONDITION_MARKERS,
+    LEAST_MISSED,
     STYLE,
     WIDTH_INCH,
     Picture,
@@ -22,7 +23,6 @@ from fwdecg.evaluation.style import (
 from fwdecg.library.schema import CASE_ID
 
 ROW_INCH, REST_INCH = 1.6, 0.7
-LEAST_MISSED = 1e-6  # of 1 - R^2: an exact prediction has no logarithm
 
 ERRORS: dict[str, Callable[[CaseScore], float]] = {
     "1 \N{MINUS SIGN} $R^2$": lambda score: max(1 - score.r2, LEAST_MISSED),
