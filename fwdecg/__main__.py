@@ -7,7 +7,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from fwdecg.command import Parser, jobs_folder
+from fwdecg.command import Parser
+from fwdecg.studies.presets import jobs_folder
 
 
 def main() -> None:

@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from fwdecg.config import describe, load
+from fwdecg.config import describe
 from fwdecg.errors import ConfigError, FwdEcgError, RunError
 from fwdecg.progress import log_to_stdout
 from fwdecg.studies.experiment import Experiment
+from fwdecg.studies.presets import load_preset
 
 # With a single processor, workers and the reading of their data would wait for each other.
 LEAST_CPUS = 2
@@ -74,32 +75,7 @@ def job_parser(
 
 def load_experiment(arguments: argparse.Namespace) -> Experiment:
     """The preset that a job was given, with its overrides."""
-    return load(Experiment, find_preset(arguments.preset), arguments.overrides)
-
-
-def find_preset(given: str | Path) -> Path:
-    """The preset at a path, or where there is none the one of that name that comes with fwdecg.
-
-    Raises:
-        ConfigError: there is neither.
-    """
-    path, own = Path(given), jobs_folder() / given
-    if path.exists():
-        return path
-    if own.name == str(given) and own.is_file():
-        return own
-    names = ", ".join(sorted(preset.name for preset in jobs_folder().glob("*.toml")))
-    raise ConfigError(
-        f"{given}: No such file or directory; give the path of a TOML preset, or one that comes "
-        f"with fwdecg: {names}"
-    )
-
-
-def jobs_folder() -> Path:
-    """The folder of the jobs and presets: in the package installed, or beside it in a checkout."""
-    package = Path(__file__).parent
-    inside = package / "jobs"
-    return inside if inside.is_dir() else package.parent / "jobs"
+    return load_preset(arguments.preset, arguments.overrides)
 
 
 def connect(num_cpus: int | None = None) -> None:

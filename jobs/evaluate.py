@@ -1,4 +1,4 @@
-"""Evaluate a trained surrogate on the test split of its library, beside four baselines."""
+"""Evaluate a trained surrogate on the test split of its library, beside five baselines."""
 
 from fwdecg.command import job_parser, load_experiment, run_job
 

@@ -25,7 +25,7 @@ def test_what_the_readme_shows(monkeypatch, tmp_path):
     case = found["case"]
     assert (case.case_id, case.condition) == (1000, "healthy")
     assert found["predicted"].shape == case.phi_e_mm_per_ms.shape
-    assert r_squared(found["predicted"], case.phi_e_mm_per_ms) > 0.99
+    assert r_squared(found["predicted"], case.phi_e_mm_per_ms) > 0.995
     assert found["weights"].shape == (160, 160)
     assert {path.name for path in tmp_path.iterdir()} == {"predicted.png", "attention.png"}
 
@@ -35,4 +35,4 @@ def test_an_unseen_case_with_scars():
     case = fwdecg.simulate("fibrosis", number=400)
     assert case.case_id == 1002
     predicted = fwdecg.load_surrogate().predict(case.u)
-    assert r_squared(predicted, case.phi_e_mm_per_ms) > 0.9
+    assert r_squared(predicted, case.phi_e_mm_per_ms) > 0.99

@@ -1,9 +1,10 @@
 """What a network must be compared with: for known D, Eq. 1 is linear in the voltage of a frame.
 
-(a) the operator of Eq. 1 with the true D of each case, (b) the same with one nominal D, (c) a ridge
-regression from maps to ECG and (d) a linear regression from the mean voltage, both fitted on the
-training split. The last three are one map of weights per electrode, the same for every case. A
-network that does not beat (b) and (c), which see no more than it does, is not worth its cost.
+(a) the operator of Eq. 1 with the true D and patches of each case, (b) the same with those that its
+maps show, (c) with one nominal D and no patches, (d) a ridge regression from maps to ECG and (e) a
+linear regression from the mean voltage, both fitted on the training split. The last three are one
+map of weights per electrode, the same for every case. A network that does not beat (b) to (d),
+which see no more than it does, is not worth its cost.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,17 +13,18 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64
+from jaxtyping import Float64
 
 from fwdecg.evaluation.cases import BULK_DIFFUSIVITY, LabelledCases, stream_cases
+from fwdecg.evaluation.operators import ExactOperator, fit_read_off_operator, weighted_sums
 from fwdecg.evaluation.regression import NormalEquations, normal_equations, solve
 from fwdecg.evaluation.scores import Ecgs
 from fwdecg.library.config import LibraryConfig, RecordingConfig
 from fwdecg.library.reader import Library
 from fwdecg.library.splits import TRAIN, VALIDATION
 from fwdecg.physics.pseudo_ecg import lead_fields
-from fwdecg.physics.tissue import Sheet, Tissue
-from fwdecg.shapes import Frames, LeadFields
+from fwdecg.physics.tissue import Sheet
+from fwdecg.shapes import LeadFields
 from fwdecg.training.metrics import r2
 
 # Of the ridge regression, in units of the mean sum of squares of a pixel about its mean.
@@ -57,42 +59,6 @@ class Predictor(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExactOperator:
-    """Eq. 1 with the true D, on the grid of the maps.
-
-    The lead field of the area-mean D (harmonic faces) is applied to the voltage of the conducting
-    part of each pixel: a map's area mean counts patches as u = 0, so it is divided by the share of
-    the pixel that conducts. Without that division pixels at the rims of patches count
-    too little, and R^2 in fibrosis falls from 0.996 to 0.93 on 1.6 mm pixels.
-
-    What limits it is the grid: at edges and rims the operator weighs u at the border, of which the
-    map knows only the mean over a pixel; worst where the wave is slow and its front a pixel wide.
-    That maps are rounded to float16 costs far less. At full resolution it is exact by definition.
-
-    Attributes:
-        map_spacing_mm: side of a pixel.
-    """
-
-    name: ClassVar[str] = "exact operator"
-    knows_tissue: ClassVar[bool] = True
-    detail: ClassVar[str] = "Eq. 1 on the maps, true D and patches"
-
-    map_spacing_mm: float
-
-    def predict(self, cases: LabelledCases) -> Ecgs:
-        """ECG of some cases in mm/ms."""
-        return np.stack([self._ecg(cases, row) for row in range(len(cases))])
-
-    def _ecg(self, cases: LabelledCases, row: int) -> Float32[np.ndarray, "electrode frame"]:
-        diffusivity = cases.diffusivity_mm2_per_ms[row].astype(np.float64)
-        tissue = Tissue(spacing_mm=self.map_spacing_mm, diffusivity_mm2_per_ms=diffusivity)
-        share = cases.conducting_fraction[row]
-        leads = lead_fields(tissue, cases.electrodes_mm[row])
-        # Where nothing conducts the lead field is 0, and so is its product with anything.
-        return _apply(leads / np.where(share > 0, share, 1.0), cases.u[row])
-
-
-@dataclass(frozen=True, kw_only=True)
 class WeightMaps:
     """One map of weights and one intercept per electrode, whatever the case.
 
@@ -113,21 +79,23 @@ class WeightMaps:
     def predict(self, cases: LabelledCases) -> Ecgs:
         """ECG of some cases in mm/ms."""
         offset = self.intercept[:, None].astype(np.float32)
-        return np.stack([_apply(self.weights, u) + offset for u in cases.u])
+        return np.stack([weighted_sums(self.weights, u) + offset for u in cases.u])
 
 
 def fit_baselines(library: Library) -> tuple[Predictor, ...]:
-    """The four baselines of a library, from its training and validation splits.
+    """The five baselines of a library, from its training and validation splits.
 
     Raises:
         LibraryError: a split has no case, or a part cannot be read.
     """
     recording, size_mm = library.config.recording, library.config.tissue.size_mm
-    training, validation = stream_cases(library, TRAIN), stream_cases(library, VALIDATION)
     return (
         ExactOperator(map_spacing_mm=size_mm / recording.map_pixels),
+        fit_read_off_operator(stream_cases(library, TRAIN), recording=recording, size_mm=size_mm),
         choose_nominal_operator(library, stream_cases(library, VALIDATION)),
-        fit_ridge(training, validation, recording=recording),
+        fit_ridge(
+            stream_cases(library, TRAIN), stream_cases(library, VALIDATION), recording=recording
+        ),
         fit_mean_voltage(stream_cases(library, TRAIN), recording=recording),
     )
 
@@ -228,8 +196,3 @@ def _rows(batches: Iterable[LabelledCases]) -> Iterator[tuple[np.ndarray, np.nda
 def _r2_sum(predictor: Predictor, cases: LabelledCases) -> float:
     prediction, truth = (torch.tensor(ecg).mT for ecg in (predictor.predict(cases), cases.phi_e))
     return float(r2(prediction, truth).sum())
-
-
-def _apply(weights: LeadFields, u: Frames) -> Float32[np.ndarray, "electrode frame"]:
-    """Weights times maps, frame by frame, summed in float64."""
-    return np.einsum("erc,trc->et", weights, u.astype(np.float64)).astype(np.float32)

@@ -18,7 +18,7 @@ from fwdecg.evaluation.report import PredictorReport, Spread
 from fwdecg.evaluation.style import STYLE, WIDTH_INCH, ecg_label, words
 
 Z_SCORE = "z-score"
-PREDICTOR_COLOURS = ("#d55e00", "#999999", "#0072b2", "#009e73", "#f0e442")
+PREDICTOR_COLOURS = ("#d55e00", "#999999", "#56b4e9", "#0072b2", "#009e73", "#f0e442")
 BARS_SHARE = 0.84  # of the distance between two groups of bars
 LOWEST_R2 = -0.25  # bars and whiskers that reach further are cut off; the number stands beside
 
@@ -80,7 +80,7 @@ def draw_bars(reports: Sequence[PredictorReport], path: Path) -> None:
     Whiskers end at 1, the most that R^2 can be.
 
     Args:
-        reports: at most five, the network first; with summaries of the same groups of cases.
+        reports: at most six, the network first; with summaries of the same groups of cases.
         path: of the picture.
     """
     columns = list(reports[0].summaries)
@@ -102,7 +102,10 @@ def draw_bars(reports: Sequence[PredictorReport], path: Path) -> None:
         panel.tick_params(axis="x", length=0)
         panel.set_ylabel("mean $R^2$; whiskers: spread over cases")
         figure.legend(
-            loc="outside upper center", ncols=len(reports), handlelength=1.2, columnspacing=1.4
+            loc="outside upper center",
+            ncols=-(-len(reports) // 2),
+            handlelength=1.2,
+            columnspacing=1.4,
         )
         figure.savefig(path)
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import fwdecg.model.standardise
     import fwdecg.model.surrogate
 
-CNN, MEAN_VOLTAGE = "cnn", "mean_voltage"
+DIPOLES, CNN, MEAN_VOLTAGE = "dipoles", "cnn", "mean_voltage"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,17 +18,23 @@ class SurrogateConfig:
     """Sizes of the surrogate, which the paper leaves open, and which of its parts are there."""
 
     hidden_size: int = setting(128, "size of latent, LSTM state and attention", at_least=1)
-    channels: tuple[int, int] = setting((16, 32), "channels of the two blocks", at_least=1)
+    encoder: str = setting(
+        DIPOLES,
+        "what makes a map's latent: dipoles, the current dipoles read off the maps; cnn, two "
+        "blocks of convolution; or mean_voltage, a single number",
+        choices=(DIPOLES, CNN, MEAN_VOLTAGE),
+    )
+    channels: tuple[int, int] = setting((16, 32), "channels of the CNN's two blocks", at_least=1)
     pooled_size: int = setting(8, "side of the grid that maps are pooled to", at_least=1)
     time_embedding_size: int = setting(
         16, "sines and cosines of the frame number, 0 to leave them out", at_least=0
     )
     readout_size: int = setting(64, "width between the two read-out layers", at_least=1)
-    dropout: float = setting(0.0, "share of activations dropped after a block", at_least=0, below=1)
-    encoder: str = setting(
-        CNN,
-        "what makes a map's latent: cnn, or mean_voltage, a single number",
-        choices=(CNN, MEAN_VOLTAGE),
+    dropout: float = setting(
+        0.0,
+        "share dropped of the latents' entries, or of the activations after a CNN's block",
+        at_least=0,
+        below=1,
     )
     changes: bool = setting(
         True,

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
+from fwdecg.model.encoded import Encoded
 from fwdecg.model.pooled_norm import PooledNorm
+from fwdecg.model.standardise import Standardise
 
 SMALLEST_SIDE = 4  # rows or columns of a map: two poolings by 2 must leave one
 FRAMES_AT_ONCE = 32  # in evaluation on a CPU, so that activations of 64 x 64 maps stay in cache
@@ -20,6 +22,7 @@ class FrameEncoder(nn.Module):
 
     def __init__(
         self,
+        u_score: Standardise,
         *,
         channels: tuple[int, int],
         pooled_size: int,
@@ -30,6 +33,7 @@ class FrameEncoder(nn.Module):
         """Initialise from torch's global generator, which also draws the dropout masks.
 
         Args:
+            u_score: z-score of the maps.
             channels: of the first and the second block.
             pooled_size: side of the grid that every map is pooled to, whatever its size.
             latent_size: L.
@@ -37,6 +41,7 @@ class FrameEncoder(nn.Module):
             changes: whether the changes from and to the neighbouring frames are seen too.
         """
         super().__init__()
+        self.u_score = u_score
         self.changes = changes
         self.latent_size = latent_size
         first, second = channels
@@ -51,12 +56,13 @@ class FrameEncoder(nn.Module):
         # Activations follow the weights' order in memory; pooling is several times faster in this.
         convert_conv2d_weight_memory_format(self.blocks, torch.channels_last)
 
-    def forward(self, maps: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T L"]:
-        """Latent vectors l_t of standardised maps with at least 4 rows and columns."""
-        return self.encode(self.seen(maps))
+    def forward(self, u: Float[Tensor, "B T H W"]) -> Encoded:
+        """Latent vectors l_t of dimensionless maps with at least 4 rows and columns."""
+        return Encoded(self.encode(self.seen(u)))
 
-    def seen(self, maps: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T H W C"]:
+    def seen(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T H W C"]:
         """What the convolutions are shown of each frame."""
+        maps = self.u_score(u)
         return with_changes(maps) if self.changes else maps.unsqueeze(-1)
 
     def encode(self, seen: Float[Tensor, "B T H W C"]) -> Float[Tensor, "B T L"]:

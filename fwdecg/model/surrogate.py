@@ -8,33 +8,40 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fwdecg.errors import ConfigError, MapsError
-from fwdecg.model.config import MEAN_VOLTAGE, SurrogateConfig
+from fwdecg.model.config import CNN, MEAN_VOLTAGE, SurrogateConfig
 from fwdecg.model.decoder import EcgDecoder
+from fwdecg.model.dipoles import DipoleEncoder
+from fwdecg.model.encoded import Encoded
 from fwdecg.model.encoder import SMALLEST_SIDE, FrameEncoder
 from fwdecg.model.mean_voltage import MeanVoltage
 from fwdecg.model.standardise import Standardisation, Standardise
 
+Encoder = DipoleEncoder | FrameEncoder | MeanVoltage
+
 
 class Surrogate(nn.Module):
-    """Encoder and decoder between the z-score of the maps and that of the ECG.
+    """An encoder, and a decoder to the z-score of the ECG.
 
     Maps may have any number of frames, and of rows and columns from 4 on.
     """
 
     def __init__(
         self,
-        encoder: FrameEncoder | MeanVoltage,
+        encoder: Encoder,
         decoder: EcgDecoder,
         *,
-        u_score: Standardise,
         phi_e_score: Standardise,
     ) -> None:
         """Join the parts; `SurrogateConfig.build` makes them to fit."""
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
-        self.u_score = u_score
         self.phi_e_score = phi_e_score
+
+    def calibrate(self, u: Float[Tensor, "B T H W"]) -> None:
+        """Fit what is not learnt by gradients to some maps of the training split, before it."""
+        if isinstance(self.encoder, DipoleEncoder):
+            self.encoder.calibrate(u)
 
     @property
     def device(self) -> torch.device:
@@ -47,20 +54,21 @@ class Surrogate(nn.Module):
         Raises:
             MapsError: there are no frames, or the maps are too small for the encoder.
         """
-        latents = self._encode(u)
+        latents, amplitude = self._encode(u)
         # Rounding errors of a recurrence grow from frame to frame.
         with torch.autocast(u.device.type, enabled=False):
-            return self.decoder(latents)
+            return self.decoder(latents) * amplitude
 
-    def _encode(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T L"]:
-        """Latents in the precision of the decoder."""
+    def _encode(self, u: Float[Tensor, "B T H W"]) -> Encoded:
+        """Latents in the precision of the decoder, and the unit that it decodes in."""
         frames, *sides = u.shape[1:]
         if frames == 0 or min(sides) < SMALLEST_SIDE:
             raise MapsError(
                 f"{frames} frames of {sides[0]} x {sides[1]}: must be at least one frame of "
                 f"{SMALLEST_SIDE} x {SMALLEST_SIDE}; give maps on a finer grid"
             )
-        return self.encoder(self.u_score(u)).to(self.phi_e_score.mean.dtype)
+        latents, amplitude = self.encoder(u)
+        return Encoded(latents.to(self.phi_e_score.mean.dtype), amplitude)
 
     def standardise_ecg(self, phi_e: Float[Tensor, "B T E"]) -> Float[Tensor, "B T E"]:
         """z-score of an ECG in the library's unit: the target that `forward` is trained on."""
@@ -84,7 +92,7 @@ class Surrogate(nn.Module):
         Raises:
             MapsError: as `forward`.
         """
-        return self.decoder.attention_weights(self._encode(u))
+        return self.decoder.attention_weights(self._encode(u).latents)
 
 
 def build_surrogate(
@@ -96,7 +104,7 @@ def build_surrogate(
             f"electrodes = {electrodes}: must be {len(standardisation.phi_e_mean)}, as in the "
             "library's statistics"
         )
-    encoder = _encoder(config)
+    encoder = _encoder(config, _standardise(standardisation.u_mean, standardisation.u_spread))
     decoder = EcgDecoder(
         latent_size=encoder.latent_size,
         hidden_size=config.hidden_size,
@@ -105,20 +113,24 @@ def build_surrogate(
         electrodes=electrodes,
         attention=config.attention,
     )
-    u_score = _standardise(standardisation.u_mean, standardisation.u_spread)
     phi_e_score = _standardise(standardisation.phi_e_mean, standardisation.phi_e_spread)
-    return Surrogate(encoder, decoder, u_score=u_score, phi_e_score=phi_e_score)
+    return Surrogate(encoder, decoder, phi_e_score=phi_e_score)
 
 
-def _encoder(config: SurrogateConfig) -> FrameEncoder | MeanVoltage:
+def _encoder(config: SurrogateConfig, u_score: Standardise) -> Encoder:
     if config.encoder == MEAN_VOLTAGE:
-        return MeanVoltage()
-    return FrameEncoder(
-        channels=config.channels,
-        pooled_size=config.pooled_size,
-        latent_size=config.hidden_size,
-        dropout=config.dropout,
-        changes=config.changes,
+        return MeanVoltage(u_score)
+    if config.encoder == CNN:
+        return FrameEncoder(
+            u_score,
+            channels=config.channels,
+            pooled_size=config.pooled_size,
+            latent_size=config.hidden_size,
+            dropout=config.dropout,
+            changes=config.changes,
+        )
+    return DipoleEncoder(
+        cells=config.pooled_size, latent_size=config.hidden_size, dropout=config.dropout
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import count, islice
 from pathlib import Path
 
-from fwdecg.config import edited, load
+from fwdecg.config import edited
 from fwdecg.errors import ConfigError
 from fwdecg.evaluation.recorded_case import RecordedCase
 from fwdecg.library.case import simulate_case
@@ -13,6 +13,7 @@ from fwdecg.library.config import LibraryConfig
 from fwdecg.library.sampling import draw_case
 from fwdecg.library.shifts import place_of
 from fwdecg.studies.experiment import Experiment
+from fwdecg.studies.presets import load_preset
 
 
 def simulate(
@@ -30,7 +31,8 @@ def simulate(
     Args:
         condition: "healthy", "gap_junction", "fibrosis" or "combined".
         number: which of the library's cases of that condition, from 0 on: another one, other draws.
-        preset: a TOML file with the library's settings; by default those of the paper.
+        preset: a TOML file with the library's settings, or the name of one that comes with fwdecg;
+            by default those of the paper.
         settings: changes to them, "section.key=value", as the jobs take them with --set.
 
     Raises:
@@ -44,7 +46,7 @@ def simulate(
 
 def _library_config(preset: str | Path | None, settings: Sequence[str]) -> LibraryConfig:
     if preset is not None:
-        return load(Experiment, preset, settings).library
+        return load_preset(preset, settings).library
     return edited(Experiment(), settings).library
 
 

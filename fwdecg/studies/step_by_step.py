@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from fwdecg.model import Surrogate
+from fwdecg.model.encoded import Encoded
 from fwdecg.model.encoder import FrameEncoder
 from fwdecg.model.time_embedding import sinusoidal_embedding
 
@@ -37,16 +38,13 @@ class StepByStep(nn.Module):
         super().__init__()
         self.surrogate = deepcopy(surrogate)
         encoder = self.surrogate.encoder
-        assert isinstance(encoder, FrameEncoder), "the loop is over the CNN's frames"
-        encoder.blocks = nn.Sequential(*(_as_printed(block) for block in encoder.blocks))
-        self.encoder = encoder
+        if isinstance(encoder, FrameEncoder):
+            encoder.blocks = nn.Sequential(*(_as_printed(block) for block in encoder.blocks))
 
     def forward(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T E"]:
         """Standardised ECG of dimensionless voltage maps."""
-        encoder, decoder = self.encoder, self.surrogate.decoder
-        seen = encoder.seen(self.surrogate.u_score(u))
-        frames = [seen[:, t].movedim(-1, 1) for t in range(u.shape[1])]
-        latents = torch.stack([encoder.summarise(encoder.blocks(one)) for one in frames], dim=1)
+        decoder = self.surrogate.decoder
+        latents, amplitude = self._encode(u)
         times = sinusoidal_embedding(u.shape[1], decoder.time_embedding_size, like=latents)
         state = memory = latents.new_zeros(len(u), decoder.cell.hidden_size)
         prediction = latents.new_zeros(len(u), decoder.last_readout.out_features)
@@ -59,4 +57,13 @@ class StepByStep(nn.Module):
             hidden = torch.relu(decoder.first_readout(torch.cat((state, prediction), dim=1)))
             prediction = decoder.last_readout(hidden)
             predictions.append(prediction)
-        return torch.stack(predictions, dim=1)
+        return torch.stack(predictions, dim=1) * amplitude
+
+    def _encode(self, u: Float[Tensor, "B T H W"]) -> Encoded:
+        encoder = self.surrogate.encoder
+        if not isinstance(encoder, FrameEncoder):
+            return encoder(u)  # dipoles take all frames to be read
+        seen = encoder.seen(u)
+        frames = [seen[:, t].movedim(-1, 1) for t in range(u.shape[1])]
+        latents = [encoder.summarise(encoder.blocks(one)) for one in frames]
+        return Encoded(torch.stack(latents, dim=1))

@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 
-from fwdecg.errors import ConfigError
-from fwdecg.model.config import CNN
 from fwdecg.storage import METRICS, REPORT, Store
 from fwdecg.studies.surrogate_speed import (
     OURS,
@@ -36,12 +34,7 @@ def benchmark_surrogate(work: Work, folder: Path, *, turns: int) -> None:
         work: a batch, and what it is for.
         folder: where the result goes.
         turns: how often each is timed, after one time that is not counted.
-
-    Raises:
-        ConfigError: the encoder is another than the CNN.
     """
-    if work.model.encoder != CNN:
-        raise ConfigError(f"model.encoder = {work.model.encoder}: only the CNN is timed")
     cores = os.cpu_count() or 1
     workers = min(cores, work.training.batch_size)
     with ExitStack() as stack:

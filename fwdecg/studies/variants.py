@@ -12,7 +12,7 @@ WHOLE = "full"  # the network without any edit
 
 # Those of the paper's Fig. 3.
 PAPER_VARIANTS = (
-    "no CNN: model.encoder=mean_voltage",
+    "mean voltage: model.encoder=mean_voltage",
     "no attention: model.attention=false",
     "no time embedding: model.time_embedding_size=0",
     "no spectral loss: training.loss.spectral_weight=0",

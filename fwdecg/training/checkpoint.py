@@ -25,7 +25,7 @@ from fwdecg.training.epoch import Validation
 from fwdecg.training.inference import attend_maps, predict_maps
 from fwdecg.training.signature import Signature
 
-FORMAT = "fwdecg surrogate 2"
+FORMAT = "fwdecg surrogate 3"
 PUBLISHED = Path(__file__).parents[1] / "networks/best.safetensors"  # comes with fwdecg
 HEADER = "fwdecg"  # key of the file's metadata; a single one, for their order is not kept
 

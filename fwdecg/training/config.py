@@ -20,7 +20,7 @@ class LossConfig:
         1.0, "error, in z-scores, from which the loss grows linearly", above=0
     )
     variance_floor: float = setting(
-        0.05,
+        0.01,
         "the Huber loss of a case is divided by the variance of its ECG plus this, in z-scores, so "
         "that small ECGs count as much as large ones; 0: all errors count alike",
         at_least=0,

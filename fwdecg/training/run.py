@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 EPOCHS_TIMED = 5  # whose median time tells how long the rest takes; the first one starts slowly
 
+CALIBRATION_CASES = 64
+
 # Files of a checkpoint: the surrogate after the best and after the last epoch, and the rest.
 BEST, LAST, PROGRESS = "best.safetensors", "last.safetensors", "progress.pt"
 
@@ -99,7 +101,9 @@ def run_training(
         resume_from: folder of a checkpoint to go on from.
     """
     run = _Run(plan, device, meter)
-    if resume_from is not None:
+    if resume_from is None:
+        run.surrogate.calibrate(splits.train.u[:CALIBRATION_CASES].to(device))
+    else:
         run.restore(resume_from)
     if run.seat.rank == 0:
         cases, validation = len(splits.train), len(splits.validation)

@@ -21,7 +21,7 @@ def _comparisons(cases: int, shift: float = -0.3) -> list[Comparison]:
     whole = 0.9 + 0.05 * rng.random((2, cases))
     values = {
         "full": whole,
-        "no CNN": whole + shift * (1 + 0.1 * rng.random(cases)),
+        "mean voltage": whole + shift * (1 + 0.1 * rng.random(cases)),
         "no time embedding": whole + 1e-3 * rng.normal(size=(2, cases)),
     }
     runs = [
@@ -56,11 +56,11 @@ def test_the_text(shift: float) -> None:
     assert max(map(len, lines)) <= 100
     assert "Cases: 12 healthy, 12 gap_junction, 24 fibrosis, 12 combined, 60 all." in lines
     # 12 equal signs: p = 2^-11, twice that corrected; 60 of them: below 0.001 by far.
-    healthy, _ = (line for line in lines if line.startswith("no CNN, healthy"))  # R2, MAE
+    healthy, _ = (line for line in lines if line.startswith("mean voltage, healthy"))  # R2, MAE
     assert healthy.split()[-4:] == ["-1.00", "0.00049", "0.00098", "***"]
     table = text.split("\n\n")[1].splitlines()
     assert table[0].split() == ["R2", "healthy", "gap_junction", "fibrosis", "combined", "all"]
-    assert table[2].split()[0:2] == ["no", "CNN"]
+    assert table[2].split()[0:2] == ["mean", "voltage"]
     assert table[2].count("***") == 5
     assert table[3].count("*") == 0
     assert "Too few" not in text

@@ -7,7 +7,6 @@ import pytest
 
 from fwdecg.evaluation.baselines import (
     PENALTIES,
-    ExactOperator,
     WeightMaps,
     choose_nominal_operator,
     fit_baselines,
@@ -16,60 +15,13 @@ from fwdecg.evaluation.baselines import (
     nominal_operator,
 )
 from fwdecg.evaluation.cases import LabelledCases, stream_cases
+from fwdecg.evaluation.operators import ExactOperator
 from fwdecg.evaluation.scores import score_cases
 from fwdecg.library.reader import Library
-
-# Maps are rounded to float16: 2^-11 of u <= 1 in each of 256 pixels.
-HALF = 2.0**-11
-
-
-EXACT = ExactOperator(map_spacing_mm=0.5)
 
 
 def _with_ecg(cases: LabelledCases, phi_e: np.ndarray) -> LabelledCases:
     return dataclasses.replace(cases, phi_e=phi_e.astype(np.float32))
-
-
-def test_exact_operator_on_the_solvers_own_grid(library: Library, cases: LabelledCases) -> None:
-    error = EXACT.predict(cases) - cases.phi_e
-    # A rounding of u by HALF at most, times the lead field, whose absolute sum is below 0.4 mm/ms.
-    assert np.abs(error).max() < HALF * 0.4
-    assert np.abs(cases.phi_e).max() > 100 * np.abs(error).max()
-
-
-def test_exact_operator_where_d_varies(varied_library: Library) -> None:
-    (cases,) = stream_cases(varied_library)
-    conducts = cases.conducting_fraction > 0
-    assert np.ptp(cases.diffusivity_mm2_per_ms[0][conducts[0]]) > 0.02
-    error = EXACT.predict(cases) - cases.phi_e
-    # As above, with D up to 1.3 times as large.
-    assert np.abs(error).max() < HALF * 0.4 * 1.3
-
-
-def test_exact_operator_undoes_the_mean_over_patches(
-    library: Library, cases: LabelledCases
-) -> None:
-    """Pixels that conduct in half of their area, evenly: u and D are halved, the wave is not."""
-    halved = dataclasses.replace(
-        cases,
-        u=(cases.u * 0.5).astype(np.float16),
-        diffusivity_mm2_per_ms=cases.diffusivity_mm2_per_ms / 2,
-        conducting_fraction=cases.conducting_fraction / 2,
-    )
-    expected = EXACT.predict(cases) / 2
-    np.testing.assert_allclose(EXACT.predict(halved), expected, rtol=0, atol=HALF * 0.4)
-
-
-def test_exact_operator_is_told_where_displaced_electrodes_are(
-    library: Library, cases: LabelledCases
-) -> None:
-    """Those of the second case change places: so does its ECG."""
-    electrodes = cases.electrodes_mm.copy()
-    electrodes[1] = electrodes[1, ::-1]
-    displaced = EXACT.predict(dataclasses.replace(cases, electrodes_mm=electrodes))
-    expected = EXACT.predict(cases)
-    expected[1] = expected[1, ::-1]
-    assert np.array_equal(displaced, expected)
 
 
 def test_nominal_operator_is_exact_for_its_own_tissue(
@@ -83,7 +35,7 @@ def test_nominal_operator_is_exact_for_its_own_tissue(
         conducting_fraction=np.ones_like(cases.conducting_fraction),
         bulk_diffusivity_mm2_per_ms=np.full(len(cases), diffusivity),
     )
-    expected = EXACT.predict(homogeneous)
+    expected = ExactOperator(map_spacing_mm=0.5).predict(homogeneous)
     scale = float(np.abs(expected).max())
     np.testing.assert_allclose(nominal.predict(cases), expected, rtol=0, atol=1e-5 * scale)
 
@@ -123,10 +75,11 @@ def test_mean_voltage_is_exact_where_the_ecg_is_affine_in_it(
     np.testing.assert_allclose(fitted.weights.sum((1, 2)), [3, -2], rtol=1e-6)
 
 
-def test_the_four_of_a_library(library: Library) -> None:
+def test_the_five_of_a_library(library: Library) -> None:
     baselines = fit_baselines(library)
     assert [(baseline.name, baseline.knows_tissue) for baseline in baselines] == [
         ("exact operator", True),
+        ("read-off operator", False),
         ("nominal operator", False),
         ("ridge regression", False),
         ("mean voltage", False),

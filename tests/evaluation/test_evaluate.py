@@ -17,7 +17,14 @@ from fwdecg.training.checkpoint import TrainedSurrogate, load_surrogate
 from fwdecg.training.config import TrainingConfig
 from fwdecg.training.trainer import train
 
-PREDICTORS = ["network", "exact operator", "nominal operator", "ridge regression", "mean voltage"]
+PREDICTORS = [
+    "network",
+    "exact operator",
+    "read-off operator",
+    "nominal operator",
+    "ridge regression",
+    "mean voltage",
+]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from fwdecg.__main__ import main
-from fwdecg.command import find_preset
 from fwdecg.config import load
 from fwdecg.library.shifts import SHIFTS, place_of
 from fwdecg.studies.experiment import Experiment
@@ -87,13 +86,6 @@ def test_presets_are_valid(preset):
     experiment = load(Experiment, preset)
     assert experiment.library_store.folder.is_absolute()
     assert experiment.library.recording.frames > 1
-
-
-def test_a_preset_is_found_by_its_name_unless_the_folder_has_one(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    assert find_preset("paper.toml") == JOBS / "paper.toml"
-    (tmp_path / "paper.toml").write_text("")
-    assert find_preset("paper.toml") == Path("paper.toml")
 
 
 def test_the_paper_preset_is_the_paper():

@@ -43,18 +43,21 @@ def _travelling_fronts() -> tuple[Tensor, Tensor]:
 
 def test_default_sizes() -> None:
     values = dataclasses.astuple(SurrogateConfig())
-    assert values == (128, (16, 32), 8, 16, 64, 0.0, "cnn", True, True)
+    assert values == (128, "dipoles", (16, 32), 8, 16, 64, 0.0, True, True)
 
 
+CNN = dataclasses.replace(TINY, encoder="cnn")
 ABLATED = [{"encoder": "mean_voltage"}, {"attention": False}, {"time_embedding_size": 0}]
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 4, 4), (2, 5, 8, 13)])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+@pytest.mark.parametrize("encoder", ["dipoles", "cnn", "mean_voltage"])
 def test_any_number_of_frames_any_map_size_any_precision(
-    shape: tuple[int, ...], dtype: torch.dtype
+    shape: tuple[int, ...], dtype: torch.dtype, encoder: str
 ) -> None:
-    ecg = _surrogate().eval()(torch.rand(shape).to(dtype))
+    config = dataclasses.replace(TINY, encoder=encoder)
+    ecg = _surrogate(config).eval()(torch.rand(shape).to(dtype))
     assert ecg.shape == (*shape[:2], 2)
     assert ecg.dtype == torch.float32
 
@@ -68,9 +71,11 @@ def test_predict_is_forward_in_library_units_without_gradients() -> None:
     torch.testing.assert_close(prediction, surrogate(u) * spread + mean)
 
 
-def test_maps_are_standardised_inside() -> None:
-    surrogate, u = _surrogate().eval(), torch.rand(1, 3, 8, 8)
-    other = TINY.build(
+@pytest.mark.parametrize("encoder", ["cnn", "mean_voltage"])
+def test_maps_are_standardised_inside(encoder: str) -> None:
+    config = dataclasses.replace(TINY, encoder=encoder)
+    surrogate, u = _surrogate(config).eval(), torch.rand(1, 3, 8, 8)
+    other = config.build(
         electrodes=2,
         standardisation=dataclasses.replace(STATISTICS, u_mean=3.0, u_spread=4.0),
     ).eval()
@@ -79,10 +84,11 @@ def test_maps_are_standardised_inside() -> None:
     torch.testing.assert_close(other(10 * u), surrogate(u))
 
 
-def test_the_state_dict_carries_all_of_it() -> None:
-    surrogate, u = _surrogate(), torch.rand(2, 5, 8, 8)
-    surrogate(u)  # moves the running statistics
-    other = TINY.build(
+@pytest.mark.parametrize("config", [TINY, CNN])
+def test_the_state_dict_carries_all_of_it(config: SurrogateConfig) -> None:
+    surrogate, u = _surrogate(config), torch.rand(2, 5, 8, 8)
+    surrogate(u)  # moves the CNN's running statistics
+    other = config.build(
         electrodes=2,
         standardisation=Standardisation(
             u_mean=0.0, u_spread=1.0, phi_e_mean=(0.0, 0.0), phi_e_spread=(1.0, 1.0)
@@ -92,7 +98,7 @@ def test_the_state_dict_carries_all_of_it() -> None:
     assert torch.equal(other.eval().predict(u), surrogate.eval().predict(u))
 
 
-@pytest.mark.parametrize("change", [{}, *ABLATED])
+@pytest.mark.parametrize("change", [{}, {"encoder": "cnn"}, *ABLATED])
 def test_every_parameter_has_a_finite_gradient(change: dict[str, object]) -> None:
     surrogate = _surrogate(dataclasses.replace(TINY, **change))
     surrogate(torch.rand(2, 5, 8, 8)).square().sum().backward()
@@ -118,9 +124,11 @@ def test_the_mean_voltage_tells_nothing_of_where_the_wave_is() -> None:
     assert not torch.allclose(surrogate(2 * u), surrogate(u))
 
 
-def test_overfits_one_batch() -> None:
-    surrogate = _surrogate()
+@pytest.mark.parametrize("config", [TINY, CNN])
+def test_overfits_one_batch(config: SurrogateConfig) -> None:
+    surrogate = _surrogate(config)
     u, phi_e = _travelling_fronts()
+    surrogate.calibrate(u)
     target = surrogate.standardise_ecg(phi_e)
     optimizer = torch.optim.Adam(surrogate.parameters(), lr=2e-2)
     for _ in range(100):
@@ -141,7 +149,7 @@ def test_maps_without_frames_or_too_small_are_refused(shape: tuple[int, ...]) ->
     [
         ({"time_embedding_size": 7}, "time_embedding_size = 7: must be even"),
         ({"dropout": 1.0}, "dropout = 1.0: must be below 1"),
-        ({"encoder": "lstm"}, "encoder = 'lstm': must be one of cnn, mean_voltage"),
+        ({"encoder": "lstm"}, "encoder = 'lstm': must be one of dipoles, cnn, mean_voltage"),
         ({"channels": (16, 0)}, "channels = .*: must be at least 1"),
     ],
 )

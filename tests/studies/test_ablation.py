@@ -24,7 +24,7 @@ WHOLE = Recipe(
 )
 CONFIG = AblationConfig(
     variants=(
-        "no CNN: model.encoder=mean_voltage",
+        "mean voltage: model.encoder=mean_voltage",
         "no spectral loss: training.loss.spectral_weight=0",
     ),
     seeds=(1, 2),
@@ -60,17 +60,17 @@ def test_what_a_study_leaves(folder, library):
     assert set(rows["split"]) == {"test"}  # shifted cases have their place in an evaluation
     assert rows.groupby(["variant", "seed"]).size().tolist() == [library.count("test")] * 6
     metrics = json.loads((folder / "metrics.json").read_text())
-    held = metrics["comparisons"]["r2"]["no CNN"]["all"]
-    mine = rows.query("variant == 'no CNN'")["r2"]
+    held = metrics["comparisons"]["r2"]["mean voltage"]["all"]
+    mine = rows.query("variant == 'mean voltage'")["r2"]
     assert held["mean"] == pytest.approx(mine.mean())
     assert held["against"]["difference"]["cases"] == library.count("test")
     assert [(each["variant"], each["epochs"]) for each in metrics["trainings"]][::2] == [
         ("full", 2),
-        ("no CNN", 2),
+        ("mean voltage", 2),
         ("no spectral loss", 2),
     ]
     assert metrics["full"]["training"]["epochs"] == 2
-    assert "no CNN, gap_junction" in (folder / "report.txt").read_text()
+    assert "mean voltage, gap_junction" in (folder / "report.txt").read_text()
     assert (folder / "ablation.png").stat().st_size > 1000
 
 
@@ -95,7 +95,7 @@ def test_a_finished_study_grows_by_what_is_new(folder, library, monkeypatch):
     assert ablate(library, CONFIG, WHOLE, folder) == before
     assert started == []
     ablate(library, replace(CONFIG, seeds=(1, 2, 3)), WHOLE, folder)
-    assert started == ["full, seed 3", "no CNN, seed 3", "no spectral loss, seed 3"]
+    assert started == ["full, seed 3", "mean voltage, seed 3", "no spectral loss, seed 3"]
     ablate(library, CONFIG, WHOLE, folder)
     assert json.loads((folder / "metrics.json").read_text()) == before
 

@@ -48,6 +48,10 @@ def test_a_preset_and_changes_to_it(small_preset):
     assert case.u.shape == (8, 16, 16)
 
 
+def test_a_preset_that_comes_with_fwdecg():
+    assert simulate(preset="paper.toml", settings=SMALL).u.shape == (8, 8, 8)
+
+
 def test_shifted_cases_are_not_counted():
     shifts = (*SMALL, 'library.shifts=["electrode"]')
     assert simulate("healthy", number=10, settings=shifts).case_id == 55

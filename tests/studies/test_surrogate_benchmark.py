@@ -1,7 +1,9 @@
 """The step-by-step loop is the same network, and the benchmark's figures are its own."""
 
 import json
+from dataclasses import replace
 
+import pytest
 import torch
 
 from fwdecg.model import SurrogateConfig
@@ -14,12 +16,14 @@ from fwdecg.training.config import TrainingConfig
 MODEL = SurrogateConfig(hidden_size=8, channels=(2, 4), pooled_size=2, readout_size=4)
 
 
-def test_the_loop_predicts_what_the_surrogate_predicts():
+@pytest.mark.parametrize("encoder", ["dipoles", "cnn"])
+def test_the_loop_predicts_what_the_surrogate_predicts(encoder):
     torch.manual_seed(0)
     statistics = Standardisation(
         u_mean=0.4, u_spread=0.3, phi_e_mean=(0.1, 0.0), phi_e_spread=(2.0, 1.0)
     )
-    surrogate = MODEL.build(electrodes=2, standardisation=statistics).eval()
+    surrogate = replace(MODEL, encoder=encoder).build(electrodes=2, standardisation=statistics)
+    surrogate.eval()
     u = torch.rand(3, 7, 12, 12)
     with torch.no_grad():
         # Sums of a few hundred float32 values in another order.

@@ -33,7 +33,7 @@ def test_the_papers_variants_differ_from_the_whole_in_one_key_each():
     whole = found.pop("full")
     assert differing(WHOLE, whole) == {"training.workers": 0}
     assert {name: differing(whole, recipe) for name, recipe in found.items()} == {
-        "no CNN": {"model.encoder": "mean_voltage"},
+        "mean voltage": {"model.encoder": "mean_voltage"},
         "no attention": {"model.attention": False},
         "no time embedding": {"model.time_embedding_size": 0},
         "no spectral loss": {"training.loss.spectral_weight": 0.0},

@@ -31,13 +31,14 @@ def waves(count: int, seed: int) -> Cases:
     )
 
 
-def plan(**training) -> Plan:
+def plan(encoder="cnn", **training) -> Plan:
     """A small network and a short training."""
     values = {"epochs": 4, "batch_size": 4, "workers": 0, "learning_rate": 3e-3}
     values |= {"precision": "float32"} | training
     return Plan(
         model=SurrogateConfig(
             hidden_size=16,
+            encoder=encoder,
             channels=(4, 8),
             pooled_size=2,
             time_embedding_size=4,

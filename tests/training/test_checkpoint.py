@@ -134,7 +134,7 @@ def damage_torch(path):
         (damage_other, "is not a surrogate's checkpoint; give a best.safetensors or last"),
         (damage_header, r"is not consistent \(its header has no 'format'\); train again"),
         (damage_text_in_header, "is not consistent"),
-        (damage_format, "its format is later, this fwdecg reads fwdecg surrogate 2"),
+        (damage_format, "its format is later, this fwdecg reads fwdecg surrogate 3"),
         (damage_malicious, "cannot be read as a checkpoint"),
         (damage_torch, "cannot be read as a checkpoint"),
     ],

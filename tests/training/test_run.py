@@ -10,6 +10,7 @@ from synthetic import plan, splits, train, waves
 
 from fwdecg.cost import Cost, Meter
 from fwdecg.errors import RunError
+from fwdecg.model.dipoles import conducting_share, conducting_voltage, front_speed
 from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.metrics import r2
 from fwdecg.training.run import BEST, LAST, run_training
@@ -34,11 +35,23 @@ def test_a_surrogate_learns_and_the_best_state_is_kept(tmp_path):
     assert load_surrogate(tmp_path / LAST).epoch == 60
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
-    whole = train(plan(epochs=5), splits(), tmp_path / "whole")
+def test_dipoles_are_in_the_unit_of_the_first_training_cases(tmp_path):
+    cases = splits()
+    train(plan("dipoles", epochs=1), cases, tmp_path)
+    maps = cases.train.u.float()
+    share = conducting_share(maps)
+    square = front_speed(conducting_voltage(maps, share), share).square()
+    state = load_surrogate(tmp_path / LAST).state
+    torch.testing.assert_close(state["encoder.typical_square"], square.log().mean().exp())
+
+
+@pytest.mark.parametrize("encoder", ["cnn", "dipoles"])
+def test_a_resumed_run_equals_an_uninterrupted_one(encoder, tmp_path):
+    five = plan(encoder, epochs=5)
+    whole = train(five, splits(), tmp_path / "whole")
     with pytest.raises(InterruptedError):
-        stop_after(2, tmp_path / "cut")
-    resumed = train(plan(epochs=5), splits(), tmp_path / "resumed", resume_from=tmp_path / "cut")
+        stop_after(2, five, tmp_path / "cut")
+    resumed = train(five, splits(), tmp_path / "resumed", resume_from=tmp_path / "cut")
     assert untimed(resumed) == untimed(whole[2:])
     states = [load_surrogate(tmp_path / f / LAST).state for f in ("whole", "resumed")]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
@@ -46,7 +59,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     assert best[0] == best[1]
 
 
-def stop_after(epochs, folder):
+def stop_after(epochs, planned, folder):
     """Train until the checkpoint of an epoch is written, then fall over."""
 
     def report(record, checkpoint):
@@ -57,7 +70,7 @@ def stop_after(epochs, folder):
             raise InterruptedError
 
     cpu = torch.device("cpu")
-    run_training(plan(epochs=5), splits(), device=cpu, report=report, meter=Meter())
+    run_training(planned, splits(), device=cpu, report=report, meter=Meter())
 
 
 def test_the_same_seed_gives_the_same_training():
