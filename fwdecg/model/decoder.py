@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fwdecg.model.attention import AdditiveAttention, NoAttention
+from fwdecg.model.attentive_lstm import Given, Weights, applies_to, attentive_lstm
 from fwdecg.model.time_embedding import sinusoidal_embedding
 
 
@@ -61,18 +62,33 @@ class EcgDecoder(nn.Module):
 
     def forward(self, latents: Float[Tensor, "B T L"]) -> Float[Tensor, "B T E"]:
         """Standardised ECG; before the first frame the prediction is 0, the training mean."""
-        states, _ = self._steps(latents)
-        return self._read_out(torch.stack(states, dim=1))
+        return self._read_out(self._states(latents))
 
     def attention_weights(self, latents: Float[Tensor, "B T L"]) -> Float[Tensor, "B T T"]:
         """alpha_{t,i} of Eq. 3: how much the frame i (last axis) counts at the sample t."""
         _, weights = self._steps(latents)
         return torch.stack(weights, dim=1)
 
+    def _states(self, latents: Float[Tensor, "B T L"]) -> Float[Tensor, "B T S"]:
+        """Hidden states h_t of the LSTM."""
+        if not (isinstance(self.attention, AdditiveAttention) and applies_to(latents)):
+            return torch.stack(self._steps(latents)[0], dim=1)
+        times = sinusoidal_embedding(latents.shape[1], self.time_embedding_size, like=latents)
+        given = Given(
+            self._known_gates(latents, times), self.attention.keys(latents, times), latents
+        )
+        weights = Weights(
+            query=self.attention.W_a.weight,
+            score=self.attention.V_a.weight.squeeze(0),
+            context=self.cell.weight_ih[:, : self.attention.context_size],
+            state=self.cell.weight_hh,
+        )
+        return attentive_lstm(given, weights)
+
     def _steps(
         self, latents: Float[Tensor, "B T L"]
     ) -> tuple[list[Float[Tensor, "B S"]], list[Float[Tensor, "B T"]]]:
-        """Hidden states h_t of the LSTM, which starts at zero, and the weights of its attention."""
+        """The same by torch, one after the other, and the weights of the attention."""
         times = sinusoidal_embedding(latents.shape[1], self.time_embedding_size, like=latents)
         keys = self.attention.keys(latents, times)
         context_weight = self.cell.weight_ih[:, : self.attention.context_size]

@@ -3,10 +3,6 @@
 Axes: N frame of any case, C channel, H row, W column, h = H // 2, w = W // 2, P part, M moment.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -16,6 +12,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from fwdecg.model.batch_norm import FrameBatchNorm, merged_moments, moments_of_all, worker_count
+from fwdecg.model.threads import in_threads, parts_of
 
 
 class PooledNorm(FrameBatchNorm):
@@ -92,13 +89,13 @@ def _moments(
 ) -> tuple[Float[Tensor, ""], Float[Tensor, " C"], Float[Tensor, " C"]]:
     """Number of values, mean and biased variance of each channel."""
     images = _images(frames)
-    parts = _parts(len(images))
+    parts = parts_of(len(images))
     totals = torch.empty((len(parts), 2, frames.shape[1]), dtype=torch.float64)
 
     def work(part: slice, number: int) -> None:
         _kernels().moments(images[part], totals[number].numpy())
 
-    _in_threads(work, parts)
+    in_threads(work, parts)
     pixels = frames.shape[2] * frames.shape[3]
     counts = torch.tensor([(part.stop - part.start) * pixels for part in parts])
     gathered = torch.cat((counts[:, None, None].expand(-1, 1, totals.shape[2]), totals), dim=1)
@@ -123,7 +120,7 @@ def _pool(
         images, *results = (array[part] for array in arrays)
         _kernels().normalise_and_pool(images, *lines, *results)
 
-    _in_threads(work, _parts(count))
+    in_threads(work, parts_of(count))
     return pooled, chosen, places
 
 
@@ -132,14 +129,14 @@ def _gradient_sums(
 ) -> Float[Tensor, "2 C"]:
     """Sums over all frames of dy and of dy (x - mean)."""
     arrays = [_images(tensor) for tensor in (gradient, pooled, chosen)]
-    parts = _parts(len(pooled))
+    parts = parts_of(len(pooled))
     totals = torch.empty((len(parts), 2, pooled.shape[1]), dtype=torch.float64)
 
     def work(part: slice, number: int) -> None:
         own = (array[part] for array in arrays)
         _kernels().gradient_sums(*own, mean.numpy(), totals[number].numpy())
 
-    _in_threads(work, parts)
+    in_threads(work, parts)
     return totals.sum(0).float()
 
 
@@ -158,7 +155,7 @@ def _frame_gradient(
         own = (array[part] for array in arrays)
         _kernels().image_gradient(*own, coefficients.numpy(), images[part])
 
-    _in_threads(work, _parts(len(frames)))
+    in_threads(work, parts_of(len(frames)))
     return result
 
 
@@ -173,22 +170,3 @@ def _kernels() -> Any:
     from fwdecg.kernels import pooled_norm  # noqa: PLC0415
 
     return pooled_norm
-
-
-def _parts(count: int) -> list[slice]:
-    """Frames cut into as many parts as torch has threads."""
-    threads = min(torch.get_num_threads(), count)
-    ends = [count * number // threads for number in range(threads + 1)]
-    return [slice(first, last) for first, last in pairwise(ends)]
-
-
-def _in_threads(work: Callable[[slice, int], None], parts: list[slice]) -> None:
-    if len(parts) == 1:
-        work(parts[0], 0)
-    else:
-        list(_threads(len(parts)).map(work, parts, range(len(parts))))
-
-
-@cache
-def _threads(count: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count, thread_name_prefix="pooled-norm")
