@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32
 from fwdecg.evaluation.cases import LabelledCases
 from fwdecg.evaluation.scores import Ecgs
 from fwdecg.library.config import RecordingConfig
-from fwdecg.model.dipoles import conducting_share, conducting_voltage, front_speed
+from fwdecg.model.readings import conducting_share, front_speed
 from fwdecg.physics.pseudo_ecg import lead_fields
 from fwdecg.physics.tissue import Tissue
 from fwdecg.shapes import Electrodes, Frames, LeadFields
@@ -57,7 +57,7 @@ class ReadOffOperator:
     """Eq. 1 with what the maps themselves show of D and patches, and nothing learnt but one factor.
 
     A pixel conducts in the share of its area that its peak voltage shows, and D is one number per
-    case, in proportion to the square of the first front's speed. See `fwdecg.model.dipoles`.
+    case, in proportion to the square of the first front's speed. See `fwdecg.model.readings`.
 
     Attributes:
         map_spacing_mm: side of a pixel.
@@ -80,9 +80,8 @@ class ReadOffOperator:
     def ecg(self, u: Frames) -> Float32[np.ndarray, "electrode frame"]:
         """ECG of one case in mm/ms."""
         maps = torch.from_numpy(u.astype(np.float32)).unsqueeze(0)
-        share = conducting_share(maps)
-        speed = float(front_speed(conducting_voltage(maps, share), share))
-        shown = share.squeeze(0).double().numpy()
+        speed = float(front_speed(maps))
+        shown = conducting_share(maps).squeeze(0).double().numpy()
         tissue = Tissue(
             spacing_mm=self.map_spacing_mm,
             diffusivity_mm2_per_ms=self.diffusivity_per_square_speed * speed**2 * shown,

@@ -11,8 +11,15 @@ from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from fwdecg.model import Surrogate
+from fwdecg.model.dipoles import DipoleEncoder
 from fwdecg.model.encoded import Encoded
 from fwdecg.model.encoder import FrameEncoder
+from fwdecg.model.readings import (
+    conducting_share,
+    conducting_voltage,
+    front_speed,
+    voltage_steps,
+)
 from fwdecg.model.time_embedding import sinusoidal_embedding
 
 
@@ -25,6 +32,14 @@ def _as_printed(block: nn.Module) -> nn.Sequential:
     normalisation.load_state_dict(norm.state_dict())
     normalisation.train(norm.training)
     return nn.Sequential(convolution, normalisation, nn.ReLU(), nn.MaxPool2d(2), dropout)
+
+
+def _dipoles(encoder: DipoleEncoder, u: Float[Tensor, "B T H W"]) -> Encoded:
+    maps = u.float()
+    share = conducting_share(maps)
+    frames = conducting_voltage(maps, share).split(1, dim=1)
+    steps = torch.cat([voltage_steps(frame, share, encoder.cells) for frame in frames], dim=1)
+    return encoder.encode(steps, front_speed(maps))
 
 
 class StepByStep(nn.Module):
@@ -61,8 +76,10 @@ class StepByStep(nn.Module):
 
     def _encode(self, u: Float[Tensor, "B T H W"]) -> Encoded:
         encoder = self.surrogate.encoder
+        if isinstance(encoder, DipoleEncoder):
+            return _dipoles(encoder, u)
         if not isinstance(encoder, FrameEncoder):
-            return encoder(u)  # dipoles take all frames to be read
+            return encoder(u)
         seen = encoder.seen(u)
         frames = [seen[:, t].movedim(-1, 1) for t in range(u.shape[1])]
         latents = [encoder.summarise(encoder.blocks(one)) for one in frames]

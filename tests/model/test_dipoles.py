@@ -1,28 +1,14 @@
-"""Dipoles read off maps: closed forms, what is conserved, symmetry, what patches must not add."""
+"""The encoder by dipoles: its features, units and precision."""
 
-import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
-from fwdecg.model.dipoles import (
+from fwdecg.model.dipoles import TYPICAL_STEP, DipoleEncoder, dipole_features
+from fwdecg.model.readings import (
     FRAMES_PER_WIDTH,
-    SLOWEST,
-    TYPICAL_STEP,
-    DipoleEncoder,
-    conducting_share,
-    dipole_features,
-    front_speed,
-    voltage_steps,
 )
 
 SIDE, CELLS = 16, 4
-ONE = torch.tensor(1.0)
-
-
-def _all_conducting() -> Tensor:
-    return torch.ones(1, SIDE, SIDE)
 
 
 def _fronts(widths_per_frame: float, *, frames: int, side: int = SIDE) -> Tensor:
@@ -32,89 +18,18 @@ def _fronts(widths_per_frame: float, *, frames: int, side: int = SIDE) -> Tensor
     return ramp.clamp(0.0, 1.0)[None, :, None, :].expand(1, -1, side, -1)
 
 
-def test_a_uniform_gradient_by_hand() -> None:
-    voltage = (0.03 * torch.arange(SIDE)).expand(1, 1, SIDE, SIDE)
-    right, down = voltage_steps(voltage, _all_conducting(), CELLS)[0, 0]
-    # Half a step is missing at the border of the map, where there is no next pixel.
-    expected = 0.03 * torch.tensor([3.5, 4.0, 4.0, 3.5])
-    torch.testing.assert_close(right, expected.expand(CELLS, -1))
-    torch.testing.assert_close(down, torch.zeros(CELLS, CELLS), atol=1e-6, rtol=0)
-
-
-@given(seed=st.integers(0, 2**32 - 1), cells=st.integers(1, 7))
-@settings(max_examples=25, deadline=None)
-def test_the_steps_of_a_row_of_cells_add_up_to_the_voltage_across_the_map(
-    seed: int, cells: int
-) -> None:
-    voltage = torch.rand(1, 2, 14, 14, generator=torch.Generator().manual_seed(seed))
-    # Where cells share pixels, pixels count twice: only cells of whole pixels conserve the sum.
-    cells = {3: 2, 4: 7, 5: 14, 6: 1}.get(cells, cells)
-    right, down = voltage_steps(voltage, torch.ones(1, 14, 14), cells).unbind(2)
-    across = (voltage[..., -1] - voltage[..., 0]).unflatten(2, (cells, -1)).mean(3)
-    along = (voltage[..., -1, :] - voltage[..., 0, :]).unflatten(2, (cells, -1)).mean(3)
-    torch.testing.assert_close(right.sum(3), across)
-    torch.testing.assert_close(down.sum(2), along)
-
-
-def test_patches_in_tissue_of_one_voltage_are_no_dipoles() -> None:
-    torch.manual_seed(0)
-    share = torch.rand(1, SIDE, SIDE)
-    course = torch.tensor([0.0, 1.0, 0.6])
-    u = course[None, :, None, None] * share.unsqueeze(1)
-    steps = dipole_features(u, CELLS, ONE)[0][..., : 2 * CELLS**2]
-    torch.testing.assert_close(steps, torch.zeros_like(steps), atol=1e-5, rtol=0)
-
-
-def test_nothing_flows_across_a_patch() -> None:
-    share = _all_conducting()
-    share[:, :, 7:9] = 0.0
-    voltage = torch.zeros(1, 1, SIDE, SIDE)
-    voltage[..., :7] = 1.0
-    assert voltage_steps(voltage, share, CELLS).abs().max() == 0
-    assert voltage_steps(voltage, _all_conducting(), CELLS)[:, :, 0].sum() == -CELLS
-
-
-def test_the_share_that_conducts_is_the_peak() -> None:
-    u = torch.tensor([[0.0, 0.4, 0.1], [0.3, 0.2, 0.1], [1.02, 0.0, 0.0]]).T[None, :, :, None]
-    torch.testing.assert_close(conducting_share(u)[0, :, 0], torch.tensor([0.4, 0.3, 1.0]))
-    assert conducting_share(torch.full((1, 2, 4, 4), 0.1)).max() == 0
-
-
-@pytest.mark.parametrize("widths_per_frame", [0.02, 0.05, 0.1])
-@pytest.mark.parametrize("side", [16, 24])
-def test_the_speed_of_a_straight_front(widths_per_frame: float, side: int) -> None:
-    u = _fronts(widths_per_frame, frames=100, side=side)
-    speed = front_speed(u, conducting_share(u))
-    torch.testing.assert_close(speed, torch.tensor([FRAMES_PER_WIDTH * widths_per_frame]))
-
-
-def test_the_speed_of_an_oblique_front_is_that_along_its_normal() -> None:
-    frame, place = torch.arange(80)[:, None, None], torch.arange(SIDE) + 0.5
-    distance = 0.6 * place[:, None] + 0.8 * place
-    u = ((0.5 * frame - distance) / 8.0).clamp(0.0, 1.0)[None]
-    expected = torch.tensor([FRAMES_PER_WIDTH * 0.5 / SIDE])
-    torch.testing.assert_close(front_speed(u, conducting_share(u)), expected)
-
-
-@pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
-def test_maps_without_a_front_have_the_least_speed(level: float) -> None:
-    u = torch.full((2, 5, 8, 8), level)
-    assert front_speed(u, conducting_share(u)).tolist() == pytest.approx([SLOWEST, SLOWEST])
-    assert dipole_features(u, 2, ONE)[0].isfinite().all()
-
-
 def test_features_are_steps_the_same_times_squared_speed_and_its_logarithm() -> None:
-    u = _fronts(0.05, frames=60)
-    squared = (FRAMES_PER_WIDTH * 0.05) ** 2
-    features, diffusivity = dipole_features(u, CELLS, ONE)
-    torch.testing.assert_close(diffusivity, torch.full((1, 1, 1), squared))
-    steps, currents, logarithm = features.split([2 * CELLS**2, 2 * CELLS**2, 1], dim=2)
-    share = conducting_share(u)
-    torch.testing.assert_close(
-        steps, voltage_steps(u / share.unsqueeze(1), share, CELLS).flatten(2) / TYPICAL_STEP
-    )
-    torch.testing.assert_close(currents, squared * steps)
-    torch.testing.assert_close(logarithm, torch.full_like(logarithm, squared).log())
+    steps, diffusivity = torch.rand(2, 3, 2, 4, 4), torch.tensor([0.5, 3.0]).reshape(2, 1, 1)
+    voltages, currents, logarithm = dipole_features(steps, diffusivity).split([32, 32, 1], dim=2)
+    torch.testing.assert_close(voltages, steps.flatten(2) / TYPICAL_STEP)
+    torch.testing.assert_close(currents, diffusivity * voltages)
+    torch.testing.assert_close(logarithm, diffusivity.log().expand(2, 3, 1))
+
+
+def test_the_amplitude_is_the_squared_speed() -> None:
+    encoded = DipoleEncoder(cells=CELLS, latent_size=3, dropout=0.0)(_fronts(0.05, frames=60))
+    expected = torch.full((1, 1, 1), (FRAMES_PER_WIDTH * 0.05) ** 2)
+    torch.testing.assert_close(encoded.amplitude, expected)
 
 
 def test_calibrated_features_have_a_typical_amplitude_of_one() -> None:
@@ -125,18 +40,6 @@ def test_calibrated_features_have_a_typical_amplitude_of_one() -> None:
         torch.testing.assert_close(
             encoder(u).amplitude, torch.full((1, 1, 1), expected), rtol=1e-2, atol=0
         )
-
-
-def test_upside_down_maps_have_upside_down_dipoles() -> None:
-    torch.manual_seed(0)
-    u = torch.rand(2, 6, SIDE, SIDE)
-    steps, mirrored = (
-        voltage_steps(maps, conducting_share(maps), CELLS) for maps in (u, u.flip(2))
-    )
-    sign = torch.tensor([1.0, -1.0])[:, None, None]
-    torch.testing.assert_close(mirrored, sign * steps.flip(3))
-    turned = voltage_steps(u.mT, conducting_share(u.mT), CELLS)
-    torch.testing.assert_close(turned, steps.flip(2).mT)
 
 
 def test_half_precision_around_it_does_not_round_the_dipoles() -> None:
