@@ -8,6 +8,7 @@ import argparse
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from fwdecg.studies.presets import load_preset
 
 # With a single processor, workers and the reading of their data would wait for each other.
 LEAST_CPUS = 2
+
+KNOCK_S = 10.0
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -91,6 +94,7 @@ def connect(num_cpus: int | None = None) -> None:
     address = os.environ.get("RAY_ADDRESS")
     if address:
         try:
+            _knock(address)
             ray.init(logging_level=logging.WARNING)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise ConfigError(
@@ -108,6 +112,16 @@ def connect(num_cpus: int | None = None) -> None:
         ray.shutdown()
         _start_local_cluster(num_cpus=LEAST_CPUS)
     _heed_requests_to_stop()
+
+
+def _knock(address: str) -> None:
+    """Fail within seconds where nobody listens; Ray itself would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
+        except OSError as error:  # also of names that nobody knows
+            raise ConnectionError(str(error)) from error
 
 
 def _keep_to_loopback() -> None:

@@ -1,11 +1,15 @@
-"""A local run keeps to its machine: it listens on loopback alone and reports to nobody."""
+"""The connection to Ray: a local run keeps to its machine, a dead address is refused at once."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from fwdecg.command import connect
+from fwdecg.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
 
@@ -81,6 +85,16 @@ def test_a_local_run_listens_on_loopback_and_sends_no_statistics(tmp_path):
     assert int(said["listening"]) > 3
     assert said["elsewhere"] == "0"
     assert said["reports"] == "False"
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "nobody.invalid"])
+def test_an_address_where_nobody_listens_is_refused_at_once(scheme, host, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setenv("RAY_ADDRESS", f"{scheme}{host}:{port}")
+    with pytest.raises(ConfigError, match=f"{host}:{port}: no Ray cluster answers there"):
+        connect()
 
 
 ASKED_TO_STOP = """
