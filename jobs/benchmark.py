@@ -4,6 +4,7 @@ solver      its speed beside the machine's limits, and what accuracy costs
 storage     compressions of the preset's built library, and the speed of its readers
 overhead    building the preset's library, in turns with a bare loop over its cases
 surrogate   training and prediction beside a plain loop over the frames
+prices      the ECG of the built library's cases by simulation, by Eq. 1 and by the network
 scheduling  building a library of --cases sleeps on --slots pretended processors
 search      the preset's finished search replayed --replays times, with ASHA and without
 start       what a job loads and waits for before it works
@@ -76,6 +77,14 @@ def _surrogate(experiment: Experiment, folder: Path, arguments: argparse.Namespa
     benchmark_surrogate(work, folder, turns=arguments.turns)
 
 
+def _prices(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    from fwdecg.library.reader import open_library
+    from fwdecg.studies.price_benchmark import benchmark_prices
+
+    library = open_library(experiment.library_store)
+    benchmark_prices(library, experiment.model, folder, turns=arguments.turns)
+
+
 def _scheduling(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
     from fwdecg.studies.library_benchmark import benchmark_scheduling
 
@@ -123,6 +132,7 @@ BENCHMARKS = {
     "overhead": _overhead,
     "scheduling": _scheduling,
     "surrogate": _surrogate,
+    "prices": _prices,
     "search": _search,
     "start": _start,
 }
