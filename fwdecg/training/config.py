@@ -77,7 +77,7 @@ class TrainingConfig:
     )
     precision: str = setting(
         AUTO,
-        "of the encoder: float32, bfloat16, or auto for bfloat16 where the machine computes in it",
+        "of a CNN: float32, bfloat16, or auto for bfloat16 where the machine computes in it",
         choices=(AUTO, FLOAT32, BFLOAT16),
     )
     seed: int = setting(1, "of weights, dropout and order of cases", at_least=0, at_most=2**63 - 1)
