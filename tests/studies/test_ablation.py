@@ -54,7 +54,7 @@ def folder(library, tmp_path_factory):
 
 def test_what_a_study_leaves(folder, library):
     names = {str(path.relative_to(folder / "runs")) for path in folder.glob("runs/*/*")}
-    variants = ("full", "no_CNN", "no_spectral_loss")
+    variants = ("full", "mean_voltage", "no_spectral_loss")
     assert names == {f"{variant}/seed-{seed}" for variant in variants for seed in (1, 2)}
     rows = pq.read_table(folder / "cases.parquet").to_pandas()
     assert set(rows["split"]) == {"test"}  # shifted cases have their place in an evaluation
