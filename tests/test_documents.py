@@ -118,7 +118,7 @@ def commands():
 def checkout(tmp_path, monkeypatch):
     """A folder with the files of the repository, those of STAND_INS, and programs that take notes.
 
-    They write their name and arguments to the file CALLS, ended by zeros, and a record separator.
+    They write their name, arguments and a record separator to the file CALLS, each ended by zero.
     """
     for path in ROOT.iterdir():
         if not path.name.startswith(".") and path.name not in ("results", "build"):
@@ -133,7 +133,8 @@ def checkout(tmp_path, monkeypatch):
     programs.mkdir(parents=True)
     for name in PROGRAMS:
         (programs / name).write_text(
-            '#!/bin/bash\nprintf "%s\\0" "${0##*/}" "$@" >>"$CALLS"\nprintf "\\x1e" >>"$CALLS"\n'
+            # In one write, for the programs of a pipe take notes at the same time.
+            '#!/bin/bash\nprintf "%s\\0" "${0##*/}" "$@" $\'\\x1e\' >>"$CALLS"\n'
         )
         (programs / name).chmod(0o755)
     monkeypatch.chdir(tmp_path)
@@ -152,7 +153,7 @@ def calls_of(text, checkout):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return [record.split("\0")[:-1] for record in noted.read_text().split("\x1e")[:-1]]
+    return [record.split("\0")[:-1] for record in noted.read_text().split("\x1e\0")[:-1]]
 
 
 class ArgumentsRead(Exception):  # noqa: N818

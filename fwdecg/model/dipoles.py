@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fwdecg.model.encoded import Encoded
+from fwdecg.model.precision import unrounded
 from fwdecg.model.readings import conducting_share, front_speed, read_maps, speed_of
 
 TYPICAL_STEP = 0.3  # of the voltage across a cell that a front is in
@@ -53,7 +54,7 @@ class DipoleEncoder(nn.Module):
     def forward(self, u: Float[Tensor, "B T H W"]) -> Encoded:
         """Latent vectors l_t of dimensionless maps with at least 4 rows and columns."""
         # Neighbours differ little: the differences need the precision that the maps have.
-        with torch.autocast(u.device.type, enabled=False):
+        with unrounded(u):
             maps = u.to(self.weigh.weight.dtype)
             share = conducting_share(maps)
             steps, arrival = read_maps(maps, share, self.cells)

@@ -14,6 +14,7 @@ from fwdecg.model.dipoles import DipoleEncoder
 from fwdecg.model.encoded import Encoded
 from fwdecg.model.encoder import SMALLEST_SIDE, FrameEncoder
 from fwdecg.model.mean_voltage import MeanVoltage
+from fwdecg.model.precision import unrounded
 from fwdecg.model.standardise import Standardisation, Standardise
 
 Encoder = DipoleEncoder | FrameEncoder | MeanVoltage
@@ -56,7 +57,7 @@ class Surrogate(nn.Module):
         """
         latents, amplitude = self._encode(u)
         # Rounding errors of a recurrence grow from frame to frame.
-        with torch.autocast(u.device.type, enabled=False):
+        with unrounded(u):
             return self.decoder(latents) * amplitude
 
     def _encode(self, u: Float[Tensor, "B T H W"]) -> Encoded:

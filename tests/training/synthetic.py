@@ -60,9 +60,9 @@ def plan(encoder="cnn", **training) -> Plan:
     )
 
 
-def trained() -> TrainedSurrogate:
+def trained(encoder="cnn") -> TrainedSurrogate:
     """Untrained weights, the same each time, as after seven epochs."""
-    made = plan()
+    made = plan(encoder)
     torch.manual_seed(0)
     surrogate = made.model.build(electrodes=1, standardisation=made.standardisation)
     return TrainedSurrogate(

@@ -21,9 +21,9 @@ from fwdecg.training.export import export_surrogate
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-6}
 
 
-@pytest.fixture(scope="module", name="trained")
-def _trained():
-    return untrained_weights()
+@pytest.fixture(scope="module", name="trained", params=["dipoles", "cnn"])
+def _trained(request):
+    return untrained_weights(request.param)
 
 
 @pytest.fixture(scope="module")
