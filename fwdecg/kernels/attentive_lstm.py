@@ -46,8 +46,9 @@ class Course(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Of the loss, by what enters."""
+    """Of the loss: the first is given, the others are filled."""
 
+    by_states: Float32[np.ndarray, "T S"]  # as far as the loss sees them directly
     by_gates: Float32[np.ndarray, "T G"]  # before their activation, and so by `known` too
     by_queries: Float32[np.ndarray, "T A"]
     by_keys: Float32[np.ndarray, "T A"]
@@ -115,23 +116,10 @@ def _attend(given: Given, score_weight: Float32[np.ndarray, " A"], course: Cours
 
 
 @kernel(reassociate=True)
-def run_backward(
-    by_states: Float32[np.ndarray, "T S"],
-    given: Given,
-    weights: Weights,
-    course: Course,
-    gradients: Gradients,
-) -> None:
-    """Fill the gradients of a case.
-
-    Args:
-        by_states: gradient of h_t, as far as the loss sees it directly.
-        given: what `run_forward` was given.
-        weights: likewise.
-        course: what that has filled.
-        gradients: what is filled here.
-    """
+def run_backward(given: Given, weights: Weights, course: Course, gradients: Gradients) -> None:
+    """Fill the gradients of a case from what `run_forward` was given, and has filled."""
     vectorise()
+    by_states = gradients.by_states
     gates, memories = course.gates, course.memories
     by_gates, by_queries = gradients.by_gates, gradients.by_queries
     frames, size = by_states.shape

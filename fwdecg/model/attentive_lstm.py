@@ -71,19 +71,18 @@ class _AttentiveLstm(torch.autograd.Function):
         arguments, course = ctx.saved_tensors[:7], ctx.saved_tensors[7:]
         given, weights = Given(*arguments[:3]), Weights(*arguments[3:])
         queries, _, contexts, gates, _, states = course
-        gradients = [torch.empty_like(each) for each in (gates, queries, given.keys, given.latents)]
-        gradients.append(torch.empty_like(queries[:, 0]))
+        entering = (gates, queries, given.keys, given.latents, queries[:, 0])
+        gradients = [torch.empty_like(each) for each in entering]
         kernels = _kernels()
         shared = kernels.Weights(*_arrays(weights))
         groups = [
-            (_itself, _arrays([by_states.contiguous()])),
             (kernels.Given, _arrays(given)),
             (kernels.Course, _arrays(course)),
-            (kernels.Gradients, _arrays(gradients)),
+            (kernels.Gradients, _arrays([by_states.contiguous(), *gradients])),
         ]
 
-        def of_case(own_states: Any, own_given: Any, own_course: Any, own_gradients: Any) -> None:
-            kernels.run_backward(own_states, own_given, shared, own_course, own_gradients)
+        def of_case(own_given: Any, own_course: Any, own_gradients: Any) -> None:
+            kernels.run_backward(own_given, shared, own_course, own_gradients)
 
         _each_case(of_case, groups)
         by_gates, by_queries, by_keys, by_latents, by_score = gradients
@@ -98,10 +97,6 @@ class _AttentiveLstm(torch.autograd.Function):
             by_gate_rows @ contexts.flatten(0, 1),
             by_gate_rows @ before,
         )
-
-
-def _itself(array: Any) -> Any:
-    return array
 
 
 def _arrays(tensors: Sequence[Tensor]) -> list[Any]:

@@ -21,8 +21,8 @@ from fwdecg.library.sampling import draw_case
 from fwdecg.library.schema import CASE_ID, CONDITION
 from fwdecg.library.splits import TEST
 from fwdecg.model import Surrogate, SurrogateConfig
-from fwdecg.model.standardise import Standardisation
 from fwdecg.storage import METRICS, REPORT, Store
+from fwdecg.studies.surrogate_speed import untrained
 from fwdecg.studies.turns import in_turns
 from fwdecg.training.inference import predict_maps
 
@@ -35,8 +35,7 @@ ALONE, BATCHED = "network, a case at a time", f"network, batches of {AT_ONCE}"
 def benchmark_prices(library: Library, model: SurrogateConfig, folder: Path, *, turns: int) -> None:
     """Time each way to the ECGs of the same test cases, and leave `report.txt` and `metrics.json`.
 
-    All on one core, but for the network where there is a GPU. Its weights are drawn, not trained:
-    they do not change what it costs.
+    All on one core, but for the network where there is a GPU. Its weights are not trained.
 
     Args:
         library: a finished one, with test cases of each condition.
@@ -48,7 +47,7 @@ def benchmark_prices(library: Library, model: SurrogateConfig, folder: Path, *, 
         LibraryError: the library has no test case, or a part cannot be read.
     """
     cases = read_cases(library, _chosen(library))
-    network = _network(model, library)
+    network = untrained(model, library.config.recording.electrode_count)
     with _one_thread():
         found = in_turns(
             {
@@ -69,14 +68,6 @@ def _chosen(library: Library) -> list[int]:
     return [int(i) for known in CONDITIONS for i in ids[names == known.name][:each]]
 
 
-def _network(model: SurrogateConfig, library: Library) -> Surrogate:
-    electrodes = library.config.recording.electrode_count
-    scale = Standardisation(
-        u_mean=0.5, u_spread=0.5, phi_e_mean=(0.0,) * electrodes, phi_e_spread=(1.0,) * electrodes
-    )
-    return model.build(electrodes=electrodes, standardisation=scale)
-
-
 def _ways(
     config: LibraryConfig, cases: LabelledCases, network: Surrogate
 ) -> dict[str, Callable[[], object]]:
@@ -88,9 +79,7 @@ def _ways(
         diffusivity_per_square_speed=1.0,
     )
     return {
-        SIMULATION: lambda: [
-            simulate_case(draw_case(config, int(i)), config) for i in cases.case_id
-        ],
+        SIMULATION: partial(_simulate, config, cases),
         EXACT: partial(ExactOperator(map_spacing_mm=spacing_mm).predict, cases),
         READ_OFF: partial(read_off.predict, cases),
         ALONE: partial(predict_maps, network, cases.u, 1),

@@ -17,7 +17,8 @@ from fwdecg.model.encoder import FrameEncoder
 from fwdecg.model.readings import (
     conducting_share,
     conducting_voltage,
-    front_speed,
+    front_arrival,
+    speed_of,
     voltage_steps,
 )
 from fwdecg.model.time_embedding import sinusoidal_embedding
@@ -37,9 +38,10 @@ def _as_printed(block: nn.Module) -> nn.Sequential:
 def _dipoles(encoder: DipoleEncoder, u: Float[Tensor, "B T H W"]) -> Encoded:
     maps = u.float()
     share = conducting_share(maps)
-    frames = conducting_voltage(maps, share).split(1, dim=1)
+    voltage = conducting_voltage(maps, share)
+    frames = voltage.split(1, dim=1)
     steps = torch.cat([voltage_steps(frame, share, encoder.cells) for frame in frames], dim=1)
-    return encoder.encode(steps, front_speed(maps))
+    return encoder.encode(steps, speed_of(front_arrival(voltage), share))
 
 
 class StepByStep(nn.Module):

@@ -122,16 +122,18 @@ def _serve(
         connection.send(time.perf_counter() - started)
 
 
+def untrained(model: SurrogateConfig, electrodes: int) -> Surrogate:
+    """A surrogate to be timed: weights and z-scores do not change what it costs."""
+    scale = Standardisation(
+        u_mean=0.5, u_spread=0.5, phi_e_mean=(0.0,) * electrodes, phi_e_spread=(1.0,) * electrodes
+    )
+    return model.build(electrodes=electrodes, standardisation=scale)
+
+
 def _activities(work: Work, network: str) -> dict[str, Callable[[], object]]:
     torch.manual_seed(work.training.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    statistics = Standardisation(
-        u_mean=0.5,
-        u_spread=0.5,
-        phi_e_mean=(0.0,) * work.electrodes,
-        phi_e_spread=(1.0,) * work.electrodes,
-    )
-    surrogate = work.model.build(electrodes=work.electrodes, standardisation=statistics).to(device)
+    surrogate = untrained(work.model, work.electrodes).to(device)
     timed = surrogate if network == OURS else StepByStep(surrogate)
     autocast = network == OURS and autocasts(work.training.precision, device)
     batch = _batch(work)

@@ -1,5 +1,7 @@
 """The encoder by dipoles: its features, units and precision."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -11,13 +13,6 @@ from fwdecg.model.readings import (
 SIDE, CELLS = 16, 4
 
 
-def _fronts(widths_per_frame: float, *, frames: int, side: int = SIDE) -> Tensor:
-    """Maps of a straight front, eight pixels wide, that runs to the right from outside the map."""
-    frame, column = torch.arange(frames)[:, None], torch.arange(side) + 0.5
-    ramp = (widths_per_frame * side * frame - column) / 8.0
-    return ramp.clamp(0.0, 1.0)[None, :, None, :].expand(1, -1, side, -1)
-
-
 def test_features_are_steps_the_same_times_squared_speed_and_its_logarithm() -> None:
     steps, diffusivity = torch.rand(2, 3, 2, 4, 4), torch.tensor([0.5, 3.0]).reshape(2, 1, 1)
     voltages, currents, logarithm = dipole_features(steps, diffusivity).split([32, 32, 1], dim=2)
@@ -26,15 +21,19 @@ def test_features_are_steps_the_same_times_squared_speed_and_its_logarithm() -> 
     torch.testing.assert_close(logarithm, diffusivity.log().expand(2, 3, 1))
 
 
-def test_the_amplitude_is_the_squared_speed() -> None:
-    encoded = DipoleEncoder(cells=CELLS, latent_size=3, dropout=0.0)(_fronts(0.05, frames=60))
+def test_the_amplitude_is_the_squared_speed(
+    straight_front: Callable[..., Tensor],
+) -> None:
+    encoded = DipoleEncoder(cells=CELLS, latent_size=3, dropout=0.0)(straight_front(0.05, 60, SIDE))
     expected = torch.full((1, 1, 1), (FRAMES_PER_WIDTH * 0.05) ** 2)
     torch.testing.assert_close(encoded.amplitude, expected)
 
 
-def test_calibrated_features_have_a_typical_amplitude_of_one() -> None:
+def test_calibrated_features_have_a_typical_amplitude_of_one(
+    straight_front: Callable[..., Tensor],
+) -> None:
     encoder = DipoleEncoder(cells=CELLS, latent_size=3, dropout=0.0)
-    slow, fast = (_fronts(speed, frames=100) for speed in (0.02, 0.08))
+    slow, fast = (straight_front(speed, 100, SIDE) for speed in (0.02, 0.08))
     encoder.calibrate(torch.cat([slow, fast]).half())
     for u, expected in ((slow, 0.25), (fast, 4.0)):
         torch.testing.assert_close(
@@ -51,8 +50,10 @@ def test_half_precision_around_it_does_not_round_the_dipoles() -> None:
         assert torch.equal(encoder(u).latents, plain)
 
 
-def test_gradients_with_respect_to_the_maps_are_finite() -> None:
-    u = _fronts(0.05, frames=30).clone().requires_grad_()
+def test_gradients_with_respect_to_the_maps_are_finite(
+    straight_front: Callable[..., Tensor],
+) -> None:
+    u = straight_front(0.05, 30, SIDE).clone().requires_grad_()
     DipoleEncoder(cells=CELLS, latent_size=3, dropout=0.0)(u).latents.sum().backward()
     assert u.grad is not None
     assert u.grad.isfinite().all()
