@@ -11,7 +11,7 @@ from fwdecg.library.config import LibraryConfig
 from fwdecg.library.sampling import Case, CaseSpec
 from fwdecg.physics.markers import ACTIVATION_LEVEL
 from fwdecg.physics.monodomain import Clock, Simulation
-from fwdecg.physics.pseudo_ecg import frames_at_once, lead_fields, pseudo_ecg
+from fwdecg.physics.pseudo_ecg import FRAMES_AT_ONCE, lead_fields, pseudo_ecg
 from fwdecg.physics.raster import area_mean
 from fwdecg.physics.resolution import Resolution, cv_error
 from fwdecg.physics.tissue import Tissue
@@ -92,7 +92,7 @@ def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
 
 def _record(case: Case, setup: Setup, config: LibraryConfig) -> CaseRecord:
     tissue, clock = setup.tissue, setup.clock
-    leads = lead_fields(tissue, case.electrodes_mm).astype(np.float32)
+    leads = lead_fields(tissue, case.electrodes_mm, np.float32)
     pixels = config.recording.map_pixels
     u = np.empty((clock.frames, pixels, pixels), dtype=np.float16)
     phi_e = np.empty((len(leads), clock.frames), dtype=np.float32)
@@ -101,7 +101,7 @@ def _record(case: Case, setup: Setup, config: LibraryConfig) -> CaseRecord:
     simulation = Simulation(tissue, case.pacing, clock, solver.parameters, solver.discretisation)
     deadline = time.monotonic() + config.case_time_limit_s
     first = 0
-    for voltage in simulation.in_stacks(frames_at_once(len(leads))):
+    for voltage in simulation.in_stacks(FRAMES_AT_ONCE):
         last = first + len(voltage)
         u[first:last] = area_mean(voltage, pixels)
         phi_e[:, first:last] = pseudo_ecg(voltage, leads)

@@ -23,6 +23,8 @@ from fwdecg.kernels.compile import kernel
 from fwdecg.physics.tissue import Tissue
 from fwdecg.shapes import Field
 
+Row = Float[np.ndarray, " col"]
+
 DIAGONAL_SHARE = 1 / 3
 
 
@@ -104,22 +106,38 @@ def _harmonic_mean(a: float, b: float) -> float:
 @kernel()
 def _receive(total: Field, u: Field, link: Links) -> None:
     """Adds to each cell of `total` what its neighbours send, in place."""
-    rows, cols = u.shape
-    for r in range(rows):
-        for c in range(cols - 1):
-            flux = link.right[r, c] * (u[r, c + 1] - u[r, c])
-            total[r, c] += flux
-            total[r, c + 1] -= flux
-        if r + 1 == rows:
-            break
-        for c in range(cols):
-            flux = link.down[r, c] * (u[r + 1, c] - u[r, c])
-            total[r, c] += flux
-            total[r + 1, c] -= flux
-        for c in range(cols - 1):
-            flux = link.falling[r, c] * (u[r + 1, c + 1] - u[r, c])
-            total[r, c] += flux
-            total[r + 1, c + 1] -= flux
-            flux = link.rising[r, c] * (u[r, c + 1] - u[r + 1, c])
-            total[r + 1, c] += flux
-            total[r, c + 1] -= flux
+    for r in range(len(u)):
+        exchange_in_row(total[r], u[r], link, r)
+        if r + 1 < len(u):
+            exchange_with_next(total[r], total[r + 1], u[r], u[r + 1], link, r)
+
+
+@kernel(inline=True)
+def exchange_in_row(total: Row, u: Row, link: Links, r: int) -> None:
+    """Adds what the cells of row r send each other, in place.
+
+    In loops that read and write no cell twice, here and below: those the compiler vectorises.
+    """
+    for c in range(len(u) - 1):
+        total[c] += link.right[r, c] * (u[c + 1] - u[c])
+    for c in range(len(u) - 1):
+        total[c + 1] -= link.right[r, c] * (u[c + 1] - u[c])
+
+
+@kernel(inline=True)
+def exchange_with_next(
+    total: Row, total_below: Row, u: Row, u_below: Row, link: Links, r: int
+) -> None:
+    """Adds what row r and the row below send each other, in place."""
+    for c in range(len(u)):
+        flux = link.down[r, c] * (u_below[c] - u[c])
+        total[c] += flux
+        total_below[c] -= flux
+    for c in range(len(u) - 1):
+        flux = link.falling[r, c] * (u_below[c + 1] - u[c])
+        total[c] += flux
+        total_below[c + 1] -= flux
+    for c in range(len(u) - 1):
+        flux = link.rising[r, c] * (u_below[c] - u[c + 1])
+        total[c + 1] += flux
+        total_below[c] -= flux

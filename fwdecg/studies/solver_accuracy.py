@@ -24,7 +24,7 @@ from fwdecg.library.shifts import place_of
 from fwdecg.library.solver_config import SolverConfig
 from fwdecg.physics.markers import activation_times_ms
 from fwdecg.physics.monodomain import Simulation
-from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
+from fwdecg.physics.pseudo_ecg import FRAMES_AT_ONCE, lead_fields, pseudo_ecg
 from fwdecg.shapes import Field
 
 logger = logging.getLogger(__name__)
@@ -147,18 +147,17 @@ def _solve(
         frames=(recording.frames - 1) * every + 1,
     )
     started = time.process_time()
-    leads = lead_fields(tissue, case.electrodes_mm).astype(np.float32)
+    leads = lead_fields(tissue, case.electrodes_mm, np.float32)
     ecg_seconds = time.process_time() - started
     points = _Points.on(tissue.conducts.shape[0])
     ecg, sampled, solver_seconds = [], [], -time.process_time()
     simulation = Simulation(tissue, case.pacing, clock, solver.parameters, solver.discretisation)
-    for frame, stack in enumerate(simulation.in_stacks(1)):
+    for stack in simulation.in_stacks(FRAMES_AT_ONCE * every):
         now = time.process_time()
         solver_seconds += now
-        if frame % every == 0:
-            ecg.append(pseudo_ecg(stack, leads))
-            ecg_seconds += time.process_time() - now
-        sampled.append(points.corners(stack[0]))
+        ecg.append(pseudo_ecg(stack[::every], leads))
+        ecg_seconds += time.process_time() - now
+        sampled += [points.corners(u) for u in stack]
         solver_seconds -= time.process_time()
     solver_seconds += time.process_time()
     return _Solution(

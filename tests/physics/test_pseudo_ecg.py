@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -148,14 +152,34 @@ def test_electrodes_at_the_sheet_are_refused(electrode):
         lead_fields(square(10), np.array([electrode]))
 
 
-def test_frames_together_are_frames_one_by_one():
+def test_frames_and_electrodes_together_are_each_by_itself():
     rng = np.random.default_rng(3)
-    frames = rng.random((5, 20, 20)).astype(np.float32)
-    leads = rng.standard_normal((3, 20, 20))
+    frames = rng.random((11, 20, 20)).astype(np.float32)
+    leads = rng.standard_normal((19, 20, 20))
     together = pseudo_ecg(frames, leads)
-    alone = np.stack([pseudo_ecg(frame[None], leads)[:, 0] for frame in frames], axis=1)
-    np.testing.assert_array_equal(together, alone)
-    np.testing.assert_allclose(together, np.einsum("erc,frc->ef", leads, frames), rtol=1e-12)
+    expected = np.einsum("erc,frc->ef", leads, frames)
+    np.testing.assert_allclose(together, expected, rtol=0, atol=1e-12)
+    for e, f in ((0, 0), (18, 10), (8, 3)):
+        alone = pseudo_ecg(frames[f : f + 1], leads[e : e + 1])
+        np.testing.assert_allclose(alone.item(), together[e, f], rtol=0, atol=1e-12)
+
+
+def test_an_ecg_does_not_depend_on_the_number_of_threads():
+    program = """
+import hashlib, numpy
+from fwdecg.physics.pseudo_ecg import FRAMES_AT_ONCE, pseudo_ecg
+draw = numpy.random.default_rng(0).random
+frames = draw((FRAMES_AT_ONCE, 8, 2000), dtype=numpy.float32)
+print(hashlib.sha256(pseudo_ecg(frames, draw((30, 8, 2000), dtype=numpy.float32))).hexdigest())
+"""
+    found = {
+        subprocess.check_output(
+            [sys.executable, "-c", program],
+            env=os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+        )
+        for threads in ("1", "2", "3")
+    }
+    assert len(found) == 1
 
 
 def test_lead_fields_in_single_precision_are_as_good():
@@ -163,7 +187,9 @@ def test_lead_fields_in_single_precision_are_as_good():
     x = (np.arange(cells) + 0.5) * spacing_mm
     tissue = Tissue(spacing_mm=spacing_mm, diffusivity_mm2_per_ms=np.full((cells, cells), 0.1))
     fronts = np.array([np.tile(x < position, (cells, 1)) for position in (3.0, 8.0, 13.0, 18.0)])
-    frames = fronts.astype(np.float32)
-    leads = lead_fields(tissue, np.array([[10.0, 10.0, 8.0]]))
-    exact, rounded = pseudo_ecg(frames, leads), pseudo_ecg(frames, leads.astype(np.float32))
+    frames, electrode = fronts.astype(np.float32), np.array([[10.0, 10.0, 8.0]])
+    exact, rounded = (
+        pseudo_ecg(frames, lead_fields(tissue, electrode, dtype))
+        for dtype in (np.float64, np.float32)
+    )
     assert np.abs(rounded - exact).max() < 1e-6 * np.ptp(exact)
