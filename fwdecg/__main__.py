@@ -2,7 +2,6 @@
 
 import argparse
 import ast
-import runpy
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +14,9 @@ def main() -> None:
     """Run the script of a job with the arguments after its name."""
     arguments = _parser().parse_args()
     sys.argv = [f"fwdecg {arguments.job}", *arguments.arguments]
-    runpy.run_path(str(jobs_folder() / f"{arguments.job}.py"), run_name="__main__")
+    script = jobs_folder() / f"{arguments.job}.py"
+    # Not by runpy, which would have the job's help and complaints name the script instead.
+    exec(compile(script.read_bytes(), script, "exec"), {"__name__": "__main__"})
 
 
 def _parser() -> Parser:

@@ -16,7 +16,7 @@ def main() -> None:
     print(f"{usable} cases, {failed} quarantined, CV error up to {error:.1%}")
     print(f"cost: {cost_text(manifest['cost'].get('last_run'))}")
     print(f"  {experiment.library_store.shown()}")
-    print("next: train.py with the same preset; show_library.py draws what is in it")
+    print("next: the job train with the same preset; show_library draws what is in it")
 
 
 if __name__ == "__main__":

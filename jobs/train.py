@@ -21,7 +21,7 @@ def main() -> None:
     )
     print(f"cost: {cost_text(metrics.get('cost'))}")
     print(f"  {experiment.training_folder}, its learning curves in {LEARNING}")
-    print("next: evaluate.py with the same preset")
+    print("next: the job evaluate with the same preset")
 
 
 if __name__ == "__main__":

@@ -161,7 +161,7 @@ def open_library(place: str | Path | Store) -> Library:
     """
     store = Store.at(place)
     if not store.exists():
-        raise LibraryError(f"{store.shown()}: no such library; build it with jobs/build_library.py")
+        raise LibraryError(f"{store.shown()}: no such library; build it with the job build_library")
     manifest = store.read_json(MANIFEST)
     found = manifest.get("schema_version")
     if found != SCHEMA_VERSION:

@@ -67,7 +67,7 @@ def read_curves(table: Path) -> Float[np.ndarray, "N K"]:
         ResultError: as `benchmark_search`.
     """
     if not table.is_file():
-        raise ResultError(f"{table}: no such file; search with jobs/tune.py first")
+        raise ResultError(f"{table}: no such file; search with the job tune first")
     curves = [row for row in pq.read_table(table)["validation_r2"].to_pylist() if row]
     if not curves or len({len(curve) for curve in curves}) > 1:
         raise ResultError(

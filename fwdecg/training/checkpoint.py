@@ -159,7 +159,7 @@ def _read(path: str | Path) -> tuple[str, dict[str, torch.Tensor]]:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
         raise CheckpointError(
-            f"{path}: no such checkpoint; train one with jobs/train.py"
+            f"{path}: no such checkpoint; train one with the job train"
         ) from error
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
@@ -183,7 +183,7 @@ def load_tensors(path: str | Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(
-            f"{path}: no such checkpoint; train one with jobs/train.py"
+            f"{path}: no such checkpoint; train one with the job train"
         ) from error
     except Exception as error:  # torch raises many kinds for many sorts of damage
         raise CheckpointError(

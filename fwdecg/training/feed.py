@@ -55,7 +55,7 @@ class Shelf:
         if found != len(self.case_ids):
             raise LibraryError(
                 f"{found} of {len(self.case_ids)} cases of a split could be read; check the "
-                "library with jobs/check_library.py"
+                "library with the job check_library"
             )
 
     def cases(self) -> Cases:

@@ -102,7 +102,7 @@ def test_bad_arguments_of_a_benchmark(arguments, message, monkeypatch, capsys, t
     ("arguments", "message"),
     [
         ([], "the following arguments are required: LIBRARY"),
-        (["missing"], "missing: no such library; build it with jobs/build_library.py"),
+        (["missing"], "missing: no such library; build it with the job build_library"),
         (["{library}", "--case", "10"], "there is no case 10 in the library, whose 10 cases"),
         (["{library}", "--case", "first"], "argument --case: invalid int value: 'first'"),
         (["{library}", "--out", "{library}/cases"], "choose another folder"),
@@ -121,7 +121,7 @@ def test_bad_arguments_of_show_library(
 def test_a_missing_library(job, monkeypatch, capsys, tmp_path):
     arguments = [QUICKSTART, "--set", f"results.path={tmp_path}"]
     message = refusal(job, arguments, monkeypatch, capsys)
-    assert "no such library; build it with jobs/build_library.py" in message
+    assert "no such library; build it with the job build_library" in message
 
 
 @pytest.mark.parametrize("job", ["train", "evaluate", "tune"])

@@ -81,6 +81,14 @@ def test_the_command_names_every_job_and_preset(monkeypatch, capsys):
     assert {preset.name for preset in JOBS.glob("*.toml")} <= set(lines)
 
 
+def test_a_job_run_by_the_command_names_it_in_its_help(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["fwdecg", "train", "--help"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: fwdecg train [-h] ")
+
+
 @pytest.mark.parametrize("preset", sorted(JOBS.glob("*.toml")), ids=lambda path: path.name)
 def test_presets_are_valid(preset):
     experiment = load(Experiment, preset)

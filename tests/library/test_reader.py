@@ -82,7 +82,7 @@ def no_statistics(root):
 @pytest.mark.parametrize(
     ("damage", "kind", "message"),
     [
-        (no_folder, LibraryError, "no such library; build it with jobs/build_library.py"),
+        (no_folder, LibraryError, "no such library; build it with the job build_library"),
         (no_manifest, ResultError, "manifest.json is missing"),
         (half_a_manifest, ResultError, "manifest.json is damaged"),
         (other_schema, LibraryError, "schema version 99, this fwdecg reads 1"),

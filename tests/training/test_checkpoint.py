@@ -127,7 +127,7 @@ def damage_torch(path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (damage_missing, "no such checkpoint; train one with jobs/train.py"),
+        (damage_missing, "no such checkpoint; train one with the job train"),
         (damage_cut, "cannot be read as a checkpoint"),
         (damage_text, "cannot be read as a checkpoint"),
         (damage_folder, "cannot be read as a checkpoint"),
