@@ -25,6 +25,16 @@ LEAST_CPUS = 2
 
 KNOCK_S = 10.0
 
+LOCAL_ENVIRONMENT = {
+    # No password is needed against other users of the network, whom a local cluster does not serve.
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # No provider takes its node back, and the actor that would watch for that starts with an error.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    # Which Ray gives of what it does itself.
+    "PYTHONWARNINGS": "ignore::DeprecationWarning",
+}
+
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
@@ -103,9 +113,8 @@ def connect(num_cpus: int | None = None) -> None:
             ) from error
         _heed_requests_to_stop()
         return
-    # A local cluster needs no password against other users of the network, whom it does not serve.
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in LOCAL_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     _keep_to_loopback()
     _start_local_cluster(num_cpus)
     if ray.cluster_resources().get("CPU", 0) < LEAST_CPUS:

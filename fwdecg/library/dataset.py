@@ -41,19 +41,25 @@ def split_dataset(
     """
     library.require(split)
     free: dict[str, Any] = {} if reserve else {"num_cpus": 0}
+    files = library.dataset().files  # whose columns are known to be those of a library
     with _listed_by_tasks(reserve):
         cases = ray.data.read_parquet(
-            library.dataset().files,  # whose columns are known to be those of a library
+            files,
             filesystem=library.store.filesystem,
             file_extensions=["parquet"],
             shuffle=None if seed is None else ray.data.FileShuffleConfig(seed=seed),
             # Where nothing is reserved, only this bounds their number.
-            concurrency=None if reserve else max(int(ray.cluster_resources().get("CPU", 1)), 1),
+            concurrency=None if reserve else _readers(len(files)),
             **free,
         )
     # The order drawn, not that in which readers happen to finish.
     cases.context.execution_options.preserve_order = seed is not None
     return cases.filter(expr=col(SPLIT) == split, **free).select_columns(list(columns), **free)
+
+
+def _readers(files: int) -> int:
+    """One a processor, and no more than there are files, of which Ray would warn."""
+    return min(max(int(ray.cluster_resources().get("CPU", 1)), 1), files)
 
 
 @contextmanager
