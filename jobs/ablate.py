@@ -8,14 +8,16 @@ def main() -> None:
     """Train what is missing of the study, and show what all of it found."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
 
+    from fwdecg.cost import cost_text
     from fwdecg.library.reader import open_library
     from fwdecg.studies.ablation import ablate
 
     library = open_library(experiment.library_store)
     connect()
     folder = experiment.ablation_folder
-    ablate(library, experiment.ablation, experiment.recipe, folder)
+    metrics = ablate(library, experiment.ablation, experiment.recipe, folder)
     print((folder / REPORT).read_text(encoding="utf-8"))
+    print(f"cost: {cost_text(metrics['cost'])}")
     print(f"  {folder}")
 
 

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 import torch
 
 from fwdecg.config import identity_tree
+from fwdecg.cost import Cost
 from fwdecg.errors import RunError
 from fwdecg.evaluation.ablation_comparison import COMPARED, RunScores, compare_variants
 from fwdecg.evaluation.ablation_figure import draw_ablation
@@ -189,14 +190,16 @@ def _publish(
         table.append_column("seed", pa.array([run.seed] * table.num_rows))
         for run, table in zip(runs, tables, strict=True)
     ]
+    trainings: list[dict[str, Any]] = [
+        {"variant": run.variant, "seed": run.seed} | run.store.read_json(METRICS) for run in runs
+    ]
+    costs = (Cost.of(each["cost"]) for each in trainings if each.get("cost"))
     content = {
         "library_hash": library.config_hash,
         "study": identity_tree(config),
         WHOLE: identity_tree(runs[0].recipe),
-        "trainings": [
-            {"variant": run.variant, "seed": run.seed} | run.store.read_json(METRICS)
-            for run in runs
-        ],
+        "trainings": trainings,
+        "cost": sum(costs, Cost()).as_dict(),
         "comparisons": {each.metric: each.as_dict() for each in comparisons},
     }
     store = Store.at(folder)

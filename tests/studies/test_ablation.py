@@ -70,6 +70,9 @@ def test_what_a_study_leaves(folder, library):
         ("no spectral loss", 2),
     ]
     assert metrics["full"]["training"]["epochs"] == 2
+    spent = [each["cost"]["core_seconds"] for each in metrics["trainings"]]
+    assert metrics["cost"]["core_seconds"] == pytest.approx(sum(spent))
+    assert min(spent) > 0
     assert "mean voltage, gap_junction" in (folder / "report.txt").read_text()
     assert (folder / "ablation.png").stat().st_size > 1000
 
