@@ -86,10 +86,17 @@ class Meter:
 
 def _peak_memory_bytes() -> int:
     """Largest resident memory of this process so far."""
+    for line in _status().splitlines():
+        if line.startswith(PEAK):
+            return int(line.split()[1]) * 1024
+    # Only here, for it may tell of the process that started this one.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _status() -> str:
+    """What the system says of this process; nothing where it is not Linux."""
     try:
-        status = STATUS.read_text(encoding="ascii", errors="replace")
-    except OSError:  # getrusage may tell of the process that started this one
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
-    (line,) = [line for line in status.splitlines() if line.startswith(PEAK)]
-    return int(line.split()[1]) * 1024
+        return STATUS.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""

@@ -12,7 +12,7 @@ def main() -> None:
     from fwdecg.library.reader import open_library
     from fwdecg.studies.ablation import ablate
 
-    library = open_library(experiment.library_store)
+    library = open_library(experiment.library_store, experiment.library)
     connect()
     folder = experiment.ablation_folder
     metrics = ablate(library, experiment.ablation, experiment.recipe, folder)

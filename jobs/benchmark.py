@@ -59,7 +59,9 @@ def _storage(experiment: Experiment, folder: Path, arguments: argparse.Namespace
     from fwdecg.studies.storage_benchmark import benchmark_storage
 
     connect()
-    benchmark_storage(open_library(experiment.library_store), folder, turns=arguments.turns)
+    benchmark_storage(
+        open_library(experiment.library_store, experiment.library), folder, turns=arguments.turns
+    )
 
 
 def _surrogate(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
@@ -81,7 +83,7 @@ def _prices(experiment: Experiment, folder: Path, arguments: argparse.Namespace)
     from fwdecg.library.reader import open_library
     from fwdecg.studies.price_benchmark import benchmark_prices
 
-    library = open_library(experiment.library_store)
+    library = open_library(experiment.library_store, experiment.library)
     benchmark_prices(library, experiment.model, folder, turns=arguments.turns)
 
 

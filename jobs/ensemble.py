@@ -24,7 +24,7 @@ def main() -> None:
     from fwdecg.library.reader import open_library
     from fwdecg.storage import REPORT
 
-    library = open_library(experiment.library_store)
+    library = open_library(experiment.library_store, experiment.library)
     members = load_members(arguments.checkpoints)
     folder = experiment.results_folder / "ensemble"
     assess_uncertainty(library, members, folder, batch_size=experiment.evaluation.batch_size)

@@ -20,7 +20,7 @@ def main() -> None:
     from fwdecg.training.checkpoint import load_surrogate
     from fwdecg.training.run import BEST
 
-    library = open_library(experiment.library_store)
+    library = open_library(experiment.library_store, experiment.library)
     trained = load_surrogate(arguments.checkpoint or experiment.training_folder / BEST)
     folder = experiment.evaluation_folder
     evaluate(library, trained, experiment.evaluation, folder)

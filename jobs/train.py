@@ -11,7 +11,7 @@ def main() -> None:
     from fwdecg.library.reader import open_library
     from fwdecg.training.trainer import train
 
-    library = open_library(experiment.library_store)
+    library = open_library(experiment.library_store, experiment.library)
     if experiment.training.workers > 0:
         connect()
     metrics = train(library, experiment.model, experiment.training, experiment.training_folder)

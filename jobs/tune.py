@@ -11,7 +11,7 @@ def main() -> None:
     from fwdecg.library.reader import open_library
     from fwdecg.studies.tuning import PRESET, plan_search, tune
 
-    search = plan_search(open_library(experiment.library_store), experiment)
+    search = plan_search(open_library(experiment.library_store, experiment.library), experiment)
     connect()
     folder = experiment.tuning_folder
     metrics = tune(search, folder)

@@ -76,9 +76,12 @@ print(Meter().lap().peak_memory_bytes)
 """
 
 
-@pytest.mark.parametrize("tells", [True, False], ids=["proc", "getrusage"])
-def test_the_peak_of_memory_that_was_given_back(tells, tmp_path):
-    without = "" if tells else "from pathlib import Path; cost.STATUS = Path('nowhere')\n"
+@pytest.mark.parametrize("status", ["as it is", "none", "without a peak"])
+def test_the_peak_of_memory_that_was_given_back(status, tmp_path):
+    path, tells = tmp_path / "status", status == "as it is"
+    if status == "without a peak":
+        path.write_text("Name:\tpython\nVmRSS:\t 9000 kB\n")
+    without = "" if tells else f"from pathlib import Path; cost.STATUS = Path({str(path)!r})\n"
     code = f"from fwdecg import cost\n{without}{MEASURE}"
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     # 200 MB beside an interpreter's 10 to 20; getrusage may tell of this process's, that forked it.

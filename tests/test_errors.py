@@ -14,3 +14,15 @@ def test_errors_survive_pickling(kind):
     assert type(error) is kind
     assert str(error) == "D = -1: must be above 0"
     assert isinstance(error, errors.FwdEcgError)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), "MemoryError"),
+        (ValueError("first\n\nlast\n"), "ValueError: last"),
+        (RuntimeError("  \n"), "RuntimeError"),
+    ],
+)
+def test_an_error_is_named_by_kind_and_last_line(error, expected):
+    assert errors.named(error) == expected

@@ -16,7 +16,7 @@ DPI = 100
 FRAMES_PER_SECOND = 20
 
 
-def write_animation(case: RecordedCase, path: Path) -> None:
+def write_animation(case: RecordedCase, path: str | Path) -> None:
     """Write a GIF, repeated without end, with one picture per frame of a case."""
     with rc_context(STYLE):
         figure = Figure(figsize=SIZE_INCH, dpi=DPI, layout="constrained")

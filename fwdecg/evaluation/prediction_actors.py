@@ -16,7 +16,7 @@ import ray.data
 import torch
 from ray.exceptions import RayError
 
-from fwdecg.errors import FwdEcgError, LibraryError, RunError
+from fwdecg.errors import FwdEcgError, LibraryError, RunError, named
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
 from fwdecg.evaluation.predictions import SPREAD, CaseForecasts
 from fwdecg.library.dataset import quieten_ray
@@ -80,10 +80,8 @@ def _stream(library: Library, batch_size: int) -> ray.data.Dataset:
         num_cpus=CPUS_PER_READER,
     )
     cases.context.execution_options.preserve_order = True
-    recording = library.config.recording
-    maps_bytes = recording.frames * recording.map_pixels**2 * np.dtype(np.float16).itemsize
     # A block is what one actor takes at a time: a batch, lest one has all and the others nothing.
-    cases.context.target_max_block_size = batch_size * maps_bytes
+    cases.context.target_max_block_size = batch_size * library.config.recording.map_bytes
     cases.context.raise_original_map_exception = True  # Ray's own wrapping loses it on its way
     return cases
 
@@ -138,5 +136,4 @@ def _reason(error: RayError) -> FwdEcgError:
         cause = inner
     if isinstance(cause, FwdEcgError) and not isinstance(cause, RayError):
         return type(cause)(str(cause).splitlines()[0])  # below it Ray adds advice of its own
-    gist = str(cause).strip().splitlines()[-1]
-    return RunError(f"the prediction failed: {type(cause).__name__}: {gist}")
+    return RunError(f"the prediction failed: {named(cause)}")

@@ -14,7 +14,7 @@ from fwdecg.config import identity_tree
 from fwdecg.cost import Cost, Meter
 from fwdecg.errors import FwdEcgError, LibraryError, RunError
 from fwdecg.library.case import simulate_case
-from fwdecg.library.config import LibraryConfig
+from fwdecg.library.config import LibraryConfig, warn_of_fixed_resolution
 from fwdecg.library.fanout import Task, run_tasks
 from fwdecg.library.layout import (
     QUARANTINE,
@@ -63,7 +63,7 @@ def build_library(
         logger.info("%s is built already", store.shown())
         return finished
     require_shared(store)
-    _warn_of_fixed_resolution(config)
+    warn_of_fixed_resolution(config)
     build = _Build(config, store, simulate)
     records = build.run()
     logger.info("library complete")
@@ -174,14 +174,3 @@ def _finished(config: LibraryConfig, store: Store) -> dict[str, Any] | None:
     except FwdEcgError:  # whatever it lacks is made, or named, by building
         return None
     return library.manifest if library.manifest["cases"] == config.cases else None
-
-
-def _warn_of_fixed_resolution(config: LibraryConfig) -> None:
-    if config.solver.fixed:
-        slowest, _ = config.diffusivity_bounds_mm2_per_ms
-        logger.warning(
-            "library.solver.spacing_mm or dt_ms is fixed: expect conduction velocities up to "
-            "%.2g %% off (at D = %g mm^2/ms); leave them out to meet library.solver.cv_error",
-            100 * config.solver.expected_cv_error(slowest),
-            slowest,
-        )

@@ -1,5 +1,6 @@
 """The configuration of a library: what is simulated, how finely, and what is recorded."""
 
+import logging
 import math
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from fwdecg.physics.pseudo_ecg import require_clear_of_sheet
 from fwdecg.physics.raster import cell_centres_mm
 from fwdecg.physics.reentry import tail_arrival_ms
 from fwdecg.shapes import Electrodes
+
+logger = logging.getLogger(__name__)
 
 Range = tuple[float, float]
 
@@ -317,6 +320,18 @@ class LibraryConfig:
                 f"{latest_ms:.4g} ms, when the second stimulus of a re-entry starts at "
                 f"D = {slowest:g} mm^2/ms; raise it, or lower pacing.tail_position"
             )
+
+
+def warn_of_fixed_resolution(config: LibraryConfig) -> None:
+    """Name the error of the conduction velocity to expect of a fixed spacing or step."""
+    if config.solver.fixed:
+        slowest, _ = config.diffusivity_bounds_mm2_per_ms
+        logger.warning(
+            "library.solver.spacing_mm or dt_ms is fixed: expect conduction velocities up to "
+            "%.2g %% off (at D = %g mm^2/ms); leave them out to meet library.solver.cv_error",
+            100 * config.solver.expected_cv_error(slowest),
+            slowest,
+        )
 
 
 def _require_apart(tissue: TissueConfig, shifted: str, regular: str) -> None:

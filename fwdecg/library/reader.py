@@ -1,15 +1,17 @@
 """Reading a finished library: its descriptions, and the cases of a split as an Arrow table."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fwdecg.config import from_tree
+from fwdecg.config import differing_keys, from_tree, identity_tree
 from fwdecg.errors import LibraryError
 from fwdecg.library.config import LibraryConfig
 from fwdecg.library.layout import CASES, MANIFEST, STATISTICS
@@ -20,6 +22,8 @@ from fwdecg.storage import Store
 
 if TYPE_CHECKING:
     import pyarrow.dataset
+
+logger = logging.getLogger(__name__)
 
 # Read before they are asked for: pyarrow's defaults hold gigabytes of maps.
 BATCHES_AHEAD, FILES_AHEAD = 4, 2
@@ -40,7 +44,7 @@ class Library:
     manifest: dict[str, Any]
     statistics: Statistics
 
-    @property
+    @cached_property
     def config(self) -> LibraryConfig:
         """The configuration it was built with."""
         return from_tree(LibraryConfig, self.manifest["config"] | {"cases": self.manifest["cases"]})
@@ -150,11 +154,12 @@ class Library:
             )
 
 
-def open_library(place: str | Path | Store) -> Library:
+def open_library(place: str | Path | Store, expected: LibraryConfig | None = None) -> Library:
     """A finished library, its files checked for presence and size.
 
     Args:
         place: its folder or URI.
+        expected: how it is thought to be built; a warning names what differs.
 
     Raises:
         LibraryError: it is missing, unfinished, of another schema, or a part is cut short.
@@ -175,13 +180,38 @@ def open_library(place: str | Path | Store) -> Library:
             f"{store.shown(MANIFEST)} has no {', '.join(sorted(missing))}; delete it and build the "
             "library again"
         )
+    try:
+        library = _opened(store, manifest)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LibraryError(
+            f"{store.shown(MANIFEST)} is damaged ({type(error).__name__}: {error}); delete it and "
+            "build the library again"
+        ) from error
+    if expected is not None:
+        _warn_of_differences(library, expected)
+    return library
+
+
+def _opened(store: Store, manifest: dict[str, Any]) -> Library:
     if manifest["counts"]["ok"][TRAIN]["all"] == 0:
         raise LibraryError(
             f"{store.shown()} has no usable training case; raise library.cases and build it"
         )
     _require_whole_parts(store, manifest["parts"])
     statistics = Statistics.from_dict(store.read_json(STATISTICS))
-    return Library(store=store, manifest=manifest, statistics=statistics)
+    library = Library(store=store, manifest=manifest, statistics=statistics)
+    _ = library.config
+    return library
+
+
+def _warn_of_differences(library: Library, expected: LibraryConfig) -> None:
+    names = differing_keys(identity_tree(library.config), identity_tree(expected))
+    if names:
+        logger.warning(
+            "%s was built with another %s than asked for: what it was built with holds",
+            library.place,
+            ", ".join(f"library.{name}" for name in names),
+        )
 
 
 def _rows(split: str) -> pc.Expression | None:

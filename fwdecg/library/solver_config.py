@@ -79,7 +79,7 @@ class SolverConfig:
             frames: their number.
         """
         clock = Clock(frame_interval_ms=interval_ms, frames=frames, largest_dt_ms=largest_dt_ms)
-        if self.plain or self.fixed:
+        if self.plain or self.dt_ms is not None:
             return clock
         return clock.without_locking(tissue, self.parameters)
 

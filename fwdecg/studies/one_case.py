@@ -9,7 +9,7 @@ from fwdecg.errors import ConfigError
 from fwdecg.evaluation.recorded_case import RecordedCase
 from fwdecg.library.case import simulate_case
 from fwdecg.library.conditions import CONDITIONS
-from fwdecg.library.config import LibraryConfig
+from fwdecg.library.config import LibraryConfig, warn_of_fixed_resolution
 from fwdecg.library.sampling import draw_case
 from fwdecg.library.shifts import place_of
 from fwdecg.studies.experiment import Experiment
@@ -40,6 +40,7 @@ def simulate(
         CaseError: the case cannot be drawn, or is not fit for a library.
     """
     config = _library_config(preset, settings)
+    warn_of_fixed_resolution(config)
     drawn = draw_case(config, _case_id(config, condition, number))
     return RecordedCase.of(simulate_case(drawn, config), config)
 

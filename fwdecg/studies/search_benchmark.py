@@ -92,6 +92,7 @@ def replay(
         max_t=epochs,
         grace_period=tuning.grace_period,
         reduction_factor=tuning.reduction_factor,
+        brackets=tuning.brackets,
     )
     waiting = [int(number) for number in order]
     running: dict[int, int] = {}  # epochs of trials

@@ -164,7 +164,8 @@ def _work(config: dict[str, Any]) -> None:
     resources = worker_resources(job.bench.experiment)
     meter = Meter(gpus=resources.get("GPU", 0.0), since_start=True)
     _keep_quiet()
-    torch.set_num_threads(max(int(resources["CPU"]), 1))
+    tuning = job.bench.experiment.tuning
+    torch.set_num_threads(max(int(tuning.cpus_per_trial / tuning.workers_per_trial), 1))
     device = ray.train.torch.get_device()
     send = ray.train.report
     try:

@@ -189,7 +189,7 @@ def _preset(search: Search, best: TrialRecord, folder: Path) -> str:
     whole = replace(
         experiment,
         results=ResultsConfig(path=str(folder / RETRAINED)),
-        library=replace(experiment.library, path=str(store.folder or store.root)),
+        library=replace(search.library.config, path=str(store.folder or store.root)),
         training=replace(experiment.training, path="", workers=search.workers),
         evaluation=replace(experiment.evaluation, path=""),
         ablation=replace(experiment.ablation, path=""),

@@ -56,7 +56,7 @@ class TuningConfig:
         identity=False,
         at_least=0,
     )
-    cpus_per_trial: float = setting(1.0, "processors of each trial", identity=False, above=0)
+    cpus_per_trial: float = setting(1.0, "processors of each trial", identity=False, at_least=0.1)
     gpus_per_trial: float = setting(
         0.0,
         "of each trial; a fraction lets trials share one; 0 leaves it to training.device",

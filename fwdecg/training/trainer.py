@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import ray
@@ -26,7 +26,7 @@ import torch
 from ray.train.v2.api.exceptions import TrainingFailedError
 
 from fwdecg.cost import Cost, Meter
-from fwdecg.errors import ConfigError, FwdEcgError, ResultError, RunError
+from fwdecg.errors import ConfigError, FwdEcgError, ResultError, RunError, named
 from fwdecg.library.dataset import quieten_ray, split_dataset
 from fwdecg.library.layout import MANIFEST
 from fwdecg.library.reader import Library
@@ -161,7 +161,7 @@ def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> tuple[Path,
         plan=plan,
         threads=_threads(plan.training),
         case_ids={split: case_ids(library, split) for split in SPLITS},
-        shelves=f"fwdecg-cases-{uuid4().hex}",
+        shelves=f"fwdecg-cases-{sha256(bytes(folder)).hexdigest()[:32]}",
         folder=folder,
     )
     trainer = ray.train.torch.TorchTrainer(
@@ -235,8 +235,7 @@ def _reason(error: TrainingFailedError) -> FwdEcgError:
     for failure in failures:
         if isinstance(failure, FwdEcgError):
             return failure
-    gist = str(failures[0]).strip().splitlines()[-1]
-    return RunError(f"the training failed: {type(failures[0]).__name__}: {gist}")
+    return RunError(f"the training failed: {named(failures[0])}")
 
 
 def _scaling(training: TrainingConfig) -> ray.train.ScalingConfig:
@@ -280,7 +279,7 @@ def _threads(training: TrainingConfig) -> int:
     """Threads of each worker: what it reserves, or its part of a machine that it has to itself."""
     if training.cpus_per_worker:
         return max(int(training.cpus_per_worker), 1)
-    if len(ray.nodes()) > 1:
+    if sum(node["Alive"] for node in ray.nodes()) > 1:
         return 1
     return max(int(ray.cluster_resources().get("CPU", 1)) // training.workers, 1)
 

@@ -644,7 +644,7 @@ def test_what_a_case_asks_of_the_machine_is_foreseen(copied, kind):
     assert case_bytes(config) == sum(tensor.nbytes for tensor in tensors)
     tissue = case.sheet.rasterise(record.solver_spacing_mm)
     # A raster has up to one more row and column than its spacing asks for.
-    leads = lead_fields(tissue, case.electrodes_mm)
+    leads = lead_fields(tissue, case.electrodes_mm, np.float32)
     assert lead_bytes(config, case.spec.bulk_diffusivity_mm2_per_ms) == pytest.approx(
         leads.nbytes, rel=0.05
     )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from fwdecg.errors import ConfigError
 from fwdecg.library.config import LibraryConfig, PacingConfig, RecordingConfig, TissueConfig
 from fwdecg.library.solver_config import SolverConfig
+from fwdecg.physics.tissue import Tissue
 
 
 def test_a_grid_of_electrodes_by_hand():
@@ -179,3 +180,19 @@ def test_a_grid_is_displaced_as_a_whole():
     recording = RecordingConfig(electrode_grid=(2, 2), electrode_shift_mm=(1.0, -2.0, 3.0))
     moved = recording.electrodes(40.0, shifted=True) - recording.electrodes(40.0)
     np.testing.assert_allclose(moved, np.tile([1.0, -2.0, 3.0], (4, 1)))
+
+
+def test_only_a_given_step_is_kept_although_waves_may_lock_to_the_grid():
+    tissue = Tissue(spacing_mm=0.2, diffusivity_mm2_per_ms=np.full((4, 4), 0.1))
+    crossing_ms = 0.2 / (2.0777 * np.sqrt(0.1))
+    steps = {
+        name: SolverConfig(**given)
+        .clock(tissue, crossing_ms / 8, interval_ms=5.0, frames=2)
+        .steps_per_frame
+        for name, given in {
+            "target": {},
+            "spacing": {"spacing_mm": 0.2},
+            "step": {"dt_ms": crossing_ms / 8},
+        }.items()
+    }
+    assert steps["spacing"] == steps["target"] > steps["step"]

@@ -62,8 +62,24 @@ def half_a_manifest(root):
 
 
 def other_schema(root):
+    changed_manifest(root, schema_version=99)
+
+
+def changed_manifest(root, **values):
     manifest = json.loads((root / "manifest.json").read_text())
-    (root / "manifest.json").write_text(json.dumps(manifest | {"schema_version": 99}))
+    (root / "manifest.json").write_text(json.dumps(manifest | values))
+
+
+def no_counts(root):
+    changed_manifest(root, counts={})
+
+
+def no_configuration(root):
+    changed_manifest(root, config=None)
+
+
+def parts_of_another_kind(root):
+    changed_manifest(root, parts=["cases/part.parquet"])
 
 
 def no_part(root):
@@ -86,6 +102,9 @@ def no_statistics(root):
         (no_manifest, ResultError, "manifest.json is missing"),
         (half_a_manifest, ResultError, "manifest.json is damaged"),
         (other_schema, LibraryError, "schema version 99, this fwdecg reads 1"),
+        (no_counts, LibraryError, "manifest.json is damaged"),
+        (no_configuration, LibraryError, "manifest.json is damaged"),
+        (parts_of_another_kind, LibraryError, "manifest.json is damaged"),
         (no_part, LibraryError, "has 0 bytes, its manifest says"),
         (half_a_part, LibraryError, "delete the file and build the library again"),
         (no_statistics, ResultError, "statistics.json is missing"),
@@ -95,6 +114,14 @@ def test_damage_is_named_when_the_library_is_opened(root, damage, kind, message)
     damage(root)
     with pytest.raises(kind, match=message):
         open_library(root)
+
+
+def test_a_library_that_is_not_the_expected_one_is_named(root, small_config, caplog):
+    open_library(root, small_config)
+    assert not caplog.messages
+    open_library(root, replace(small_config, seed=7, cases=1000))
+    (message,) = caplog.messages
+    assert "was built with another library.seed than asked for" in message
 
 
 def test_damage_inside_a_part_is_named_when_it_is_read(root):

@@ -169,8 +169,10 @@ def test_an_ecg_does_not_depend_on_the_number_of_threads():
 import hashlib, numpy
 from fwdecg.physics.pseudo_ecg import FRAMES_AT_ONCE, pseudo_ecg
 draw = numpy.random.default_rng(0).random
-frames = draw((FRAMES_AT_ONCE, 8, 2000), dtype=numpy.float32)
-print(hashlib.sha256(pseudo_ecg(frames, draw((30, 8, 2000), dtype=numpy.float32))).hexdigest())
+for electrodes, columns in ((1, 3000), (30, 2000), (12, 9000)):
+    frames = draw((FRAMES_AT_ONCE, 8, columns), dtype=numpy.float32)
+    leads = draw((electrodes, 8, columns), dtype=numpy.float32)
+    print(hashlib.sha256(pseudo_ecg(frames, leads)).hexdigest())
 """
     found = {
         subprocess.check_output(

@@ -34,6 +34,11 @@ def test_it_is_the_case_of_the_library(condition, number, case_id, small_library
     assert simulated.maps.map_spacing_mm == recorded.maps.map_spacing_mm
 
 
+def test_a_fixed_resolution_is_taken_with_a_warning(caplog):
+    simulate(settings=SMALL)
+    assert any("spacing_mm or dt_ms is fixed" in message for message in caplog.messages)
+
+
 def test_its_arrays_have_the_shapes_that_the_names_promise():
     case = simulate(settings=SMALL)
     assert case.u.shape == (8, 8, 8)

@@ -18,7 +18,7 @@ from fwdecg.physics.resolution import Resolution
 LARGEST_CASE_BYTES = 2.0**29  # the paper's have 1.3e6
 LARGEST_SHEET = 2.5e7  # nodes of a texture or cells of a raster; the paper's have up to 2.3e6
 LARGEST_NODE_UPDATES = 1e12  # about 20 minutes on one core; the paper's cases need up to 4.5e10
-LARGEST_LEAD_BYTES = 2.0**31  # 64 electrodes over the paper's finest raster have 1.2e9
+LARGEST_LEAD_BYTES = 2.0**31  # 64 electrodes over the paper's finest raster have 0.6e9
 
 
 class Granted(NamedTuple):
@@ -72,7 +72,7 @@ def node_updates(config: LibraryConfig, bulk_diffusivity_mm2_per_ms: float) -> f
 
 def lead_bytes(config: LibraryConfig, bulk_diffusivity_mm2_per_ms: float) -> float:
     """Size of a case's lead fields, which are held while it is simulated."""
-    return 8.0 * config.recording.electrode_count * _cells(config, bulk_diffusivity_mm2_per_ms)
+    return 4.0 * config.recording.electrode_count * _cells(config, bulk_diffusivity_mm2_per_ms)
 
 
 def _resolution(config: LibraryConfig, bulk_diffusivity_mm2_per_ms: float) -> Resolution:
