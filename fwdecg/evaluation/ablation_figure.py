@@ -10,14 +10,13 @@ from matplotlib.figure import Figure
 
 from fwdecg.evaluation.ablation_comparison import Comparison, Entry
 from fwdecg.evaluation.significance import Interval, mark
-from fwdecg.evaluation.style import STYLE, WIDTH_INCH, words
+from fwdecg.evaluation.style import LEAST_SHOWN_R2, STYLE, WIDTH_INCH, words
 
 LABELS = {"r2": "mean $R^2$", "mae": "mean absolute error (z-score)"}
 # The whole network, then variants; beyond the last colour they come again, hatched.
 COLOURS = ("#555555", "#d55e00", "#0072b2", "#009e73", "#e69f00", "#cc79a7", "#56b4e9")
 HATCHES = ("", "////", "....")
 GROUP_SHARE = 0.84  # of the distance between two groups of bars
-LOWEST_R2 = -0.25  # bars and whiskers that reach further are cut off
 HEADROOM = 0.32  # of what bars and whiskers reach, for the numbers above them
 
 
@@ -47,7 +46,7 @@ def draw_ablation(comparisons: Sequence[Comparison], path: Path) -> None:
 def _draw_panel(panel: Axes, comparison: Comparison) -> None:
     columns, variants = comparison.columns, comparison.entries
     step = GROUP_SHARE / len(variants)
-    floor = LOWEST_R2 if comparison.metric == "r2" else 0.0
+    floor = LEAST_SHOWN_R2 if comparison.metric == "r2" else 0.0
     reached = [0.0]
     for place, (variant, row) in enumerate(variants.items()):
         x = np.arange(len(columns)) + (place - (len(variants) - 1) / 2) * step

@@ -15,12 +15,11 @@ from matplotlib.figure import Figure
 
 from fwdecg.evaluation.ecg_panel import Ecg, Times, draw_ecg
 from fwdecg.evaluation.report import PredictorReport, Spread
-from fwdecg.evaluation.style import STYLE, WIDTH_INCH, ecg_label, words
+from fwdecg.evaluation.style import LEAST_SHOWN_R2, STYLE, WIDTH_INCH, ecg_label, words
 
 Z_SCORE = "z-score"
 PREDICTOR_COLOURS = ("#d55e00", "#999999", "#56b4e9", "#0072b2", "#009e73", "#f0e442")
 BARS_SHARE = 0.84  # of the distance between two groups of bars
-LOWEST_R2 = -0.25  # bars and whiskers that reach further are cut off; the number stands beside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +95,7 @@ def draw_bars(reports: Sequence[PredictorReport], path: Path) -> None:
             panel.bar(x, 0, color=PREDICTOR_COLOURS[place], label=report.name + told)
         panel.axhline(0, color="black", linewidth=0.6)
         panel.set_xlim(-0.5, len(columns) - 0.5)
-        panel.set_ylim(LOWEST_R2, 1.25)
+        panel.set_ylim(LEAST_SHOWN_R2, 1.25)
         panel.set_yticks(np.arange(-0.2, 1.01, 0.2))
         panel.set_xticks(range(len(columns)), [_counted(name, reports[0]) for name in columns])
         panel.tick_params(axis="x", length=0)
@@ -115,10 +114,10 @@ def _draw_bars_of_one(
 ) -> None:
     mean = np.array([bar.mean for bar in bars])
     spread = np.array([bar.spread or 0.0 for bar in bars])
-    shown = np.maximum(mean, LOWEST_R2)
+    shown = np.maximum(mean, LEAST_SHOWN_R2)
     width = 0.94 * BARS_SHARE / len(PREDICTOR_COLOURS)
     panel.bar(x, shown, width, color=colour, edgecolor="black", linewidth=0.4)
-    low = np.clip(mean - spread, LOWEST_R2, shown)
+    low = np.clip(mean - spread, LEAST_SHOWN_R2, shown)
     high = np.clip(mean + spread, shown, 1.0)
     whiskers = np.abs([shown - low, high - shown])
     panel.errorbar(x, shown, whiskers, fmt="none", ecolor="black", elinewidth=0.8)

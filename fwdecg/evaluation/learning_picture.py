@@ -10,13 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from fwdecg.errors import ResultError
-from fwdecg.evaluation.style import STYLE, WIDTH_INCH, Picture, save
+from fwdecg.evaluation.style import LEAST_SHOWN_R2, STYLE, WIDTH_INCH, Picture, save
 from fwdecg.storage import Store
 from fwdecg.training.result import HISTORY
 from fwdecg.training.run import EpochRecord
 
 LEARNING = "learning.png"
-LEAST_SHOWN_R2 = -0.25  # what lies lower is cut off
 TRAINING, VALIDATION, STEERING = "#e69f00", "#0072b2", "#555555"
 BEST = "#009e73"
 

@@ -28,6 +28,7 @@ CONDITION_COLOURS = {
     "combined": "#cc79a7",
 }
 CONDITION_MARKERS = {"healthy": "o", "gap_junction": "s", "fibrosis": "^", "combined": "D"}
+LEAST_SHOWN_R2 = -0.25  # bars, whiskers and curves that reach lower are cut off
 LEAST_MISSED = 1e-6  # of 1 - R^2: an exact prediction has no logarithm
 WIDTH_INCH = 7.2  # of a page's text
 TRUE, PREDICTED = "black", "#d55e00"  # ECGs

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from fwdecg.evaluation.style import LEAST_MISSED, STYLE, WIDTH_INCH, save
+from fwdecg.evaluation.style import LEAST_MISSED, LEAST_SHOWN_R2, STYLE, WIDTH_INCH, save
 from fwdecg.studies.search_space import CHOICE, LOGUNIFORM, Dimension
 from fwdecg.studies.settings_text import short_name, value_text
 from fwdecg.studies.trial_folders import FAILED, FINISHED, STOPPED, UNFINISHED
@@ -21,7 +21,6 @@ COLOURS = {FINISHED: "#0072b2", STOPPED: "#999999", FAILED: "#d55e00", UNFINISHE
 MARKERS = {FINISHED: "o", STOPPED: "x", FAILED: "v", UNFINISHED: "s"}
 BEST = "#009e73"
 COLUMNS = 3
-LEAST_SHOWN_R2 = -0.25  # curves and points that lie lower are cut off
 R2_TICKS = (-0.2, 0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
 R2 = "validation $R^2$"
 
