@@ -70,9 +70,8 @@ def stream_cases(library: Library, split: str = ALL) -> Iterator[LabelledCases]:
     Raises:
         LibraryError: there is no such split, it has no case, or a part cannot be read.
     """
-    library.require(split)
-    rows = None if split == ALL else pc.field(SPLIT) == split
-    for table in _regrouped(_read(library, [file], rows) for file in library.files):
+    batches = library.batches(split, _columns(library))
+    for table in _regrouped(pa.Table.from_batches([batch]) for batch in batches):
         yield _labelled(table)
 
 
@@ -82,21 +81,26 @@ def read_cases(library: Library, case_ids: Sequence[int]) -> LabelledCases:
     Raises:
         LibraryError: there is no such case, or a part cannot be read.
     """
-    table = _read(library, library.files, pc.field(CASE_ID).isin(case_ids)).sort_by(CASE_ID)
+    chosen = pc.field(CASE_ID).isin(case_ids)
+    try:
+        table = library.dataset().to_table(columns=_columns(library), filter=chosen)
+    except (OSError, ValueError) as error:  # pyarrow's are ValueErrors
+        raise LibraryError(f"{library.place}: a part cannot be read: {error}") from error
+    table = table.sort_by(CASE_ID)
     missing = sorted(set(case_ids) - set(table[CASE_ID].to_pylist()))
     if missing:
         raise LibraryError(f"{library.place} has no case {missing[0]}; see its manifest.json")
     return _labelled(table)
 
 
-def _regrouped(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
+def _regrouped(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """The rows of tables in tables of `CASES_AT_ONCE`, the last one perhaps shorter.
 
-    A part may hold a single case of a split: too few to keep a processor busy.
+    They may hold a single case each: too few to keep a processor busy.
     """
     waiting: list[pa.Table] = []
-    for part in parts:
-        waiting.append(part)
+    for found in tables:
+        waiting.append(found)
         while sum(table.num_rows for table in waiting) >= CASES_AT_ONCE:
             joined = pa.concat_tables(waiting)
             yield joined.slice(0, CASES_AT_ONCE)
@@ -109,13 +113,6 @@ def _regrouped(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
 def _columns(library: Library) -> list[str]:
     varies = library.config.tissue.diffusivity_variation > 0
     return [*_COLUMNS, CONDUCTING] if varies else _COLUMNS
-
-
-def _read(library: Library, files: Sequence[str], rows: pc.Expression | None) -> pa.Table:
-    try:
-        return library.dataset(files).to_table(columns=_columns(library), filter=rows)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise LibraryError(f"{files[0]} cannot be read: {error}; build it again") from error
 
 
 def _labelled(table: pa.Table) -> LabelledCases:
