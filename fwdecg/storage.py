@@ -1,4 +1,4 @@
-"""Where results are kept: files appear whole or not at all, a place belongs to one configuration.
+"""Where results are kept: files appear whole or not at all.
 
 A store is a folder, or a prefix of an object store such as `s3://bucket/prefix`. pyarrow reads the
 URI, fsspec those that pyarrow does not know; keys and endpoint come from the URI's query
@@ -22,7 +22,6 @@ from typing import Any, TypeVar
 import pyarrow as pa
 from pyarrow import fs
 
-from fwdecg.config import differing_keys
 from fwdecg.errors import ConfigError, ResultError
 
 logger = logging.getLogger(__name__)
@@ -99,6 +98,12 @@ class Store:
         inside = fs.FileSelector(self.path(folder), allow_not_found=True)
         found = self.filesystem.get_file_info(inside)
         return {info.base_name: info.size for info in found if info.type == fs.FileType.File}
+
+    def is_empty(self) -> bool:
+        """True if it holds no file or folder but what interrupted writers left behind."""
+        inside = fs.FileSelector(self.path(), allow_not_found=True)
+        found = self.filesystem.get_file_info(inside)
+        return all(info.base_name in ("", STAGING) for info in found)
 
     def read(self, file: str) -> pa.Buffer:
         """The content of a file.
@@ -187,37 +192,6 @@ class Store:
         if self.exists(folder):
             self.filesystem.delete_dir(self.path(folder))
 
-    def claim(self, asked: dict[str, Any], section: str) -> None:
-        """Leave a configuration in a new place; refuse a place that has another one.
-
-        Args:
-            asked: the configuration as plain values.
-            section: of a preset that holds the keys, for the message; empty if they name it.
-
-        Raises:
-            ResultError: the place has another configuration, or files but none, or is read-only.
-        """
-        asked = json.loads(json.dumps(asked))  # as it is read back, with lists for tuples
-        if self.exists(CONFIG):
-            differing = differing_keys(self.read_json(CONFIG), asked)
-            if differing:
-                names = ", ".join(f"{section}.{name}".lstrip(".") for name in differing)
-                raise ResultError(
-                    f"{self.shown()} was made with another {names}; choose another path or delete "
-                    "it"
-                )
-            return
-        try:
-            if self._holds_something():
-                raise ResultError(
-                    f"{self.shown()} is not empty and has no {CONFIG}; choose another path"
-                )
-            self.publish_json(CONFIG, asked)
-        except OSError as error:
-            raise ResultError(
-                f"{self.shown()} cannot be written: {error.strerror or error}; choose another"
-            ) from error
-
     def clear_staging(self) -> None:
         """Remove what interrupted writers left behind."""
         if self.folder is not None:
@@ -225,11 +199,6 @@ class Store:
 
     def _info(self, file: str) -> fs.FileInfo:
         return self.filesystem.get_file_info(self.path(file))
-
-    def _holds_something(self) -> bool:
-        inside = fs.FileSelector(self.path(), allow_not_found=True)
-        found = self.filesystem.get_file_info(inside)
-        return any(info.base_name not in ("", STAGING) for info in found)
 
 
 def patiently(action: Callable[[], Answer]) -> Answer:

@@ -179,3 +179,13 @@ def bucket(s3_server):
     query = f"?endpoint_override=http://{host}:{port}&region=us-east-1&allow_bucket_creation=true"
     fs.FileSystem.from_uri(f"s3://key:secret@lab{query}")[0].create_dir("lab")
     return lambda prefix: f"s3://key:secret@lab/{prefix}{query}"
+
+
+@pytest.fixture(params=["folder", "s3", "fsspec"])
+def store(request, tmp_path):
+    """An empty place of each kind."""
+    if request.param == "folder":
+        return Store.at(tmp_path / "place")
+    if request.param == "s3":
+        return Store.at(request.getfixturevalue("bucket")(tmp_path.name))
+    return Store.at(f"memory://{tmp_path.name}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fwdecg import nodes
+from fwdecg.claim import claim
 from fwdecg.errors import ResultError
 from fwdecg.nodes import look, require_claimed, require_shared
 from fwdecg.storage import Store
@@ -98,7 +99,7 @@ def test_a_node_that_joins_late_must_see_the_library(tmp_path, monkeypatch):
     store = Store.at(tmp_path)
     with pytest.raises(ResultError, match="does not see what another has there"):
         require_claimed(store)
-    store.claim({"cases": 3}, "library")
+    claim(store, {"cases": 3})
     require_claimed(store)
 
 

@@ -9,16 +9,6 @@ from fwdecg.errors import ConfigError, ResultError
 from fwdecg.storage import Store, patiently
 
 
-@pytest.fixture(params=["folder", "s3", "fsspec"])
-def store(request, tmp_path):
-    """An empty place of each kind."""
-    if request.param == "folder":
-        return Store.at(tmp_path / "place")
-    if request.param == "s3":
-        return Store.at(request.getfixturevalue("bucket")(tmp_path.name))
-    return Store.at(f"memory://{tmp_path.name}")
-
-
 def test_what_is_published_is_read_again(store):
     assert not store.exists()
     store.publish("cases/a.bin", b"abc")
@@ -53,19 +43,6 @@ def test_the_last_publication_stands_and_removal_is_repeatable(store):
     assert store.sizes() == {}
     with pytest.raises(FileNotFoundError):
         store.read("a")
-
-
-def test_a_place_belongs_to_one_configuration(store):
-    store.claim({"seed": 1, "cases": 2}, "library")
-    store.claim({"seed": 1, "cases": 2}, "library")
-    with pytest.raises(ResultError, match=r"was made with another library\.seed; choose another"):
-        store.claim({"seed": 3, "cases": 2}, "library")
-
-
-def test_a_foreign_place_is_refused(store):
-    store.publish("thesis.tex", b"do not touch")
-    with pytest.raises(ResultError, match=r"is not empty and has no config\.json"):
-        store.claim({}, "library")
 
 
 @pytest.mark.parametrize(("content", "says"), [(b"{", "is damaged"), (b"[1]", "is damaged")])

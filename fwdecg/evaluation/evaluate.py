@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from fwdecg.claim import claim
 from fwdecg.config import identity_tree
 from fwdecg.cost import Meter
 from fwdecg.evaluation.baselines import Predictor, fit_baselines
@@ -66,7 +67,7 @@ def evaluate(
     require_fit(trained.signature, library.config)
     identity = _identity(library, trained, config)
     store = Store.at(folder)
-    store.claim(identity, "")
+    claim(store, identity)
     if store.exists(METRICS):
         logger.info("%s is evaluated already", folder)
         return store.read_json(METRICS)

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import torch
 from jaxtyping import Float64, Int64
 
+from fwdecg.claim import claim
 from fwdecg.errors import ConfigError
 from fwdecg.evaluation.calibration import (
     NOMINAL,
@@ -122,7 +123,7 @@ def assess_uncertainty(
         require_fit(member.signature, library.config)
     identity = _identity(library, members)
     store = Store.at(folder)
-    store.claim(identity, "")
+    claim(store, identity)
     if store.exists(METRICS):
         logger.info("%s is assessed already", folder)
         return store.read_json(METRICS)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fwdecg.claim import claim
 from fwdecg.config import identity_tree
 from fwdecg.cost import Cost, Meter
 from fwdecg.errors import FwdEcgError, LibraryError, RunError
@@ -57,7 +58,7 @@ def build_library(
         OSError: the store cannot be written, for longer than a passing trouble lasts.
     """
     meter, store = Meter(), Store.at(place)
-    store.claim(identity_tree(config), "library")
+    claim(store, identity_tree(config), "library")
     finished = _finished(config, store)
     if finished is not None:
         logger.info("%s is built already", store.shown())

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from fwdecg.claim import claim
 from fwdecg.config import identity_tree
 from fwdecg.cost import Cost
 from fwdecg.errors import RunError
@@ -121,7 +122,7 @@ def _claim(runs: Sequence[Run], library: Library) -> None:
     """Refuse folders of other trainings before the first of these begins."""
     for run in runs:
         plan = plan_training(library, run.recipe.model, run.recipe.training)
-        run.store.claim(plan.identity, "")
+        claim(run.store, plan.identity)
 
 
 def _train_missing(

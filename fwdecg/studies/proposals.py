@@ -1,7 +1,8 @@
 """Where the settings of trials come from: drawn at random, or proposed by Optuna.
 
-Both depend on the seed, a trial's number and, with Optuna, on the results known by then, and on
-nothing else: a search that goes on after an interruption proposes what it would have proposed.
+Both depend on the seed, a trial's number and, with Optuna, on the results known by then and on the
+trials that run. So a search at random goes on after an interruption as it would have gone on; one
+by Optuna no longer sees the trials that ran then.
 """
 
 from collections.abc import Sequence

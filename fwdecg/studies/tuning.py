@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from fwdecg.claim import claim
 from fwdecg.config import identity_tree, to_toml, to_tree
 from fwdecg.cost import Cost, Meter
 from fwdecg.errors import ConfigError, FwdEcgError, RunError
@@ -119,7 +120,7 @@ def tune(search: Search, folder: Path) -> dict[str, Any]:
         RunError: no trial came to a result.
     """
     meter, store = Meter(), Store.at(folder)
-    store.claim(search.identity, "")
+    claim(store, search.identity)
     folders = TrialFolders(folder)
     if _complete(store, folders, search.experiment.tuning.trials):
         logger.info("%s is tuned already", folder)

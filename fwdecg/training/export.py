@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
+from fwdecg.claim import claim
 from fwdecg.errors import ConfigError, RunError
 from fwdecg.model import Surrogate
 from fwdecg.storage import METRICS, Store
@@ -71,7 +72,7 @@ def export_surrogate(trained: TrainedSurrogate, folder: Path, *, onnx: bool) -> 
     if onnx:
         _require_onnx()
     store = Store.at(folder)
-    store.claim(trained.describe(), "")
+    claim(store, trained.describe())
     store.publish_by(WEIGHTS, trained.save)
     program = export_program(trained)
     differences = {}

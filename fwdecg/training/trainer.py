@@ -25,6 +25,7 @@ import ray.train.torch
 import torch
 from ray.train.v2.api.exceptions import TrainingFailedError
 
+from fwdecg.claim import claim
 from fwdecg.cost import Cost, Meter
 from fwdecg.errors import ConfigError, FwdEcgError, ResultError, RunError, named
 from fwdecg.library.dataset import quieten_ray, split_dataset
@@ -83,7 +84,7 @@ def train(
     """
     plan = plan_training(library, model, training)
     store = Store.at(folder)
-    store.claim(plan.identity, "")
+    claim(store, plan.identity)
     if store.exists(METRICS):
         logger.info("%s is trained already", folder)
         return store.read_json(METRICS)
