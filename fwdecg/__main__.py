@@ -16,7 +16,8 @@ def main() -> None:
     sys.argv = [f"fwdecg {arguments.job}", *arguments.arguments]
     script = jobs_folder() / f"{arguments.job}.py"
     # Not by runpy, which would have the job's help and complaints name the script instead.
-    exec(compile(script.read_bytes(), script, "exec"), {"__name__": "__main__"})
+    names = {"__name__": "__main__", "__file__": str(script)}
+    exec(compile(script.read_bytes(), script, "exec"), names)
 
 
 def _parser() -> Parser:

@@ -81,12 +81,13 @@ def test_the_command_names_every_job_and_preset(monkeypatch, capsys):
     assert {preset.name for preset in JOBS.glob("*.toml")} <= set(lines)
 
 
-def test_a_job_run_by_the_command_names_it_in_its_help(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["fwdecg", "train", "--help"])
+@pytest.mark.parametrize("job", sorted(path.stem for path in JOBS.glob("*.py")))
+def test_a_job_run_by_the_command_names_it_in_its_help(job, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["fwdecg", job, "--help"])
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 0
-    assert capsys.readouterr().out.startswith("usage: fwdecg train [-h] ")
+    assert capsys.readouterr().out.startswith(f"usage: fwdecg {job} [-h] ")
 
 
 @pytest.mark.parametrize("preset", sorted(JOBS.glob("*.toml")), ids=lambda path: path.name)
