@@ -214,7 +214,11 @@ class Cluster:
     def submit(self, job, preset, *settings):
         """`ray job submit` of one of the jobs with the settings given."""
         overrides = [word for pair in settings for word in ("--set", pair)]
-        return Job(self, [f"jobs/{job}.py", preset, *overrides])
+        return self.start(job, preset, *overrides)
+
+    def start(self, job, *words):
+        """`ray job submit` of one of the jobs with these words."""
+        return Job(self, [f"jobs/{job}.py", *words])
 
     def ray(self, *words):
         """A command line of Ray's client at the head."""

@@ -1,8 +1,14 @@
-"""How jobs end that were submitted and cannot succeed."""
+"""How submitted jobs end: those that can succeed, on three nodes, and those that cannot."""
 
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+import fwdecg
 from fwdecg.config import load
+from fwdecg.library.schema import PHI_E, U, tensor_column
 from fwdecg.studies.experiment import Experiment
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -29,3 +35,27 @@ def test_work_that_fails(head, small_preset, without_ray, tmp_path):
     hopeless = "training.loss.spectral_weight=1e39"
     job = head.submit("train", small_preset, *settings, hopeless)
     assert "the training loss is not finite; lower" in complaint(job, exit_code=1)
+
+
+def test_from_a_library_to_its_predictions(cluster, small_preset, tmp_path):
+    settings = (f"results.path={tmp_path}", "training.epochs=2")
+    cluster.submit("reproduce", small_preset, *settings).end_well()
+    evaluated = json.loads((tmp_path / "evaluation/metrics.json").read_text())["predictors"]
+    assert "is built already" in cluster.submit("reproduce", small_preset, *settings).end_well()
+
+    again = f"evaluation.path={tmp_path / 'again'}"
+    cluster.submit("evaluate", small_preset, *settings, again).end_well()
+    assert json.loads((tmp_path / "again/metrics.json").read_text())["predictors"] == evaluated
+
+    study = ("ablation.seeds=[4]", 'ablation.variants=["one: model.hidden_size=1"]')
+    cluster.submit("ablate", small_preset, *settings, *study).end_well()
+    scored = pq.read_table(tmp_path / "ablation/cases.parquet", columns=["variant"])
+    tests = evaluated["network"]["summaries"]["all"]["cases"]
+    assert sorted(scored["variant"].to_pylist()) == ["full"] * tests + ["one"] * tests
+
+    best, file = tmp_path / "training/best.safetensors", tmp_path / "ecg.parquet"
+    cluster.start("predict", best, tmp_path / "library", file).end_well()
+    cases = fwdecg.open_library(tmp_path / "library").table("all", [U])
+    expected = fwdecg.load_surrogate(best).predict(tensor_column(cases, U))
+    found = tensor_column(pq.read_table(file), PHI_E)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.ptp(expected))
