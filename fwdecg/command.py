@@ -31,7 +31,7 @@ LOCAL_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # No provider takes its node back, and the actor that would watch for that starts with an error.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
-    # Which Ray gives of what it does itself.
+    # Ray's warnings of what it does itself.
     "PYTHONWARNINGS": "ignore::DeprecationWarning",
 }
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Float, Float16, Float32, Float64, Int64
 
 from fwdecg.errors import LibraryError
@@ -81,12 +80,7 @@ def read_cases(library: Library, case_ids: Sequence[int]) -> LabelledCases:
     Raises:
         LibraryError: there is no such case, or a part cannot be read.
     """
-    chosen = pc.field(CASE_ID).isin(case_ids)
-    try:
-        table = library.dataset().to_table(columns=_columns(library), filter=chosen)
-    except (OSError, ValueError) as error:  # pyarrow's are ValueErrors
-        raise LibraryError(f"{library.place}: a part cannot be read: {error}") from error
-    table = table.sort_by(CASE_ID)
+    table = library.table(ALL, _columns(library), case_ids)
     missing = sorted(set(case_ids) - set(table[CASE_ID].to_pylist()))
     if missing:
         raise LibraryError(f"{library.place} has no case {missing[0]}; see its manifest.json")

@@ -78,11 +78,8 @@ class Library:
             )
         return counts[split]["all"]
 
-    def dataset(self, files: Sequence[str] | None = None) -> "pyarrow.dataset.Dataset":
+    def dataset(self) -> "pyarrow.dataset.Dataset":
         """Its parts, not read yet.
-
-        Args:
-            files: paths of those wanted, all by default.
 
         Raises:
             LibraryError: a part cannot be opened, or has a column that no library has.
@@ -90,8 +87,7 @@ class Library:
         import pyarrow.dataset as ds  # noqa: PLC0415  # brings pandas, which building does not need
 
         with self._reading():
-            chosen = self.files if files is None else list(files)
-            parts = ds.dataset(chosen, filesystem=self.store.filesystem, format="parquet")
+            parts = ds.dataset(self.files, filesystem=self.store.filesystem, format="parquet")
             for part in parts.get_fragments():
                 self._require_own_columns(part.path, part.physical_schema)
         return parts
@@ -104,12 +100,18 @@ class Library:
                 "its source again, or build it"
             )
 
-    def table(self, split: str, columns: Sequence[str] | None = None) -> pa.Table:
+    def table(
+        self,
+        split: str,
+        columns: Sequence[str] | None = None,
+        case_ids: Sequence[int] | None = None,
+    ) -> pa.Table:
         """The cases of a split, by case id.
 
         Args:
             split: "train", "validation", "test", the test split of a shift, or "all" of them.
             columns: those wanted, all by default.
+            case_ids: those wanted among them, all by default.
 
         Raises:
             LibraryError: there is no such split, it has no case, or a file cannot be read.
@@ -117,7 +119,7 @@ class Library:
         self.require(split)
         wanted = list(columns) if columns is not None else None
         with self._reading():
-            table = self.dataset().to_table(columns=wanted, filter=_rows(split))
+            table = self.dataset().to_table(columns=wanted, filter=_rows(split, case_ids))
         return table.sort_by(CASE_ID) if CASE_ID in table.column_names else table
 
     def batches(self, split: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -200,7 +202,7 @@ def _opened(store: Store, manifest: dict[str, Any]) -> Library:
     _require_whole_parts(store, manifest["parts"])
     statistics = Statistics.from_dict(store.read_json(STATISTICS))
     library = Library(store=store, manifest=manifest, statistics=statistics)
-    _ = library.config
+    _ = library.config  # a damaged one is to be named now
     return library
 
 
@@ -214,8 +216,9 @@ def _warn_of_differences(library: Library, expected: LibraryConfig) -> None:
         )
 
 
-def _rows(split: str) -> pc.Expression | None:
-    return None if split == ALL else pc.field(SPLIT) == split
+def _rows(split: str, case_ids: Sequence[int] | None = None) -> pc.Expression | None:
+    chosen = pc.scalar(True) if case_ids is None else pc.field(CASE_ID).isin(case_ids)
+    return chosen if split == ALL else chosen & (pc.field(SPLIT) == split)
 
 
 def _require_whole_parts(store: Store, parts: list[dict[str, Any]]) -> None:

@@ -39,7 +39,7 @@ def lead_fields(
     Args:
         tissue: the raster; the sheet lies in the plane z = 0.
         electrodes_mm: (x, y, z) of each electrode from the top-left corner.
-        dtype: how they are kept; in single precision phi_e is off by 1e-7 of its range.
+        dtype: how they are kept; in single precision phi_e is off by less than 1e-6 of its range.
 
     Raises:
         TissueError: an electrode is closer to the sheet than `CLEARANCE_MM`.

@@ -29,6 +29,7 @@ from fwdecg.storage import LASTING
 from fwdecg.studies.experiment import Experiment
 from fwdecg.studies.search_space import Settings
 from fwdecg.studies.trial_folders import TrialFolders
+from fwdecg.studies.tuning_config import TuningConfig
 from fwdecg.telemetry import ITEMS, ITEMS_PER_SECOND, SWEEP
 from fwdecg.training.plan import Plan, plan_training
 from fwdecg.training.result import keep_checkpoint, newest_checkpoint
@@ -109,7 +110,7 @@ def gist(error: BaseException) -> str:
 def _train_here(number: int, plan: Plan, bench: Bench) -> None:
     tuning = bench.experiment.tuning
     meter = Meter(gpus=tuning.gpus_per_trial)
-    torch.set_num_threads(max(int(tuning.cpus_per_trial), 1))
+    torch.set_num_threads(_threads(tuning))
     device = _device(tuning.gpus_per_trial)
     _run(number, plan, bench, device=device, meter=meter, send=tune.report)
 
@@ -158,14 +159,18 @@ def worker_resources(experiment: Experiment) -> dict[str, float]:
     return {"CPU": cpus} | ({"GPU": gpus} if gpus else {})
 
 
+def _threads(tuning: TuningConfig) -> int:
+    """Threads of each process of a trial."""
+    return max(int(tuning.cpus_per_trial / tuning.workers_per_trial), 1)
+
+
 def _work(config: dict[str, Any]) -> None:
     """The loop that Ray Train runs in each worker process of a trial."""
     job: _WorkerJob = config["job"]
     resources = worker_resources(job.bench.experiment)
     meter = Meter(gpus=resources.get("GPU", 0.0), since_start=True)
     _keep_quiet()
-    tuning = job.bench.experiment.tuning
-    torch.set_num_threads(max(int(tuning.cpus_per_trial / tuning.workers_per_trial), 1))
+    torch.set_num_threads(_threads(job.bench.experiment.tuning))
     device = ray.train.torch.get_device()
     send = ray.train.report
     try:

@@ -325,7 +325,8 @@ def _splits(job: _WorkerJob, device: torch.device) -> Splits:
     reads = ray.train.get_context().get_local_rank() == 0
     try:
         if reads:
-            shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed here
+            others = {each["NodeID"] for each in ray.nodes() if each["Alive"]} - {node}
+            _clear_away(job.shelves, others)
             for split, shelf in shelves.items():
                 shard = ray.train.get_dataset_shard(split)
                 shelf.fill(shard.iter_batches(batch_size=CASES_READ_AT_ONCE, batch_format="numpy"))
@@ -337,3 +338,10 @@ def _splits(job: _WorkerJob, device: torch.device) -> Splits:
             # What is mapped stays until the process ends, and not longer, however it ends.
             shutil.rmtree(folder, ignore_errors=True)
     return splits
+
+
+def _clear_away(shelves: str, nodes: set[str]) -> None:
+    """Remove what attempts that were killed have left here, but for what belongs to these nodes."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{shelves}-*"):
+        if folder.name.removeprefix(f"{shelves}-") not in nodes:
+            shutil.rmtree(folder, ignore_errors=True)

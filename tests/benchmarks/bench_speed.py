@@ -12,7 +12,7 @@ import torch
 
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
-from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
+from fwdecg.physics.pseudo_ecg import FRAMES_AT_ONCE, lead_fields, pseudo_ecg
 from fwdecg.physics.tissue import Tissue
 from fwdecg.training.config import LossConfig
 
@@ -22,9 +22,10 @@ BATCH = 8
 
 def test_ecg_of_a_frame(benchmark):
     tissue = Tissue(spacing_mm=0.25, diffusivity_mm2_per_ms=np.full((CELLS, CELLS), 0.1))
-    leads = lead_fields(tissue, np.array([[50.0, 50.0, 40.0]])).astype(np.float32)
-    frame = np.random.default_rng(0).random((1, CELLS, CELLS), dtype=np.float32)
-    benchmark(pseudo_ecg, frame, leads)
+    leads = lead_fields(tissue, np.array([[50.0, 50.0, 40.0]]), np.float32)
+    frames = np.random.default_rng(0).random((FRAMES_AT_ONCE, CELLS, CELLS), dtype=np.float32)
+    benchmark(pseudo_ecg, frames, leads)
+    print(f"\n{1e3 * benchmark.stats.stats.median / FRAMES_AT_ONCE:.3f} ms a frame")
 
 
 @pytest.fixture(params=[(160, 64), (70, 32)], ids=["paper", "quickstart"])

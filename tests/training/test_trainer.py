@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import asdict, replace
 from functools import partial
@@ -213,3 +214,11 @@ def test_losses_of_workers_count_as_retries_until_there_is_none_left(monkeypatch
     for _ in range(3):
         losses.after_exception(None, {0: RuntimeError("lost")})
     assert counted == [("RETRIES", "training")] * 2 + [("FAILURES", "training")]
+
+
+def test_copies_that_killed_attempts_have_left_are_cleared_away(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    for name in ("copies-dead/train", "copies-other/train", "more-dead/train"):
+        (tmp_path / name).mkdir(parents=True)
+    trainer._clear_away("copies", {"other"})
+    assert {path.name for path in tmp_path.iterdir()} == {"copies-other", "more-dead"}
