@@ -1,4 +1,4 @@
-"""What the start of a job is made of: what Python loads, a local Ray cluster, its first task.
+"""What the start of a job is made of: what Python loads, Ray, its first task, a submission.
 
 Each measure is taken in a process of its own. Files are read from memory: a first turn, which
 fetches them from the disk, does not count.
@@ -9,12 +9,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from fwdecg.errors import RunError
 from fwdecg.evaluation.text_table import aligned
 from fwdecg.storage import METRICS, REPORT, Store
 from fwdecg.studies.turns import in_turns
@@ -46,6 +48,16 @@ print(json.dumps([
 ]))
 """
 RAY, TASK = "a local Ray cluster, without its own processes", "its first simulating worker"
+# Runs until its input ends; its first line is where jobs are submitted.
+SERVE = """
+import sys
+import ray
+from fwdecg.command import connect
+
+connect()
+print("http://" + ray.init(ignore_reinit_error=True).dashboard_url, flush=True)
+sys.stdin.read()
+"""
 
 
 class Start(NamedTuple):
@@ -72,6 +84,7 @@ def benchmark_start(jobs: Path, folder: Path, *, turns: int) -> None:
     on_ray = [_time_ray() for _ in range(turns)]
     for name, starts in zip((RAY, TASK), zip(*on_ray, strict=True), strict=True):
         found[name] = _medians(starts)
+    found |= _time_submissions(jobs, turns)
     _publish(Store.at(folder), found)
 
 
@@ -91,6 +104,32 @@ def _time_ray() -> list[Start]:
     command = [sys.executable, "-c", ON_RAY]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return [Start(*pair) for pair in json.loads(said.splitlines()[-1])]
+
+
+def _time_submissions(jobs: Path, turns: int) -> dict[str, Start]:
+    """What `ray job submit` takes, from the command to its end, of programs that do nothing."""
+    programs = {
+        "an empty program": ["-c", "pass"],
+        "train.py --help": [str(jobs / "train.py"), "--help"],
+    }
+    with _cluster() as address:
+        submit = ["-m", "ray.scripts.scripts", "job", "submit", "--address", address, "--"]
+        measures = {
+            f"ray job submit of {name}": partial(_time, [*submit, sys.executable, *program])
+            for name, program in programs.items()
+        }
+        return {name: _medians(starts) for name, starts in in_turns(measures, turns).items()}
+
+
+@contextmanager
+def _cluster() -> Iterator[str]:
+    """A local cluster, as a job would start it, for the time of the block: its address for jobs."""
+    command = [sys.executable, "-c", SERVE]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        if process.stdout is None or not (address := process.stdout.readline().strip()):
+            raise RunError("no local Ray cluster could be started: see its messages above")
+        yield address
 
 
 def _medians(starts: list[Start] | tuple[Start, ...]) -> Start:

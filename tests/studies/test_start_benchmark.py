@@ -30,13 +30,15 @@ def test_a_process_that_fails_is_no_measure():
 @pytest.mark.ray
 @pytest.mark.slow
 def test_what_a_benchmark_leaves(tmp_path, monkeypatch):
-    (tmp_path / "work.py").write_text("import sys; assert sys.argv[1] == '--help'\n" + BUSY)
+    (tmp_path / "train.py").write_text("import sys; assert sys.argv[1] == '--help'\n" + BUSY)
     monkeypatch.setattr(start_benchmark, "LOADED", {"Python alone": "pass"})
     benchmark_start(tmp_path, tmp_path / "result", turns=1)
     found = json.loads((tmp_path / "result/metrics.json").read_text())
-    assert list(found) == ["Python alone", "work.py --help", RAY, TASK]
+    submitted = ["ray job submit of an empty program", "ray job submit of train.py --help"]
+    assert list(found) == ["Python alone", "train.py --help", RAY, TASK, *submitted]
     starts = {name: Start(**values) for name, values in found.items()}
-    assert starts["work.py --help"].core_seconds >= 0.3
+    assert starts["train.py --help"].core_seconds >= 0.3
     assert 0 < starts["Python alone"].core_seconds < 0.3
     assert all(0 < starts[name].core_seconds < 100 for name in (RAY, TASK))
+    assert all(0.5 < starts[name].seconds < 100 for name in submitted)
     assert f"{starts[TASK].seconds:.2f}" in (tmp_path / "result/report.txt").read_text()
