@@ -48,10 +48,10 @@ class Tiles(NamedTuple):
 
 
 class Activity:
-    """Keeps account of the tiles of one simulation."""
+    """Keeps account of the tiles of one run of a simulation."""
 
     def __init__(self, layout: Layout, parameters: Parameters, dt_ms: float) -> None:
-        """Set up the tiles of a sheet."""
+        """A sheet at rest, all tiles asleep, nothing computed."""
         p = parameters
         one_rate = p.tau_v1 == p.tau_v2
         self._recovery = _Recovery(
@@ -62,10 +62,6 @@ class Activity:
         )
         self._layout = layout
         self._cells = np.outer(*(_cells_of_tiles(cells) for cells in (layout.rows, layout.cols)))
-        self.begin()
-
-    def begin(self) -> None:
-        """A sheet at rest, all tiles asleep, nothing computed."""
         shape = self._cells.shape
         self._tiles = Tiles(np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.int64))
         self.node_updates = 0  # cells times steps computed so far

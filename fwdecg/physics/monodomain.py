@@ -135,7 +135,8 @@ class Simulation:
         self._layout = layout = Layout(*tissue.diffusivity_mm2_per_ms.shape)
         self._coupling = _coupling(tissue, layout, clock.dt_ms, plain=scheme.plain)
         self._currents = [_Current.on(stimulus, tissue, layout, clock.dt_ms) for stimulus in pacing]
-        self._activity = Activity(layout, parameters, clock.dt_ms)
+        self._parameters = parameters
+        self._activity = self._nothing_done()
 
     def __iter__(self) -> Iterator[Field32]:
         """The voltage u at t = 0, interval, 2 interval, ...: one (row, col) array per frame.
@@ -146,12 +147,13 @@ class Simulation:
             CaseError: u stops being finite.
         """
         clock = self._clock
-        self._state = _at_rest(self._layout)
-        self._activity.begin()
+        state, activity = _at_rest(self._layout), self._nothing_done()
+        self._activity = activity
         for frame in range(clock.frames):
             if frame > 0:
-                self._solve((frame - 1) * clock.steps_per_frame, frame * clock.steps_per_frame)
-            u = self._layout.view(self._state.u)
+                first = (frame - 1) * clock.steps_per_frame
+                state = self._solved(state, activity, first, first + clock.steps_per_frame)
+            u = self._layout.view(state.u)
             if not np.isfinite(u).all():
                 time_ms = frame * clock.frame_interval_ms
                 raise CaseError(f"u is not finite at t = {time_ms:g} ms (dt_ms = {clock.dt_ms:g})")
@@ -180,26 +182,33 @@ class Simulation:
 
     @property
     def node_updates(self) -> int:
-        """Cells times steps computed so far; skipped ones do not count."""
+        """Cells times steps that the last iteration has computed so far; skipped ones do not count.
+
+        0 before the first one; of several at a time, the last is the one that began last.
+        """
         return self._activity.node_updates
 
-    def _solve(self, first: int, last: int) -> None:
-        """Steps first <= step < last; all cells are up to date at the end."""
-        for start, stop, paced in _stretches(self._currents, first, last):
-            self._advance(stop - start, everywhere=paced or not self._scheme.skip_rest)
-            for current in self._currents:
-                current.add(self._state, start)
-        self._activity.settle(self._state)
+    def _nothing_done(self) -> Activity:
+        return Activity(self._layout, self._parameters, self._clock.dt_ms)
 
-    def _advance(self, steps: int, *, everywhere: bool) -> None:
+    def _solved(self, state: State, activity: Activity, first: int, last: int) -> State:
+        """After steps first <= step < last, all cells up to date; `state` is overwritten."""
+        for start, stop, paced in _stretches(self._currents, first, last):
+            everywhere = paced or not self._scheme.skip_rest
+            state = self._advanced(state, activity, stop - start, everywhere=everywhere)
+            for current in self._currents:
+                current.add(state, start)
+        activity.settle(state)
+        return state
+
+    def _advanced(self, state: State, activity: Activity, steps: int, *, everywhere: bool) -> State:
         """Some steps; what takes part is decided anew before a wave could leave it."""
         longest = steps if everywhere else STEPS_BETWEEN_LOOKS
         for done in range(0, steps, longest):
             together = min(longest, steps - done)
-            runs = self._activity.next_runs(self._state, together, everywhere=everywhere)
-            self._state = advance(
-                self._state, self._coupling, self._rates, runs, together, self._scheme.plain
-            )
+            runs = activity.next_runs(state, together, everywhere=everywhere)
+            state = advance(state, self._coupling, self._rates, runs, together, self._scheme.plain)
+        return state
 
 
 @dataclass(frozen=True, kw_only=True)

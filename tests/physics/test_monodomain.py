@@ -205,6 +205,21 @@ def test_a_stimulus_acts_when_and_where_it_should():
     assert frames[-1, 5] == pytest.approx(0, abs=1e-12)
 
 
+def test_iterations_at_a_time_do_not_disturb_each_other():
+    tissue = strip(60, 0.2)
+    clock = Clock(frame_interval_ms=3.0, frames=4, largest_dt_ms=0.05)
+    simulation = Simulation(tissue, planar(), clock, FK_CAF)
+    alone = [u.copy() for u in simulation]
+    updates = simulation.node_updates
+    assert updates > 0
+    first = iter(simulation)
+    ahead = [next(first).copy() for _ in range(2)]
+    # Begun while the other is half way: the one that counts, and it ends as the one alone did.
+    np.testing.assert_array_equal([u.copy() for u in simulation], alone)
+    assert simulation.node_updates == updates
+    np.testing.assert_array_equal([*ahead, *(u.copy() for u in first)], alone)
+
+
 def test_scars_stop_the_wave():
     diffusivity = np.full((20, 60), 0.1)
     diffusivity[:, 30:33] = 0
