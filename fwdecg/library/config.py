@@ -10,7 +10,7 @@ from fwdecg.config import check_settings, setting
 from fwdecg.errors import ConfigError, TissueError
 from fwdecg.library.shifts import DIFFUSIVITY, ELECTRODE, PATCH_SIZE, SHIFTS, STIMULUS
 from fwdecg.library.solver_config import COARSEST, SolverConfig
-from fwdecg.physics.monodomain import SMALLEST_DT_MS
+from fwdecg.physics.monodomain import SMALLEST_DT_MS, Clock
 from fwdecg.physics.pseudo_ecg import require_clear_of_sheet
 from fwdecg.physics.raster import cell_centres_mm
 from fwdecg.physics.reentry import tail_arrival_ms
@@ -301,12 +301,24 @@ class LibraryConfig:
                     f"solver: cells of {spacing_mm:.3g} mm need steps of {dt_ms:.2g} ms, below the "
                     f"least of {SMALLEST_DT_MS:g} ms; raise solver.spacing_mm or solver.dt_ms"
                 )
+            self._require_steps_between_frames(dt_ms)
             if dt_ms > largest_dt_ms:
                 raise ConfigError(
                     f"solver.dt_ms = {dt_ms:g}: must be at most {largest_dt_ms:.3g} for cells of "
                     f"{spacing_mm:.3g} mm at D = {fastest:g} mm^2/ms; lower it, or raise "
                     "solver.spacing_mm"
                 )
+
+    def _require_steps_between_frames(self, largest_dt_ms: float) -> None:
+        recording = self.recording
+        try:
+            Clock(
+                frame_interval_ms=recording.frame_interval_ms,
+                frames=recording.frames,
+                largest_dt_ms=largest_dt_ms,
+            )
+        except TissueError as error:
+            raise ConfigError(f"recording.frame_interval_ms: {error}") from error
 
     def _require_second_stimulus_in_record(self) -> None:
         if self.pacing.protocol != "reentry":

@@ -58,11 +58,18 @@ class Clock:
                 f"dt_ms = {self.largest_dt_ms:g}: must be at least {SMALLEST_DT_MS:g}, below which "
                 "the gates' gain of a step is lost in rounding; use a larger step"
             )
+        if self.dt_ms * (1 + 1e-9) < SMALLEST_DT_MS:
+            raise TissueError(
+                f"a frame every {self.frame_interval_ms:g} ms in steps of up to "
+                f"{self.largest_dt_ms:g} ms leaves steps of {self.dt_ms:g} ms: must be at least "
+                f"{SMALLEST_DT_MS:g}, below which the gates' gain of a step is lost in rounding; "
+                "use a longer interval or a larger step"
+            )
 
     @property
     def steps_per_frame(self) -> int:
         """Steps from one frame to the next."""
-        return int(np.ceil(self.frame_interval_ms / self.largest_dt_ms - 1e-9))
+        return max(1, int(np.ceil(self.frame_interval_ms / self.largest_dt_ms - 1e-9)))
 
     @property
     def dt_ms(self) -> float:

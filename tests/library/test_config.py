@@ -105,6 +105,13 @@ def test_cells_must_resolve_a_wave_where_d_is_smallest():
         LibraryConfig(solver=solver, tissue=replace(tissue, diffusivity_variation=0.5))
 
 
+def test_the_step_that_frames_leave_must_not_be_lost_in_rounding():
+    with pytest.raises(
+        ConfigError, match="recording.frame_interval_ms: a frame every 0.0001 ms .* at least 0.0005"
+    ):
+        LibraryConfig(recording=RecordingConfig(duration_ms=0.01, frame_interval_ms=1e-4))
+
+
 @given(
     smallest=st.floats(0.005, 0.1),
     ratio=st.floats(1.0, 30.0),

@@ -10,7 +10,14 @@ from fwdecg.physics.markers import (
     activation_times_ms,
     conduction_velocity_mm_per_ms,
 )
-from fwdecg.physics.monodomain import DEFAULT, PLAIN, Clock, Scheme, Simulation
+from fwdecg.physics.monodomain import (
+    DEFAULT,
+    PLAIN,
+    SMALLEST_DT_MS,
+    Clock,
+    Scheme,
+    Simulation,
+)
 from fwdecg.physics.stimulus import Disc, Rectangle, Stimulus, cross_field, focal, planar
 from fwdecg.physics.tissue import Tissue
 
@@ -275,6 +282,12 @@ def cell_in_double(p, dt_ms):
         ({"largest_dt_ms": 1e-4}, "must be at least 0.0005"),
         ({"largest_dt_ms": float("nan")}, "must be at least 0.0005"),
         ({"frame_interval_ms": 0.0}, "the interval must be above 0"),
+        ({"frame_interval_ms": 1e-4}, "leaves steps of 0.0001 ms: must be at least 0.0005"),
+        ({"frame_interval_ms": 1e-12}, "leaves steps of 1e-12 ms: must be at least 0.0005"),
+        (
+            {"frame_interval_ms": 7e-4, "largest_dt_ms": 5e-4},
+            "leaves steps of 0.00035 ms: must be at least 0.0005.*; use a longer interval",
+        ),
         ({"frames": 0}, "at least one frame"),
     ],
 )
@@ -298,6 +311,10 @@ def test_the_step_divides_the_frame_interval():
     assert clock.steps_per_frame == 167
     assert clock.dt_ms == pytest.approx(5 / 167)
     assert Clock(frame_interval_ms=5.0, frames=2, largest_dt_ms=0.02).dt_ms == 0.02
+    # The least step is one, whatever rounding makes of the quotient.
+    for interval_ms in (0.7, 3.1, 5.0):
+        clock = Clock(frame_interval_ms=interval_ms, frames=2, largest_dt_ms=SMALLEST_DT_MS)
+        assert clock.dt_ms == pytest.approx(SMALLEST_DT_MS, rel=1e-9)
 
 
 def test_an_unstable_step_is_refused():
