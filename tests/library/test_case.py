@@ -6,6 +6,7 @@ import pytest
 from fwdecg.errors import CaseError
 from fwdecg.library.case import set_up, simulate_case
 from fwdecg.library.config import (
+    LONGEST_FRAME_INTERVAL_MS,
     LibraryConfig,
     PacingConfig,
     RecordingConfig,
@@ -83,6 +84,27 @@ def test_a_case_that_does_not_activate_is_refused(small_config):
     config = replace(small_config, recording=recording)
     with pytest.raises(CaseError, match="of the conducting tissue activates, less than"):
         simulate_case(draw_case(config, 0), config)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_rarest_frames_show_every_cell_that_activates(small_config, name):
+    solver = SolverConfig(cell_model=name, cv_error=0.1)
+    often, rarely = (
+        replace(
+            small_config,
+            solver=solver,
+            recording=replace(
+                small_config.recording,
+                duration_ms=2 * LONGEST_FRAME_INTERVAL_MS,
+                frame_interval_ms=interval_ms,
+            ),
+        )
+        for interval_ms in (5.0, LONGEST_FRAME_INTERVAL_MS)
+    )
+    # All of the sheet is reached before the second of the rare frames.
+    case = draw_case(often, 0)
+    seen = simulate_case(case, rarely).activated_fraction
+    assert seen == simulate_case(case, often).activated_fraction > 0.99
 
 
 def test_the_paper_configuration_has_160_frames_of_64_pixels():

@@ -105,6 +105,11 @@ def test_cells_must_resolve_a_wave_where_d_is_smallest():
         LibraryConfig(solver=solver, tissue=replace(tissue, diffusivity_variation=0.5))
 
 
+def test_frames_so_rare_that_an_action_potential_could_be_missed_are_refused():
+    with pytest.raises(ConfigError, match=r"frame_interval_ms = 100.0: must be at most 50"):
+        RecordingConfig(duration_ms=800.0, frame_interval_ms=100.0)
+
+
 def test_the_step_that_frames_leave_must_not_be_lost_in_rounding():
     with pytest.raises(
         ConfigError, match="recording.frame_interval_ms: a frame every 0.0001 ms .* at least 0.0005"
