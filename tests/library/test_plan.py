@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from fwdecg.errors import LibraryError
-from fwdecg.library.config import LibraryConfig, TissueConfig
+from fwdecg.library.config import LibraryConfig, RecordingConfig, TissueConfig
 from fwdecg.library.layout import Part
 from fwdecg.library.plan import costliest_first, plan_parts
 from fwdecg.library.sampling import draw_case
@@ -43,6 +43,14 @@ def test_a_part_holds_as_many_cases_as_its_size_asks_for(small_config):
     assert paper.part_cases == int(128e6 / (0.3 * 160 * 64 * 64 * 2))
     assert replace(paper, part_mb=0.001).part_cases == 1
     assert replace(paper, cases_per_part=7).part_cases == 7
+
+
+def test_a_part_holds_fewer_cases_the_more_electrodes_there_are():
+    # 10,000 electrodes of 160 frames in float32, 6.4 MB, against 0.39 MB of compressed maps.
+    grid = LibraryConfig(recording=RecordingConfig(electrode_grid=(100, 100)))
+    assert grid.part_cases == int(128e6 / (0.3 * 160 * 64 * 64 * 2 + 9999 * 160 * 4)) == 18
+    single = LibraryConfig(recording=RecordingConfig(electrode_grid=(1, 1)))
+    assert single.part_cases == LibraryConfig().part_cases
 
 
 def test_slow_conduction_is_simulated_first():

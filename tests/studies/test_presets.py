@@ -24,3 +24,19 @@ def test_settings_are_laid_over_it():
 def test_an_unknown_one_is_refused_with_the_names_there_are():
     with pytest.raises(ConfigError, match="a.toml: No such file .* fwdecg: best.toml, cluster"):
         find_preset("a.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "cases"),
+    [
+        ("quickstart", 2976),
+        ("paper", 325),
+        ("best", 325),
+        ("cluster", 325),
+        ("focal", 2314),
+        ("reentry", 694),
+    ],
+)
+def test_a_library_has_the_parts_it_ever_had(name, cases):
+    # With others its files would not be the same bytes.
+    assert load_preset(f"{name}.toml").library.part_cases == cases
