@@ -15,6 +15,8 @@ from fwdecg.library.shifts import (
 from fwdecg.library.splits import ALL
 from fwdecg.library.statistics import Statistics
 
+LISTED = 12  # more electrodes than these are told by their number and range
+
 
 def data_card(config: LibraryConfig, content: dict[str, Any], statistics: Statistics | None) -> str:
     """The README.md of a library.
@@ -37,7 +39,7 @@ Monodomain equation du/dt = div(D grad u) - J_ion + J_stim on a square sheet of
 model {solver.cell_model} ({_parameters(config)}; times in ms).
 Stimulus: {_pacing(config)}.
 ECG: phi_e = sum div(D grad u) dA / |r - r_e| over the solver's own cells, in units of u times
-mm/ms, electrodes (x, y, z) in mm from the top-left corner: {list(config.electrodes_mm)}.
+mm/ms, electrodes (x, y, z) in mm from the top-left corner: {_electrodes(config)}.
 
 ## Numerics
 Cell-centred finite volumes, harmonic diffusivity between cells, exact exponential gates, float32;
@@ -79,6 +81,15 @@ Cardiology 2025 (arXiv 2512.13765); cite it, this software's version and the con
 
 def _parameters(config: LibraryConfig) -> str:
     return ", ".join(f"{k} {v:g}" for k, v in config.solver.parameters._asdict().items())
+
+
+def _electrodes(config: LibraryConfig) -> str:
+    positions, grid = config.electrodes_mm, config.recording.electrode_grid
+    if len(positions) <= LISTED:
+        return str(list(positions))
+    order = f", {grid[0]} x {grid[1]} row by row from the top," if grid else ""
+    lowest, highest = (tuple(map(bound, zip(*positions, strict=True))) for bound in (min, max))
+    return f"{len(positions)}{order} from\n{lowest} to {highest}; listed in each case's row"
 
 
 def _pacing(config: LibraryConfig) -> str:
@@ -134,9 +145,15 @@ def _counts(content: dict[str, Any]) -> str:
 def _scale(statistics: Statistics | None) -> str:
     if statistics is None:
         return "no training case"
-    pairs = zip(statistics.phi_e_mean, statistics.phi_e_spread, strict=True)
-    phi_e = ", ".join(f"{mean:.4g} +- {spread:.4g}" for mean, spread in pairs)
-    return f"u {statistics.u_mean:.4g} +- {statistics.u_spread:.4g}; phi_e {phi_e}"
+    u = f"u {statistics.u_mean:.4g} +- {statistics.u_spread:.4g}"
+    means, spreads = statistics.phi_e_mean, statistics.phi_e_spread
+    if len(means) > LISTED:
+        return (
+            f"{u}; phi_e of {len(means)} electrodes, means\nfrom {min(means):.4g} to "
+            f"{max(means):.4g}, spreads from {min(spreads):.4g} to {max(spreads):.4g}"
+        )
+    pairs = zip(means, spreads, strict=True)
+    return f"{u}; phi_e " + ", ".join(f"{mean:.4g} +- {spread:.4g}" for mean, spread in pairs)
 
 
 def _columns(config: LibraryConfig) -> str:

@@ -4,16 +4,17 @@ import pytest
 
 from fwdecg.cost import Cost
 from fwdecg.library.card import data_card
-from fwdecg.library.config import LibraryConfig, PacingConfig, TissueConfig
+from fwdecg.library.config import LibraryConfig, PacingConfig, RecordingConfig, TissueConfig
 from fwdecg.library.layout import Part
 from fwdecg.library.manifest import manifest
 from fwdecg.library.part import PartRecord
-from fwdecg.library.statistics import Moments, PartMoments
+from fwdecg.library.statistics import Moments, PartMoments, Statistics
 
 PLAIN = LibraryConfig(cases=1)
+FEW = ((1.0, 2.0, 30.0), (4.0, 5.0, 60.0))
 
 
-def card(config):
+def card(config, statistics=None):
     record = PartRecord(
         part=Part(0, 1),
         case_ids=(0,),
@@ -25,7 +26,7 @@ def card(config):
         redraws=0,
         node_updates=1,
     )
-    return data_card(config, manifest(config, [record], cost=Cost()), None)
+    return data_card(config, manifest(config, [record], cost=Cost()), statistics)
 
 
 @pytest.mark.parametrize(
@@ -63,3 +64,35 @@ def test_the_card_tells_what_is_switched_on(change, says, else_says):
     assert says not in without
     assert else_says in without
     assert else_says not in with_it
+
+
+def statistics_of(electrodes):
+    scale = tuple(1.0 + electrode for electrode in range(electrodes))
+    return Statistics(cases=3, u_mean=0.25, u_spread=0.5, phi_e_mean=scale, phi_e_spread=scale)
+
+
+def test_a_few_electrodes_are_listed():
+    text = card(replace(PLAIN, recording=RecordingConfig(electrodes_mm=FEW)), statistics_of(2))
+    assert f"corner: {list(FEW)}." in text
+    assert "phi_e 1 +- 1, 2 +- 2." in text
+
+
+@pytest.mark.parametrize(
+    ("recording", "says"),
+    [
+        (
+            RecordingConfig(electrode_grid=(20, 50)),
+            "corner: 1000, 20 x 50 row by row from the top, from\n"
+            "(1.0, 2.5, 40.0) to (99.0, 97.5, 40.0); listed in each case's row.",
+        ),
+        (
+            RecordingConfig(electrodes_mm=FEW * 500),
+            "corner: 1000 from\n(1.0, 2.0, 30.0) to (4.0, 5.0, 60.0); listed in each case's row.",
+        ),
+    ],
+)
+def test_many_electrodes_are_told_by_their_range(recording, says):
+    text = card(replace(PLAIN, recording=recording), statistics_of(1000))
+    assert says in text
+    assert "phi_e of 1000 electrodes, means\nfrom 1 to 1000, spreads from 1 to 1000." in text
+    assert max(map(len, text.splitlines())) < 200
