@@ -44,7 +44,7 @@ mm/ms, electrodes (x, y, z) in mm from the top-left corner: {_electrodes(config)
 ## Numerics
 Cell-centred finite volumes, harmonic diffusivity between cells, exact exponential gates, float32;
 scheme: {solver.scheme}. Spacing and step of each case stand in its row; expected error of
-conduction velocity, in recovering tissue: up to {content["largest_cv_error_estimate"]:.1%}.
+conduction velocity, in {_where(config)}: up to {content["largest_cv_error_estimate"]:.1%}.
 {recording.frames} frames, one every {recording.frame_interval_ms:g} ms, the first at t = 0 (rest);
 maps are area means on {recording.map_pixels} x {recording.map_pixels} pixels.
 {content["cases_active_at_end"]} cases are still excited in the last frame.
@@ -90,6 +90,11 @@ def _electrodes(config: LibraryConfig) -> str:
     order = f", {grid[0]} x {grid[1]} row by row from the top," if grid else ""
     lowest, highest = (tuple(map(bound, zip(*positions, strict=True))) for bound in (min, max))
     return f"{len(positions)}{order} from\n{lowest} to {highest}; listed in each case's row"
+
+
+def _where(config: LibraryConfig) -> str:
+    """The tissue that the expected error of the conduction velocity holds in, see `resolution`."""
+    return "tissue at rest" if config.solver.plain else "recovering tissue"
 
 
 def _pacing(config: LibraryConfig) -> str:

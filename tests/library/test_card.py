@@ -8,6 +8,7 @@ from fwdecg.library.config import LibraryConfig, PacingConfig, RecordingConfig, 
 from fwdecg.library.layout import Part
 from fwdecg.library.manifest import manifest
 from fwdecg.library.part import PartRecord
+from fwdecg.library.solver_config import SolverConfig
 from fwdecg.library.statistics import Moments, PartMoments, Statistics
 
 PLAIN = LibraryConfig(cases=1)
@@ -55,6 +56,11 @@ def card(config, statistics=None):
             {"shifts": ("stimulus",)},
             "- `test_stimulus` the plane wave starts from the top edge",
             "10 % each for validation and testing.\n\n|",
+        ),
+        (
+            {"solver": SolverConfig(scheme="plain")},
+            "conduction velocity, in tissue at rest: up to 2.0%",
+            "conduction velocity, in recovering tissue: up to 2.0%",
         ),
     ],
 )
