@@ -56,12 +56,12 @@ class Store:
         """The store at a path or URI.
 
         Raises:
-            ConfigError: the URI is of an unknown kind.
+            ConfigError: the URI is of an unknown kind, or the path in the home of an unknown user.
         """
         if isinstance(place, Store):
             return place
         if "://" not in str(place):
-            return cls(str(Path(place).expanduser().absolute()))
+            return cls(str(absolute_path(place)))
         store = cls(str(place))
         _ = store.filesystem
         return store
@@ -199,6 +199,20 @@ class Store:
 
     def _info(self, file: str) -> fs.FileInfo:
         return self.filesystem.get_file_info(self.path(file))
+
+
+def absolute_path(path: str | Path) -> Path:
+    """A path from the root, with the home folder in place of a leading `~` or `~user`.
+
+    Raises:
+        ConfigError: there is no such user.
+    """
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{path}: must start with a home folder that there is; give the whole path"
+        ) from error
 
 
 def patiently(action: Callable[[], Answer]) -> Answer:

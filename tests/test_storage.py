@@ -54,6 +54,12 @@ def test_damaged_json_is_named(store, content, says):
         store.read_json("other.json")
 
 
+def test_a_home_that_there_is_not_is_refused():
+    unknown = "~nobody-of-that-name/x"
+    with pytest.raises(ConfigError, match=f"{unknown}: must start with a home folder that there"):
+        Store.at(unknown)
+
+
 def test_paths_and_uris_name_places(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert Store.at("results").root == str(tmp_path / "results")

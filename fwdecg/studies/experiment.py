@@ -10,7 +10,7 @@ from fwdecg.errors import ConfigError
 from fwdecg.evaluation.config import EvaluationConfig
 from fwdecg.library.config import LibraryConfig
 from fwdecg.model.config import SurrogateConfig
-from fwdecg.storage import Store
+from fwdecg.storage import Store, absolute_path
 from fwdecg.studies.tuning_config import TuningConfig
 from fwdecg.studies.variants import AblationConfig, Recipe
 from fwdecg.training.config import TrainingConfig
@@ -44,6 +44,9 @@ class Experiment:
                     f"path {section.path}: must be a folder that all nodes see; only library.path "
                     "can be a URI"
                 )
+            absolute_path(section.path)  # refused now, not when the stages before are done
+        if "://" not in self.library.path:
+            absolute_path(self.library.path)
         if self.training.mirror:
             require_midline(self.library)
 
@@ -112,7 +115,7 @@ class Experiment:
         )
 
     def _folder(self, chosen: str, name: str) -> Path:
-        return Path(chosen or Path(self.results.path) / name).expanduser().absolute()
+        return absolute_path(chosen or Path(self.results.path) / name)
 
 
 def _mere_means(config: Any) -> set[str]:
