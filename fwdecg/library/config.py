@@ -28,6 +28,10 @@ LONGEST_FRAME_INTERVAL_MS = 50.0
 # paper's. ECGs hardly compress: what they take goes from 58 to 97 % of their size.
 COMPRESSED_SHARE = 0.3
 
+# The noise that patches are made of is as fine as they are: with patches of this size over 40 % of
+# a sheet of 100 mm it takes 2 GB and 10 s a case, with smaller ones more as the square.
+SMALLEST_PATCH_MM = 0.1
+
 
 @dataclass(frozen=True, kw_only=True)
 class TissueConfig:
@@ -40,12 +44,14 @@ class TissueConfig:
     remodelled_diffusivity_mm2_per_ms: Range = setting(
         (0.01, 0.09), "range of D, gap_junction and combined", above=0
     )
-    small_patch_size_mm: Range = setting((1.0, 3.0), "mean size of a patch, healthy", above=0)
+    small_patch_size_mm: Range = setting(
+        (1.0, 3.0), "mean size of a patch, healthy", at_least=SMALLEST_PATCH_MM
+    )
     small_patch_fraction: Range = setting(
         (0.0, 0.05), "share of the area that does not conduct, healthy", at_least=0, below=0.5
     )
     large_patch_size_mm: Range = setting(
-        (5.0, 15.0), "mean size of a patch, fibrosis and combined", above=0
+        (5.0, 15.0), "mean size of a patch, fibrosis and combined", at_least=SMALLEST_PATCH_MM
     )
     large_patch_fraction: Range = setting(
         (0.10, 0.40),
@@ -57,7 +63,9 @@ class TissueConfig:
         (0.11, 0.15), "range of D in the test split of the shift diffusivity", above=0
     )
     shifted_patch_size_mm: Range = setting(
-        (18.0, 25.0), "mean size of a large patch in that of the shift patch_size", above=0
+        (18.0, 25.0),
+        "mean size of a large patch in that of the shift patch_size",
+        at_least=SMALLEST_PATCH_MM,
     )
     diffusivity_variation: float = setting(
         0.0,

@@ -74,9 +74,16 @@ def test_electrodes_that_cannot_be_are_refused(values, message):
             {"diffusivity_variation_length_mm": 0.5},
             "diffusivity_variation_length_mm = 0.5: must be at least 1",
         ),
+        *(
+            (
+                {f"{kind}_patch_size_mm": (0.01, 3.0)},
+                rf"{kind}_patch_size_mm = \(0.01, 3.0\): must be at least 0.1",
+            )
+            for kind in ("small", "large", "shifted")
+        ),
     ],
 )
-def test_variations_that_cannot_be_are_refused(values, message):
+def test_variations_and_patches_that_cannot_be_are_refused(values, message):
     with pytest.raises(ConfigError, match=message):
         TissueConfig(**values)
 
