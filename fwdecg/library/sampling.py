@@ -19,7 +19,8 @@ from fwdecg.shapes import Electrodes
 # A sheet is redrawn if the stimulus cannot reach this share of its conducting tissue.
 LEAST_REACHABLE_FRACTION = 0.5
 LARGEST_REDRAWS = 100
-REACH_RASTER_CELLS = 200
+# Its raster, coarse beside the solver's; a stimulus always covers the centre of some cell of it.
+REACH_RASTER_CELLS, LARGEST_REACH_SPACING_MM = 200, 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,11 @@ def drawn_diffusivity(config: LibraryConfig, case_id: int) -> float:
     place = place_of(case_id, config.shifts)
     rng = np.random.default_rng(_seed(config, place, redraws=0))
     return _draw_diffusivity(rng, config.tissue, place)
+
+
+def reach_spacing_mm(size_mm: float) -> float:
+    """Side in mm of the cells on which it is decided what of a sheet the stimulus can reach."""
+    return min(size_mm / REACH_RASTER_CELLS, LARGEST_REACH_SPACING_MM)
 
 
 def _seed(config: LibraryConfig, place: Place, redraws: int) -> int:
@@ -174,7 +180,7 @@ def _draw_variation(rng: np.random.Generator, tissue: TissueConfig) -> Variation
 
 def _reachable_fraction(case: Case) -> float:
     """Share of the conducting tissue that is connected to the first stimulated region."""
-    tissue = case.sheet.rasterise(case.sheet.size_mm / REACH_RASTER_CELLS)
+    tissue = case.sheet.rasterise(reach_spacing_mm(case.sheet.size_mm))
     try:
         stimulated = stimulated_cells(case.pacing[0], tissue)
     except TissueError:

@@ -672,7 +672,21 @@ def test_the_finest_texture_counts(shifts, change, nodes):
         **change,
     )
     config = LibraryConfig(tissue=tissue, shifts=shifts, solver=SolverConfig(spacing_mm=2.0))
-    assert sheet_size(config) == pytest.approx(max(nodes, 50**2), rel=5e-3)
+    # Whether a stimulus gets around is decided on 200 x 200 cells.
+    assert sheet_size(config) == pytest.approx(max(nodes, 200**2), rel=5e-3)
+
+
+def test_the_raster_that_a_case_is_drawn_on_counts():
+    # Waves and patches that cells of 67 mm resolve; what a stimulus reaches is decided on 1 mm.
+    quick, wide = (1e4, 1e4), (1e3, 1e3)
+    tissue = TissueConfig(
+        size_mm=1e4,
+        healthy_diffusivity_mm2_per_ms=quick,
+        remodelled_diffusivity_mm2_per_ms=quick,
+        small_patch_size_mm=wide,
+        large_patch_size_mm=wide,
+    )
+    assert sheet_size(LibraryConfig(tissue=tissue)) == pytest.approx(1e8)
 
 
 def test_all_faults_are_named_at_once(root):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fwdecg.errors import CaseError
 from fwdecg.library.config import LibraryConfig, PacingConfig, TissueConfig
-from fwdecg.library.sampling import draw_case
+from fwdecg.library.sampling import draw_case, reach_spacing_mm
 from fwdecg.library.shifts import SHIFTS, place_of
 from fwdecg.physics.stimulus import stimulated_cells
 
@@ -79,6 +79,19 @@ def test_blocked_sheets_are_redrawn_and_counted():
     )
     specs = [draw_case(LibraryConfig(tissue=tissue), case_id).spec for case_id in range(2, 102, 5)]
     assert sum(spec.redraws for spec in specs) > 0
+
+
+@pytest.mark.parametrize("protocol", ["planar", "focal"])
+def test_the_stimulus_of_a_large_sheet_is_seen(protocol):
+    tissue = TissueConfig(size_mm=1000.0, large_patch_fraction=(0.1, 0.1))
+    config = LibraryConfig(tissue=tissue, pacing=PacingConfig(protocol=protocol))
+    assert draw_case(config, 2).spec.redraws == 0
+
+
+@pytest.mark.parametrize("size_mm", [8.0, 50.0, 100.0, 199.9, 200.0])
+def test_up_to_200_mm_reach_is_decided_on_the_raster_it_ever_was(size_mm):
+    # Another one could redraw other sheets, and a library would have other cases.
+    assert reach_spacing_mm(size_mm) == size_mm / 200
 
 
 def test_a_case_that_cannot_be_drawn_is_an_error(monkeypatch):

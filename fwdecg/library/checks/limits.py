@@ -10,6 +10,7 @@ from fwdecg.library.checks.fault import Check, Fault
 from fwdecg.library.config import LibraryConfig
 from fwdecg.library.fibrosis import smoothing_length_mm
 from fwdecg.library.layout import MANIFEST
+from fwdecg.library.sampling import reach_spacing_mm
 from fwdecg.library.shifts import PATCH_SIZE
 from fwdecg.library.textures import NODES_PER_SMOOTHING_LENGTH
 from fwdecg.library.variation import SMOOTHING_PER_LENGTH
@@ -59,8 +60,10 @@ def case_bytes(config: LibraryConfig) -> float:
 
 def sheet_size(config: LibraryConfig) -> float:
     """Most cells of a raster, or nodes of a texture, that any case can have."""
-    cells = max(_cells(config, bulk) for bulk in config.bulk_diffusivity_bounds_mm2_per_ms)
-    return max(cells, _texture_nodes(config))
+    solved = max(_cells(config, bulk) for bulk in config.bulk_diffusivity_bounds_mm2_per_ms)
+    size_mm = config.tissue.size_mm
+    drawn = _square(size_mm / reach_spacing_mm(size_mm))
+    return max(solved, drawn, _texture_nodes(config))
 
 
 def node_updates(config: LibraryConfig, bulk_diffusivity_mm2_per_ms: float) -> float:
