@@ -39,23 +39,24 @@ class Shelf:
         """Write the cases of some blocks of `COLUMNS`, which come in any order.
 
         Raises:
-            LibraryError: a case is missing.
+            LibraryError: a case is missing, comes twice, or is not of the split.
         """
         self.folder.mkdir(parents=True)
         files: dict[str, np.ndarray] = {}
-        found = 0
+        times = np.zeros(len(self.case_ids), dtype=np.int64)
         for block in blocks:
-            rows = np.searchsorted(self.case_ids, block[CASE_ID])
+            rows = self._rows(block[CASE_ID])
             for name in (U, PHI_E):
                 if name not in files:
                     shape = (len(self.case_ids), *block[name].shape[1:])
                     files[name] = open_memmap(self._file(name), "w+", block[name].dtype, shape)
                 files[name][rows] = block[name]
-            found += len(rows)
-        if found != len(self.case_ids):
+            times += np.bincount(rows, minlength=len(times))
+        if (times != 1).any():
+            row = int((times != 1).argmax())
             raise LibraryError(
-                f"{found} of {len(self.case_ids)} cases of a split could be read; check the "
-                "library with the job check_library"
+                f"case {self.case_ids[row]} was read {times[row]} times: must be once, as each of "
+                f"the {len(times)} cases of its split; check the library with the job check_library"
             )
 
     def cases(self) -> Cases:
@@ -67,6 +68,16 @@ class Shelf:
             u=torch.from_numpy(mapped[U]),
             phi_e=torch.from_numpy(mapped[PHI_E]).mT,
         )
+
+    def _rows(self, case_ids: Int64[np.ndarray, " block"]) -> Int64[np.ndarray, " block"]:
+        rows = np.searchsorted(self.case_ids, case_ids)
+        strange = case_ids[self.case_ids.take(rows, mode="clip") != case_ids]
+        if strange.size:
+            raise LibraryError(
+                f"case {strange[0]} was read: must be one of the {len(self.case_ids)} cases that "
+                "the split had before; check the library with the job check_library"
+            )
+        return rows
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.npy"

@@ -41,6 +41,17 @@ def test_what_workers_change_in_memory_does_not_reach_the_files(tmp_path):
     assert shelf.cases().u.any()
 
 
-def test_a_missing_case_is_named(tmp_path):
-    with pytest.raises(LibraryError, match="2 of 3 cases of a split could be read; check"):
-        Shelf(tmp_path / "shelf", np.array([1, 4, 5])).fill(blocks([1, 5]))
+@pytest.mark.parametrize(
+    ("asked", "read", "message"),
+    [
+        ([1, 4, 5], [[1, 5]], "case 4 was read 0 times: must be once, as each of the 3 cases"),
+        ([3, 7], [[3, 3]], "case 3 was read 2 times"),
+        ([3, 7], [[3, 7], [3]], "case 3 was read 2 times"),
+        ([3, 3], [[3, 3]], "case 3 was read 2 times"),
+        ([3, 7], [[3, 5]], "case 5 was read: must be one of the 2 cases that the split had"),
+        ([3, 7], [[3, 7], [8]], "case 8 was read: must be one of"),
+    ],
+)
+def test_each_case_of_the_split_must_be_read_once(tmp_path, asked, read, message):
+    with pytest.raises(LibraryError, match=message):
+        Shelf(tmp_path / "shelf", np.array(asked)).fill(blocks(*read))
