@@ -13,22 +13,29 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 
 from fwdecg.evaluation.cases import BULK_DIFFUSIVITY, LabelledCases, stream_cases
 from fwdecg.evaluation.operators import ExactOperator, fit_read_off_operator, weighted_sums
-from fwdecg.evaluation.regression import NormalEquations, normal_equations, solve
+from fwdecg.evaluation.regression import NormalEquations, Outputs, normal_equations, solve
 from fwdecg.evaluation.scores import Ecgs
 from fwdecg.library.config import LibraryConfig, RecordingConfig
 from fwdecg.library.reader import Library
 from fwdecg.library.splits import TRAIN, VALIDATION
 from fwdecg.physics.pseudo_ecg import lead_fields
+from fwdecg.physics.raster import area_mean, spread_weights
 from fwdecg.physics.tissue import Sheet
 from fwdecg.shapes import LeadFields
 from fwdecg.training.metrics import r2
 
+Maps = Float[np.ndarray, "frame row col"]
+
 # Of the ridge regression, in units of the mean sum of squares of a pixel about its mean.
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)
+
+# Side of the maps that it is fitted to; larger ones are pooled. At 128 it would take 4 GB, at 256
+# 70 GB.
+RIDGE_PIXELS = 64
 
 # Of the nominal D, in units of the training split's mean D.
 NOMINAL_SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
@@ -139,18 +146,18 @@ def fit_ridge(
     """Ridge regression from the map of a frame to its ECG.
 
     Time and memory grow with the third and second power of the number of pixels: 64 x 64 take half
-    a minute on two cores, and 0.4 GB.
+    a minute on two cores, and 0.4 GB. It is fitted to no more than that: larger maps are pooled by
+    area means, and a weight is shared by the pixels that were pooled.
 
     Args:
         training: what the weights are fitted to; passed through once.
         validation: of `PENALTIES` that with the best mean R^2 on these cases is kept; likewise.
         recording: of the library.
     """
-    pixels = recording.map_pixels
-    equations = normal_equations(
-        _rows(training), features=pixels**2, outputs=recording.electrode_count
-    )
-    candidates = [_ridge(equations, penalty, pixels) for penalty in PENALTIES]
+    pixels, fitted = recording.map_pixels, min(recording.map_pixels, RIDGE_PIXELS)
+    rows = ((_pooled(u, fitted), ecg) for u, ecg in _records(training))
+    equations = normal_equations(rows, features=fitted**2, outputs=recording.electrode_count)
+    candidates = [_ridge(equations, penalty, fitted, pixels) for penalty in PENALTIES]
     return _best(candidates, validation)
 
 
@@ -158,7 +165,10 @@ def fit_mean_voltage(
     training: Iterable[LabelledCases], *, recording: RecordingConfig
 ) -> WeightMaps:
     """Linear regression from the mean of a map to its ECG."""
-    means = ((u.mean(axis=1, keepdims=True, dtype=np.float64), ecg) for u, ecg in _rows(training))
+    means = (
+        (u.reshape(len(u), -1).mean(axis=1, keepdims=True, dtype=np.float64), ecg)
+        for u, ecg in _records(training)
+    )
     equations = normal_equations(means, features=1, outputs=recording.electrode_count)
     (slope,), intercept = solve(equations, penalty=0.0)
     pixels = recording.map_pixels
@@ -176,21 +186,28 @@ def _best(candidates: Sequence[WeightMaps], validation: Iterable[LabelledCases])
     return candidates[int(np.sum(scores, axis=0).argmax())]
 
 
-def _ridge(equations: NormalEquations, penalty: float, pixels: int) -> WeightMaps:
-    weights, intercept = solve(equations, penalty)
-    return WeightMaps(
-        name="ridge regression",
-        detail=f"penalty {penalty:g}, by validation R2",
-        weights=weights.T.reshape(-1, pixels, pixels),
-        intercept=intercept,
-    )
+def _ridge(equations: NormalEquations, penalty: float, fitted: int, pixels: int) -> WeightMaps:
+    """For maps of `pixels` x `pixels`, from the equations of maps of `fitted` x `fitted`."""
+    columns, intercept = solve(equations, penalty)
+    weights = columns.T.reshape(-1, fitted, fitted)
+    detail = f"penalty {penalty:g}, by validation R2"
+    if fitted < pixels:
+        weights = spread_weights(weights, pixels)
+        detail += f", fitted to maps pooled to {fitted} x {fitted}"
+    return WeightMaps(name="ridge regression", detail=detail, weights=weights, intercept=intercept)
 
 
-def _rows(batches: Iterable[LabelledCases]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Maps (frame, pixel) and ECG (frame, electrode), case by case."""
+def _pooled(u: Maps, side: int) -> Float[np.ndarray, "frame pixel"]:
+    """Maps of no more than `side` x `side` pixels."""
+    fitting = area_mean(u.astype(np.float32), side) if u.shape[-1] > side else u
+    return fitting.reshape(len(u), -1)
+
+
+def _records(batches: Iterable[LabelledCases]) -> Iterator[tuple[Maps, Outputs]]:
+    """Maps and ECG (frame, electrode), case by case."""
     for cases in batches:
         for u, phi_e in zip(cases.u, cases.phi_e, strict=True):
-            yield u.reshape(len(u), -1), phi_e.T
+            yield u, phi_e.T
 
 
 def _r2_sum(predictor: Predictor, cases: LabelledCases) -> float:

@@ -54,6 +54,17 @@ def area_mean(
     return means
 
 
+def spread_weights(
+    weights: Float[np.ndarray, "*frame row col"], cells: int
+) -> Float[np.ndarray, "*frame fine_row fine_col"]:
+    """The transpose of `area_mean`: weights of `cells` x `cells` cells, shared out by their areas.
+
+    Their sum with a field is that of `weights` with the field's area means.
+    """
+    coarse = weights.shape[-1]
+    return area_mean(weights, cells) * (coarse / cells) ** 2
+
+
 class _Overlaps(NamedTuple):
     """Fine intervals first <= i < last reach into each coarse one, by `share` of its length."""
 

@@ -18,6 +18,7 @@ from fwdecg.evaluation.cases import LabelledCases, stream_cases
 from fwdecg.evaluation.operators import ExactOperator
 from fwdecg.evaluation.scores import score_cases
 from fwdecg.library.reader import Library
+from fwdecg.physics.raster import spread_weights
 
 
 def _with_ecg(cases: LabelledCases, phi_e: np.ndarray) -> LabelledCases:
@@ -63,6 +64,44 @@ def test_ridge_takes_the_penalty_that_validates_best(
         recording=library.config.recording,
     )
     assert ridge.detail == f"penalty {max(PENALTIES):g}, by validation R2"
+
+
+def test_ridge_pools_maps_that_are_too_fine_for_it(
+    library: Library, cases: LabelledCases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = library.config.recording
+    coarse = fit_ridge([cases], [cases], recording=recording)
+    monkeypatch.setattr("fwdecg.evaluation.baselines.RIDGE_PIXELS", recording.map_pixels)
+    np.testing.assert_array_equal(
+        fit_ridge([cases], [cases], recording=recording).weights, coarse.weights
+    )
+    # Four pixels in place of each.
+    maps = {
+        name: getattr(cases, name).repeat(2, axis=-2).repeat(2, axis=-1)
+        for name in ("u", "diffusivity_mm2_per_ms", "conducting_fraction")
+    }
+    fine = dataclasses.replace(cases, **maps)
+    pooled = fit_ridge([fine], [fine], recording=dataclasses.replace(recording, map_pixels=32))
+    assert pooled.detail == f"{coarse.detail}, fitted to maps pooled to 16 x 16"
+    assert pooled.weights.shape == (2, 32, 32)
+    np.testing.assert_allclose(pooled.weights, np.kron(coarse.weights, np.full((2, 2), 0.25)))
+    np.testing.assert_allclose(pooled.predict(fine), coarse.predict(cases), rtol=1e-4, atol=1e-5)
+
+
+def test_ridge_pools_to_what_does_not_divide_the_maps(
+    library: Library, cases: LabelledCases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fwdecg.evaluation.baselines.RIDGE_PIXELS", 5)
+    world = WeightMaps(
+        name="world",
+        detail="",
+        weights=spread_weights(np.random.default_rng(0).random((2, 5, 5)), 16),
+        intercept=np.array([1.0, -2.0]),
+    )
+    linear = _with_ecg(cases, world.predict(cases))
+    ridge = fit_ridge([linear], [linear], recording=library.config.recording)
+    scores = score_cases("ridge", ridge.predict(linear), linear, library.statistics)
+    assert min(score.r2 for score in scores) > 0.9999
 
 
 def test_mean_voltage_is_exact_where_the_ecg_is_affine_in_it(

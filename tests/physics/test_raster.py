@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwdecg.physics.raster import area_mean, cell_centres_mm, interpolate
+from fwdecg.physics.raster import area_mean, cell_centres_mm, interpolate, spread_weights
 
 
 def test_cell_centres():
@@ -39,3 +39,11 @@ def test_area_mean_onto_the_same_raster_changes_nothing():
 def test_area_mean_conserves_the_total(fine, coarse, seed):
     field = np.random.default_rng(seed).random((fine, fine))
     assert area_mean(field, coarse).mean() == pytest.approx(field.mean(), rel=1e-12)
+
+
+@given(fine=st.integers(1, 40), coarse=st.integers(1, 40), seed=st.integers(0, 99))
+def test_spread_weights_do_to_a_field_what_they_do_to_its_means(fine, coarse, seed):
+    rng = np.random.default_rng(seed)
+    field, weights = rng.random((fine, fine)), rng.random((2, coarse, coarse))
+    found = (spread_weights(weights, fine) * field).sum(axis=(1, 2))
+    np.testing.assert_allclose(found, (weights * area_mean(field, coarse)).sum(axis=(1, 2)))
