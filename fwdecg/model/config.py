@@ -32,7 +32,8 @@ class SurrogateConfig:
     readout_size: int = setting(64, "width between the two read-out layers", at_least=1)
     dropout: float = setting(
         0.0,
-        "share dropped of the latents' entries, or of the activations after a CNN's block",
+        "share dropped of the latents' entries, or of the activations after a CNN's block; of "
+        "mean_voltage nothing is dropped",
         at_least=0,
         below=1,
     )

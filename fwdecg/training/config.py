@@ -21,8 +21,9 @@ class LossConfig:
     )
     variance_floor: float = setting(
         0.01,
-        "the Huber loss of a case is divided by the variance of its ECG plus this, in z-scores, so "
-        "that small ECGs count as much as large ones; 0: all errors count alike",
+        "the Huber loss of each ECG, in z-scores, is divided by the variance of that ECG plus "
+        "this, and multiplied by 1 plus this, so that small ECGs count as much as large ones; 0: "
+        "all errors count alike",
         at_least=0,
     )
     spectral_weight: float = setting(
