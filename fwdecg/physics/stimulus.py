@@ -100,10 +100,9 @@ def planar(start_ms: float = 0.0, *, edge: Literal["left", "top"] = "left") -> P
     return (Stimulus(region=strips[edge], start_ms=start_ms),)
 
 
-def focal(x_mm: float, y_mm: float, *, start_ms: float = 0.0) -> Pacing:
+def focal(x_mm: float, y_mm: float) -> Pacing:
     """A circular wave from one site."""
-    disc = Disc(x_mm=x_mm, y_mm=y_mm, radius_mm=FOCAL_RADIUS_MM)
-    return (Stimulus(region=disc, start_ms=start_ms),)
+    return (Stimulus(region=Disc(x_mm=x_mm, y_mm=y_mm, radius_mm=FOCAL_RADIUS_MM)),)
 
 
 def cross_field(size_mm: float, s2_start_ms: float) -> Pacing:
