@@ -112,7 +112,7 @@ class _Build:
         for part in self._parts:
             if not self._missing[part]:
                 self._tasks.append(self._gathering(part))
-            for case_id in costliest_first(self._config, self._missing[part]):
+            for case_id in costliest_first(self._missing[part], self._work):
                 self._tasks.append(self._simulation(part, case_id))
         self.cost = run_tasks(self._tasks, BUILD)
         return [self._records[part] for part in self._parts]

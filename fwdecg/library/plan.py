@@ -1,6 +1,6 @@
 """Which parts make up a library, and in which order their cases are best simulated."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 from fwdecg.errors import LibraryError
@@ -31,9 +31,14 @@ def plan_parts(config: LibraryConfig, published: list[Part]) -> list[Part]:
     return parts + _grid(first, config.cases, size)
 
 
-def costliest_first(config: LibraryConfig, case_ids: Iterable[int]) -> list[int]:
-    """Cases in the order in which they are simulated: the last ones to run are short ones."""
-    return sorted(case_ids, key=lambda case_id: (-expected_work(config, case_id), case_id))
+def costliest_first(case_ids: Iterable[int], work: Mapping[int, float]) -> list[int]:
+    """Cases in the order in which they are simulated: the last ones to run are short ones.
+
+    Args:
+        case_ids: of some cases.
+        work: expected of each of them.
+    """
+    return sorted(case_ids, key=lambda case_id: (-work[case_id], case_id))
 
 
 def expected_work(config: LibraryConfig, case_id: int) -> float:

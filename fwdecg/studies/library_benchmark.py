@@ -17,7 +17,7 @@ import numpy as np
 from fwdecg.library.build import build_library
 from fwdecg.library.case import CaseRecord, simulate_case
 from fwdecg.library.config import LibraryConfig
-from fwdecg.library.plan import costliest_first
+from fwdecg.library.plan import costliest_first, expected_work
 from fwdecg.library.sampling import Case, draw_case
 from fwdecg.library.spool import Simulate
 from fwdecg.storage import METRICS, REPORT, Store
@@ -149,7 +149,8 @@ def _build(config: LibraryConfig, simulate: Simulate = simulate_case) -> float:
 def _seconds_of_loop(config: LibraryConfig, pool: ProcessPoolExecutor) -> float:
     """Seconds of the same cases in the same order, nothing kept."""
     started = time.perf_counter()
-    for _ in pool.map(partial(_simulate, config), costliest_first(config, range(config.cases))):
+    work = {case_id: expected_work(config, case_id) for case_id in range(config.cases)}
+    for _ in pool.map(partial(_simulate, config), costliest_first(work, work)):
         pass
     return time.perf_counter() - started
 

@@ -5,7 +5,7 @@ import pytest
 from fwdecg.errors import LibraryError
 from fwdecg.library.config import LibraryConfig, RecordingConfig, TissueConfig
 from fwdecg.library.layout import Part
-from fwdecg.library.plan import costliest_first, plan_parts
+from fwdecg.library.plan import costliest_first, expected_work, plan_parts
 from fwdecg.library.sampling import draw_case
 from fwdecg.library.shifts import SHIFTS
 from fwdecg.library.solver_config import SolverConfig
@@ -53,9 +53,19 @@ def test_a_part_holds_fewer_cases_the_more_electrodes_there_are():
     assert single.part_cases == LibraryConfig().part_cases
 
 
+def costliest_of(config):
+    work = {case_id: expected_work(config, case_id) for case_id in range(config.cases)}
+    return costliest_first(work, work)
+
+
+def test_cases_are_ordered_by_their_work_and_then_by_id():
+    work = {4: 9.0, 3: 5.0, 2: 5.0, 1: 7.0}
+    assert costliest_first([1, 3, 2], work) == [1, 2, 3]
+
+
 def test_slow_conduction_is_simulated_first():
     config = LibraryConfig(cases=40)
-    order = costliest_first(config, range(40))
+    order = costliest_of(config)
     found = [draw_case(config, case_id).spec.bulk_diffusivity_mm2_per_ms for case_id in order]
     assert found == sorted(found)
     assert sorted(order) == list(range(40))
@@ -63,7 +73,7 @@ def test_slow_conduction_is_simulated_first():
 
 def test_shifted_cases_are_as_costly_as_their_own_d():
     config = LibraryConfig(cases=70, shifts=SHIFTS)
-    order = costliest_first(config, range(70))
+    order = costliest_of(config)
     found = [draw_case(config, case_id).spec.bulk_diffusivity_mm2_per_ms for case_id in order]
     assert found == sorted(found)
     assert max(found) > 0.11
@@ -75,7 +85,7 @@ def test_where_d_varies_the_smallest_and_largest_settle_the_cost(spacing_mm):
     solver = SolverConfig(spacing_mm=spacing_mm, cv_error=0.02)
     config = LibraryConfig(cases=40, tissue=varied, solver=solver)
     work = []
-    for case_id in costliest_first(config, range(40)):
+    for case_id in costliest_of(config):
         case = draw_case(config, case_id)
         spacing, dt_ms = solver.resolution(*case.sheet.diffusivity_bounds_mm2_per_ms)
         work.append(1 / (spacing**2 * dt_ms))
