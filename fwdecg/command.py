@@ -5,6 +5,7 @@ seconds. So Ray is imported here where it is first used, and the jobs import the
 """
 
 import argparse
+import json
 import logging
 import os
 import signal
@@ -34,6 +35,11 @@ LOCAL_ENVIRONMENT = {
     # Ray's warnings of what it does itself.
     "PYTHONWARNINGS": "ignore::DeprecationWarning",
 }
+
+# Set in the program of a submitted job alone, to what it was submitted with.
+SUBMISSION = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+THREADS = "OMP_NUM_THREADS"
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -177,6 +183,7 @@ def run_job(job: Callable[[], None], *, then: str = "the same command resumes") 
     """
     log_to_stdout()
     _heed_requests_to_stop()
+    _take_all_processors()
     try:
         job()
     except FwdEcgError as error:
@@ -189,3 +196,25 @@ def run_job(job: Callable[[], None], *, then: str = "the same command resumes") 
         print(f"interrupted; {then}", file=sys.stderr)  # noqa: T201
         sys.exit(INTERRUPTED)
     sys.exit(0)
+
+
+def _take_all_processors() -> None:
+    """Let a submitted job's own process, which evaluates, use all processors of its machine.
+
+    Ray reserves none for it, and so has it, and what it loads from here on, run on one thread.
+    """
+    submission = os.environ.get(SUBMISSION)
+    if submission is None or os.environ.get(THREADS) != "1":
+        return
+    if THREADS not in json.loads(submission).get("runtime_env", {}).get("env_vars", {}):
+        os.environ[THREADS] = str(_processors())
+
+
+def _processors() -> int:
+    """Those that this process may run on, or as many as its container has if these are fewer."""
+    allowed = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    try:
+        quota, period = CONTAINER_LIMIT.read_text().split()
+        return max(min(allowed, int(quota) // int(period)), 1)
+    except (OSError, ValueError):  # no container, or one without a limit, which is called "max"
+        return allowed

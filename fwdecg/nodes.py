@@ -1,7 +1,8 @@
-"""Whether the nodes of the connected Ray cluster find the same files under the same path."""
+"""The nodes of the connected Ray cluster: whether more may join, whether all see the same files."""
 
 import hashlib
 import logging
+import os
 import time
 import uuid
 from collections.abc import Callable
@@ -21,6 +22,14 @@ LONGEST_ANSWER_S = 60.0
 
 # The hash of a file as this node finds it; None if it finds none.
 Look = Callable[[Store, str], str | None]
+
+
+def may_grow() -> bool:
+    """Whether nodes may join while a job runs: those of a cluster it joined, not of one it started.
+
+    An autoscaler starts nodes when they are asked for, not before.
+    """
+    return bool(os.environ.get("RAY_ADDRESS"))
 
 
 def look(store: Store, file: str) -> str | None:

@@ -4,47 +4,30 @@ from fwdecg.command import connect, job_parser, load_experiment, run_job
 
 
 def main() -> None:
-    """Run the three stages."""
-    experiment = load_experiment(job_parser(str(__doc__)).parse_args())
-    from fwdecg.cost import Cost, cost_text
-    from fwdecg.evaluation.evaluate import evaluate
-    from fwdecg.evaluation.learning_picture import draw_learning
-    from fwdecg.library.build import build_library
-    from fwdecg.library.reader import open_library
-    from fwdecg.storage import METRICS, REPORT, Store
-    from fwdecg.training.checkpoint import load_surrogate
-    from fwdecg.training.run import BEST
-    from fwdecg.training.trainer import train
+    """Run the stages."""
+    parser = job_parser(str(__doc__))
+    parser.add_argument(
+        "--tune",
+        action="store_true",
+        help="search hyperparameters first, as jobs/tune.py does, and train and evaluate the best",
+    )
+    arguments = parser.parse_args()
+    experiment = load_experiment(arguments)
+    from fwdecg.cost import cost_text
+    from fwdecg.storage import REPORT
+    from fwdecg.studies.reproduction import reproduce
 
     connect()
-    built = build_library(experiment.library, experiment.library_store)
-    library = open_library(experiment.library_store)
-    folder = experiment.training_folder
-    trained = train(library, experiment.model, experiment.training, folder)
-    draw_learning(folder)
-    surrogate = load_surrogate(folder / BEST)
-    evaluated = evaluate(library, surrogate, experiment.evaluation, experiment.evaluation_folder)
-    costs = {
-        "library": built["cost"].get("last_run"),
-        "training": trained.get("cost"),
-        "evaluation": evaluated.get("cost"),
-    }
-    total = sum((Cost.of(cost) for cost in costs.values() if cost), Cost()).as_dict()
-    metrics = {
-        "library": {key: built[key] for key in ("config_hash", "counts", "cost")},
-        "training": trained,
-        "evaluation": evaluated,
-        "cost": total,
-    }
-    results = Store.at(experiment.results_folder)
-    results.publish_json(METRICS, metrics)
-    results.clear_staging()
-    print((experiment.evaluation_folder / REPORT).read_text(encoding="utf-8"))
+    done = reproduce(experiment, search=arguments.tune)
+    evaluated = done.experiment.evaluation_folder
+    print((evaluated / REPORT).read_text(encoding="utf-8"))
     print(f"library     {experiment.library_store.shown()}")
-    print(f"training    {experiment.training_folder}")
-    print(f"evaluation  {experiment.evaluation_folder}, pictures in its folder figures")
+    if arguments.tune:
+        print(f"search      {experiment.tuning_folder}")
+    print(f"training    {done.experiment.training_folder}")
+    print(f"evaluation  {evaluated}, pictures in its folder figures")
     print("cost")
-    for stage, cost in (costs | {"all": total}).items():
+    for stage, cost in done.costs.items():
         print(f"  {stage:10}  {cost_text(cost)}")
 
 

@@ -1,5 +1,6 @@
 """The connection to Ray: a local run keeps to its machine, a dead address is refused at once."""
 
+import json
 import os
 import socket
 import subprocess
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fwdecg.command import connect
+from fwdecg import command
+from fwdecg.command import connect, run_job
 from fwdecg.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
@@ -130,3 +132,40 @@ def test_a_local_run_that_is_asked_to_stop_says_how_to_go_on(tmp_path):
     )
     assert done.returncode == 130
     assert done.stderr == "interrupted; the same command resumes\n"
+
+
+@pytest.fixture
+def threads_of_a_job(monkeypatch, tmp_path):
+    """OMP_NUM_THREADS as a job finds it, submitted or not, in a container or not."""
+
+    def run(*, found, submission=None, limit="max 100000"):
+        limits = tmp_path / "cpu.max"
+        limits.write_text(limit)
+        monkeypatch.setattr(command, "CONTAINER_LIMIT", limits)
+        monkeypatch.setenv("OMP_NUM_THREADS", found)
+        monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR", raising=False)
+        if submission is not None:
+            monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(submission))
+        seen = []
+        with pytest.raises(SystemExit):
+            run_job(lambda: seen.append(os.environ["OMP_NUM_THREADS"]))
+        return seen[0]
+
+    return run
+
+
+def test_a_submitted_job_may_use_its_machine(threads_of_a_job):
+    """Though Ray, which reserves no processor for its own process, tells it to use one thread."""
+    allowed = str(len(os.sched_getaffinity(0)))
+    plain = {"runtime_env": {"env_vars": {}}}
+    assert threads_of_a_job(found="1", submission=plain) == allowed
+    assert threads_of_a_job(found="1", submission={"metadata": {}}) == allowed
+    assert threads_of_a_job(found="1", submission=plain, limit="100000 100000") == "1"
+    assert threads_of_a_job(found="1", submission=plain, limit="50000 100000") == "1"
+
+
+def test_a_number_of_threads_that_was_asked_for_stays(threads_of_a_job):
+    chosen = {"runtime_env": {"env_vars": {"OMP_NUM_THREADS": "1"}}}
+    assert threads_of_a_job(found="1", submission=chosen) == "1"
+    assert threads_of_a_job(found="3", submission={"runtime_env": {}}) == "3"
+    assert threads_of_a_job(found="1") == "1"

@@ -37,6 +37,10 @@ from fwdecg.telemetry import BUILD, FAILURES, ITEMS, ITEMS_PER_SECOND, SHARE_DON
 
 logger = logging.getLogger(__name__)
 
+# A label of nodes with GPUs. To prefer others is what Ray does by itself, but when those are busy
+# an autoscaler would start nodes with GPUs for what cannot use them.
+NOT_ON_GPU_NODES = {"label_selector": {"fwdecg-simulations": "!no"}}
+
 
 def build_library(
     config: LibraryConfig, place: str | Path | Store, simulate: Simulate = simulate_case
@@ -123,6 +127,7 @@ class _Build:
             work=partial(_spool_case, self._config, self._store, case_id, self._simulate),
             then=partial(self._simulated, part, case_id),
             lost=partial(self._poisoned, part, case_id),
+            options=NOT_ON_GPU_NODES,
         )
 
     def _gathering(self, part: Part) -> Task:
@@ -137,6 +142,7 @@ class _Build:
             ),
             then=partial(self._records.__setitem__, part),
             lost=_give_up,
+            options=NOT_ON_GPU_NODES,
         )
 
     def _simulated(self, part: Part, case_id: int, kept: bool) -> None:

@@ -24,12 +24,14 @@ from ray.exceptions import (
 
 from fwdecg.cost import Cost, Meter
 from fwdecg.errors import RunError
+from fwdecg.nodes import may_grow
 from fwdecg.storage import LASTING
 from fwdecg.telemetry import RETRIES
 
 logger = logging.getLogger(__name__)
 
 TASKS_PER_CPU = 2  # one running, one waiting, so that no processor idles between two tasks
+TASKS_TO_GROW_BY = 256  # what an autoscaler sees to be waiting, and starts nodes for
 SECONDS_BETWEEN_CHECKS = 5.0
 LARGEST_ATTEMPTS = 6
 LARGEST_NODE_LOSSES = 20  # nodes come and go, but may go because of a task
@@ -111,7 +113,8 @@ def _call(work: Callable[[], Any], gpus: float) -> tuple[Any, Cost]:
 
 def _window() -> int:
     """Tasks in flight; the cluster may grow and shrink meanwhile."""
-    return max(TASKS_PER_CPU * int(ray.cluster_resources().get("CPU", 1)), 1)
+    least = TASKS_TO_GROW_BY if may_grow() else 1
+    return max(TASKS_PER_CPU * int(ray.cluster_resources().get("CPU", 1)), least)
 
 
 class _Resting:

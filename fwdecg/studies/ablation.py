@@ -36,7 +36,7 @@ from fwdecg.library.fanout import Task, run_tasks
 from fwdecg.library.layout import MANIFEST
 from fwdecg.library.reader import Library, open_library
 from fwdecg.library.splits import TEST
-from fwdecg.nodes import require_same, require_shared
+from fwdecg.nodes import require_claimed, require_same, require_shared
 from fwdecg.progress import Progress, log_to_stdout
 from fwdecg.storage import METRICS, REPORT, Store
 from fwdecg.studies.variants import WHOLE, AblationConfig, Recipe, recipes
@@ -166,6 +166,7 @@ def _give_up(error: RunError) -> None:
 def train_and_score(place: Store, run: Run, *, threads: int) -> None:
     """Train one variant, or go on with it, and leave its scores of the test split."""
     log_to_stdout(run.name)
+    require_claimed(run.store)
     torch.set_num_threads(threads)
     library = open_library(place)
     train(library, run.recipe.model, run.recipe.training, run.folder)

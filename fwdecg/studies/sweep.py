@@ -8,17 +8,18 @@ import logging
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ray
-from ray import tune
-from ray.exceptions import OutOfMemoryError
+from ray import cloudpickle, tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from fwdecg.errors import ConfigError
+from fwdecg.errors import ConfigError, ResultError
+from fwdecg.nodes import may_grow
 from fwdecg.studies.experiment import Experiment
 from fwdecg.studies.live_table import LiveTable
 from fwdecg.studies.proposals import Proposals
@@ -116,14 +117,14 @@ def plan_resources(experiment: Experiment) -> tuple[dict[str, float], int]:
             f"room for {seats} such workers, with {ray.cluster_resources().get('CPU', 0):g} "
             f"processors and {ray.cluster_resources().get('GPU', 0):g} GPUs"
         )
-        if not os.environ.get("RAY_ADDRESS"):
+        if not may_grow():
             raise ConfigError(f"{complaint}; lower them")
-        # An autoscaler starts nodes when they are asked for, not before.
         logger.warning("%s; waiting for more nodes", complaint)
     if not several:
         return {name.lower(): amount for name, amount in own.items()}, tuning.concurrency
     room = max(seats // workers, 1)
-    return {"cpu": DRIVER_CPUS}, min(tuning.concurrency or room, room)
+    wanted = tuning.concurrency or room
+    return {"cpu": DRIVER_CPUS}, wanted if may_grow() else min(wanted, room)
 
 
 def _copies(node: dict[str, float], needed: dict[str, float]) -> int:
@@ -158,12 +159,13 @@ class TrialSearch(Searcher):
         return {NUMBER: number, SETTINGS: settings}
 
     def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+        self,
+        trial_id: str,
+        result: dict[str, Any] | None = None,
+        error: bool = False,  # noqa: ARG002
     ) -> None:
         """Pass on the result of a trial that has ended."""
         number = self._numbers[trial_id]
-        if error and self._folders.outcome(number) is None:
-            self._folders.close(number, Outcome(FAILED, "its worker could not start"))
         self._tell(number, (result or {}).get(OBJECTIVE))
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
@@ -215,10 +217,13 @@ class Halving(ASHAScheduler):
         if trial.should_recover():
             RETRIES.add(SWEEP)
             return
-        error = trial.get_pickled_error() or trial.get_error()
+        error = _failure(trial)
+        if isinstance(error, ResultError):  # of its node: the same command tries it elsewhere
+            logger.error("trial %d: %s", trial.config[NUMBER], getattr(error, "cause", error))
+            return
         reason = (
             "its worker was killed for want of memory"
-            if isinstance(error, OutOfMemoryError)
+            if "low on memory" in str(error)
             else "its worker was lost"
         )
         times = f"{trial.num_failures} times" if trial.num_failures > 1 else "once"
@@ -229,3 +234,9 @@ class Halving(ASHAScheduler):
         number = trial.config[NUMBER]
         self._folders.close(number, outcome)
         self._table.end(number, trial.config[SETTINGS], outcome)
+
+
+def _failure(trial: Trial) -> Exception | None:
+    """What a trial failed of last; Tune's own getter looks where its files come only later."""
+    file = trial.pickled_error_file
+    return cloudpickle.loads(Path(file).read_bytes()) if file else None

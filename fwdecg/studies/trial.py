@@ -24,8 +24,9 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from fwdecg.cost import Meter
 from fwdecg.errors import RunError
 from fwdecg.library.reader import Library
+from fwdecg.nodes import require_claimed
 from fwdecg.progress import log_to_stdout
-from fwdecg.storage import LASTING
+from fwdecg.storage import LASTING, Store
 from fwdecg.studies.experiment import Experiment
 from fwdecg.studies.search_space import Settings
 from fwdecg.studies.trial_folders import TrialFolders
@@ -35,6 +36,8 @@ from fwdecg.training.plan import Plan, plan_training
 from fwdecg.training.result import keep_checkpoint, newest_checkpoint
 from fwdecg.training.run import EpochRecord, run_training
 from fwdecg.training.workers import WORKER_ENVIRONMENT
+
+logger = logging.getLogger(__name__)
 
 # Keys of a trial's configuration and of its reports.
 NUMBER, SETTINGS = "number", "settings"
@@ -78,8 +81,13 @@ def run_trial(config: dict[str, Any], bench: Bench) -> None:
 
     A training that fails by itself (it diverges, or asks for more memory than there is) would do so
     again: its error is a result. Where a worker is lost, Tune starts the trial once more.
+
+    Raises:
+        ResultError: this node, which may have joined when others were at work, does not see the
+            folder of the search.
     """
     _keep_quiet()
+    require_claimed(Store.at(bench.folders.root))
     number = config[NUMBER]
     history = bench.folders.history(number)
     for record in history:
@@ -203,6 +211,8 @@ def _run(
 
 
 def _device(gpus: float) -> torch.device:
+    if gpus > 0 and not torch.cuda.is_available():
+        logger.warning("a trial holds a GPU, but PyTorch finds none here: it trains on the CPU")
     return torch.device("cuda" if gpus > 0 and torch.cuda.is_available() else "cpu")
 
 

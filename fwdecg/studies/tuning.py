@@ -80,7 +80,24 @@ def plan_search(library: Library, experiment: Experiment) -> Search:
             the number of trials, the rungs do not fit into the epochs, or Optuna is not installed.
         LibraryError: there are too few cases.
     """
-    tuning, workers = experiment.tuning, experiment.training.workers
+    workers = experiment.training.workers
+    experiment = check_search(experiment)
+    plan_training(library, experiment.model, experiment.training)
+    return Search(
+        library=library,
+        experiment=experiment,
+        proposals=make_proposals(experiment.tuning),
+        workers=workers,
+    )
+
+
+def check_search(experiment: Experiment) -> Experiment:
+    """The experiment with the training of a trial, if the search makes sense on some library.
+
+    Raises:
+        ConfigError: as `plan_search`.
+    """
+    tuning = experiment.tuning
     epochs = tuning.epochs or experiment.training.epochs
     training = replace(experiment.training, epochs=epochs, workers=tuning.workers_per_trial)
     experiment = replace(experiment, training=training)
@@ -94,13 +111,7 @@ def plan_search(library: Library, experiment: Experiment) -> Search:
             f"reach a rung in each of {tuning.brackets} brackets (the last begins at epoch "
             f"{last_start:g}); lower it or tuning.brackets, or raise tuning.epochs"
         )
-    plan_training(library, experiment.model, experiment.training)
-    return Search(
-        library=library,
-        experiment=experiment,
-        proposals=make_proposals(tuning),
-        workers=workers,
-    )
+    return experiment
 
 
 def tune(search: Search, folder: Path) -> dict[str, Any]:

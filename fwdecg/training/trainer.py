@@ -33,7 +33,7 @@ from fwdecg.library.layout import MANIFEST
 from fwdecg.library.reader import Library
 from fwdecg.library.splits import TRAIN, VALIDATION
 from fwdecg.model import SurrogateConfig
-from fwdecg.nodes import require_same, require_shared
+from fwdecg.nodes import may_grow, require_claimed, require_same, require_shared
 from fwdecg.progress import log_to_stdout
 from fwdecg.storage import METRICS, Store
 from fwdecg.telemetry import (
@@ -266,11 +266,14 @@ def _reserved_cpus(training: TrainingConfig) -> float:
     total = ray.cluster_resources().get("CPU", 1.0)
     if training.cpus_per_worker:
         if training.cpus_per_worker * training.workers > total - 1:
-            raise ConfigError(
+            complaint = (
                 f"training.cpus_per_worker = {training.cpus_per_worker:g} times "
                 f"{training.workers} workers: must leave one of the cluster's {total:g} "
-                "processors to read the data; lower one of the two"
+                "processors to read the data"
             )
+            if not may_grow():
+                raise ConfigError(f"{complaint}; lower one of the two")
+            logger.warning("%s; waiting for more nodes", complaint)
         return training.cpus_per_worker
     share = max(total - 1, total / 2) / training.workers
     return max(int(min(share, 1.0) * 100) / 100, 0.01)
@@ -288,6 +291,7 @@ def _threads(training: TrainingConfig) -> int:
 def _work(config: dict[str, Any]) -> None:
     """The loop that Ray Train runs in each worker process."""
     job: _WorkerJob = config["job"]
+    require_claimed(Store.at(job.folder))
     device = ray.train.torch.get_device()
     meter = Meter(gpus=float(device.type == "cuda"), since_start=True)
     log_to_stdout()

@@ -49,3 +49,22 @@ def test_it_holds_no_keys_of_the_account():
     text = PATH.read_text().lower()
     for word in ("aws_access_key_id", "aws_secret_access_key", "akia", "password"):
         assert word not in text
+
+
+def test_machines_have_what_ray_and_the_shared_folder_need(config):
+    """The head's container, from which workers are started, and the machines around containers."""
+    dockerfile = (PATH.parent / "Dockerfile").read_text()
+    assert "openssh-client rsync" in dockerfile
+    # Ray enters by `bash --login`, which sets PATH anew.
+    assert "> /etc/profile.d/fwdecg.sh" in dockerfile
+    mounted = [line for line in config["initialization_commands"] if "mount -t nfs4" in line]
+    installed = [line for line in config["initialization_commands"] if "nfs-common" in line]
+    order = config["initialization_commands"].index
+    assert order(installed[0]) < order(mounted[0])
+    groups = {
+        tuple(kind["node_config"]["SecurityGroupIds"])
+        for kind in config["available_node_types"].values()
+    }
+    assert len(groups) == 1
+    gpu = config["available_node_types"]["gpu"]
+    assert "--env NVIDIA_VISIBLE_DEVICES=all" in gpu["docker"]["worker_run_options"]

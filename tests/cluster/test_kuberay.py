@@ -13,6 +13,8 @@ import yaml
 from kubernetes import client
 
 from fwdecg.config import load
+from fwdecg.library.shifts import place_of
+from fwdecg.library.splits import TRAIN, VALIDATION
 from fwdecg.studies.experiment import Experiment
 
 ROOT = Path(__file__).parents[2]
@@ -201,6 +203,25 @@ def test_a_job_finds_the_nodes_it_asks_for(name):
         assert training.workers <= gpus * found["gpu"]["maxReplicas"]
         # Each worker reserves at most one processor, and one is left to read the data.
         assert int(worker["resources"]["limits"]["cpu"]) > gpus
+
+
+def test_a_search_asks_for_all_its_gpus_at_once():
+    """By itself Ray Tune has one trial wait at a time, and so would start node after node."""
+    _, preset, overrides = read_command("tune")
+    tuning = load(Experiment, preset, overrides).tuning
+    assert tuning.concurrency == groups(JOBS["tune"])["gpu"]["maxReplicas"]
+
+
+def test_a_head_and_its_workers_have_room_for_the_cases_of_a_search():
+    _, preset, overrides = read_command("tune")
+    library = load(Experiment, preset, overrides).library
+    places = [place_of(case_id, library.shifts) for case_id in range(library.cases)]
+    cases = sum(place.split in (TRAIN, VALIDATION) for place in places)
+    needed = cases * library.recording.map_bytes
+    for pod in pods(JOBS["tune"]):
+        memory = pod["spec"]["containers"][0]["resources"]["limits"]["memory"]
+        # The object store has 30 % of it.
+        assert 0.3 * int(memory.removesuffix("Gi")) * 2**30 > needed
 
 
 @JOB_NAMES

@@ -16,7 +16,16 @@ def mixed(cluster):
     cluster.kill("gpu")
 
 
-def test_simulations_keep_off_gpus(mixed, small_preset, tmp_path):
+@pytest.fixture
+def labelled(mixed):
+    """The same with a large node that Ray alone would prefer, were it not for its label."""
+    mixed.add("kept", "--num-cpus=16", "--labels=fwdecg-simulations=no")
+    yield mixed
+    mixed.kill("kept")
+
+
+def test_simulations_keep_off_gpus(labelled, small_preset, tmp_path):
+    mixed = labelled
     settings = (f"results.path={tmp_path}", "library.cases=4", "library.cases_per_part=4")
     job = mixed.submit("build_library", small_preset, *settings)
     job.end_well()

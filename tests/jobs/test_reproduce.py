@@ -8,6 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from fwdecg.training.checkpoint import load_surrogate
+
 JOBS = Path(__file__).parents[2] / "jobs"
 
 
@@ -57,3 +59,38 @@ def test_the_main_job_and_then_predictions(small_preset, tmp_path):
     said = run("export", best)
     assert "surrogate.pt2 differs from the network by at most" in said
     assert (results / "training/export/surrogate.pt2").exists()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_best_of_a_search_is_what_is_evaluated(small_preset, tmp_path):
+    results = tmp_path / "results"
+    job = ["reproduce", small_preset, "--tune", "--set", f"results.path={results}"]
+    job += ["--set", "training.workers=0", "--set", "training.epochs=2", "--set", "tuning.trials=2"]
+    job += ["--set", "tuning.space.model.hidden_size={choice=[4, 8]}"]
+    job += ["--set", "tuning.grace_period=2"]
+    said = run(*job)
+    metrics = json.loads((results / "metrics.json").read_text())
+    assert list(metrics) == ["library", "tuning", "training", "evaluation", "cost"]
+    assert metrics["training"] == json.loads(
+        (results / "tuning/best/training/metrics.json").read_text()
+    )
+    best = metrics["tuning"]["best"]["settings"]["model.hidden_size"]
+    network = load_surrogate(results / "tuning/best/training/best.safetensors")
+    assert network.config.hidden_size == best
+    shown = [line.split()[0] for line in said.splitlines() if "core-seconds" in line]
+    assert shown == ["library", "tuning", "training", "evaluation", "all"]
+    assert not (results / "training").exists()
+    again = run(*job)
+    for stage in ("built", "tuned", "trained", "evaluated"):
+        assert f"is {stage} already" in again
+
+
+def test_a_search_that_makes_no_sense_is_refused_before_anything_is_built(small_preset, tmp_path):
+    command = [sys.executable, str(JOBS / "reproduce.py"), str(small_preset), "--tune"]
+    command += ["--set", f"results.path={tmp_path}/results", "--set", "tuning.space={}"]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].startswith("error: tuning.space is empty")
+    assert not (tmp_path / "results").exists()

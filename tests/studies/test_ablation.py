@@ -6,12 +6,13 @@ from dataclasses import replace
 import pyarrow.parquet as pq
 import pytest
 
+from fwdecg import nodes
 from fwdecg.errors import LibraryError, ResultError
 from fwdecg.evaluation.config import EvaluationConfig
 from fwdecg.evaluation.evaluate import evaluate
 from fwdecg.model import SurrogateConfig
 from fwdecg.studies import ablation
-from fwdecg.studies.ablation import ablate
+from fwdecg.studies.ablation import Run, ablate, train_and_score
 from fwdecg.studies.variants import AblationConfig, Recipe
 from fwdecg.training import trainer
 from fwdecg.training.checkpoint import load_surrogate
@@ -50,6 +51,13 @@ def folder(library, tmp_path_factory):
         patch.setattr(ablation, "run_tasks", run_here)
         ablate(library, CONFIG, WHOLE, root)
     return root
+
+
+def test_a_training_looks_for_its_folder(library, tmp_path, monkeypatch):
+    monkeypatch.setattr(nodes, "WAITS_S", ())
+    run = Run(variant="full", recipe=WHOLE, folder=tmp_path)
+    with pytest.raises(ResultError, match="is not the same folder on all nodes"):
+        train_and_score(library.store, run, threads=1)
 
 
 def test_what_a_study_leaves(folder, library):

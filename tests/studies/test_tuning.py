@@ -9,8 +9,10 @@ from dataclasses import asdict, replace
 
 import pyarrow.parquet as pq
 import pytest
+from ray import ObjectRef
 from ray.exceptions import RayActorError
 
+from fwdecg import nodes
 from fwdecg.config import from_tree
 from fwdecg.cost import Cost
 from fwdecg.errors import ConfigError, ResultError, RunError
@@ -19,7 +21,7 @@ from fwdecg.studies import sweep
 from fwdecg.studies.experiment import Experiment
 from fwdecg.studies.live_table import LiveTable
 from fwdecg.studies.sweep import plan_resources
-from fwdecg.studies.trial import passes
+from fwdecg.studies.trial import Bench, passes, run_trial
 from fwdecg.studies.trial_folders import TrialFolders
 from fwdecg.studies.tuning import plan_search, tune
 from fwdecg.studies.tuning_config import TuningConfig
@@ -183,6 +185,48 @@ def kill_workers(monkeypatch, chosen, *, times):
 
     monkeypatch.setattr(sweep.LiveTable, "epoch", tell_and_kill)
     return killed
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_node_that_does_not_see_the_folder_costs_no_trial(
+    ray_cluster, small_library, tmp_path, monkeypatch, caplog
+):
+    def refused(config, bench):
+        raise ResultError(f"{bench.folders.root} is not the same folder on all nodes")
+
+    search = plan_search(small_library, experiment(trials=2, epochs=1))
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(sweep, "run_trial", refused)
+        with pytest.raises(RunError, match="none of 2 trials came to a result"):
+            tune(search, tmp_path)
+    said = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert f"trial 1: {tmp_path} is not the same folder on all nodes" in said
+    assert statuses(tune(search, tmp_path))["finished"] == 2
+
+
+def test_a_trial_looks_for_the_folder_of_the_search(tmp_path, small_library, monkeypatch):
+    monkeypatch.setattr(nodes, "WAITS_S", ())
+    bench = Bench(
+        library=small_library,
+        experiment=experiment(),
+        folders=TrialFolders(tmp_path),
+        splits=ObjectRef.nil(),
+    )
+    with pytest.raises(ResultError, match="is not the same folder on all nodes"):
+        run_trial({}, bench)
+
+
+@pytest.mark.ray
+def test_where_nodes_come_on_demand_a_search_says_itself_how_many_trials_run(
+    ray_cluster, monkeypatch, caplog
+):
+    several = experiment(workers_per_trial=2, cpus_per_trial=1.0, concurrency=4)
+    assert plan_resources(several) == ({"cpu": 0.01}, 2)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
+    assert plan_resources(several) == ({"cpu": 0.01}, 4)
+    assert plan_resources(experiment(cpus_per_trial=3.0)) == ({"cpu": 3.0}, 0)
+    assert "waiting for more nodes" in caplog.text
 
 
 @pytest.mark.ray

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 import ray
 
+from fwdecg import nodes
 from fwdecg.cost import Cost
 from fwdecg.errors import ConfigError, LibraryError, ResultError, RunError
 from fwdecg.model import SurrogateConfig
@@ -179,6 +180,21 @@ def test_workers_may_not_reserve_every_processor(ray_cluster, small_library, tmp
     greedy = replace(TRAINING, workers=1, cpus_per_worker=2.0)
     with pytest.raises(ConfigError, match="must leave one of the cluster's 2 processors"):
         train(small_library, MODEL, greedy, tmp_path)
+
+
+@pytest.mark.ray
+def test_where_nodes_come_on_demand_workers_wait_for_theirs(ray_cluster, monkeypatch, caplog):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
+    assert trainer._reserved_cpus(replace(TRAINING, workers=2, cpus_per_worker=4.0)) == 4.0
+    assert "waiting for more nodes" in caplog.text
+
+
+def test_a_worker_looks_for_the_folder_of_the_result(tmp_path, small_library, monkeypatch):
+    monkeypatch.setattr(nodes, "WAITS_S", ())
+    plan = trainer.plan_training(small_library, MODEL, TRAINING)
+    job = trainer._WorkerJob(plan=plan, threads=1, case_ids={}, shelves="", folder=tmp_path)
+    with pytest.raises(ResultError, match="is not the same folder on all nodes"):
+        trainer._work({"job": job})
 
 
 @pytest.mark.ray
