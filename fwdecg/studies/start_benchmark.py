@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -48,15 +49,25 @@ print(json.dumps([
 ]))
 """
 RAY, TASK = "a local Ray cluster, without its own processes", "its first simulating worker"
-# Runs until its input ends; its first line is where jobs are submitted.
+# Runs until its input ends; its first line is where jobs are submitted, from then on without delay.
 SERVE = """
-import sys
+import sys, time
 import ray
+from ray.job_submission import JobSubmissionClient
 from fwdecg.command import connect
 
 connect()
-print("http://" + ray.init(ignore_reinit_error=True).dashboard_url, flush=True)
-sys.stdin.read()
+again = ray.init(ignore_reinit_error=True, logging_level="ERROR")
+address = "http://" + again.dashboard_url
+for _ in range(120):
+    try:
+        JobSubmissionClient(address).submit_job(entrypoint="true")
+    except RuntimeError:  # what runs jobs is not there yet
+        time.sleep(0.5)
+    else:
+        print(address, flush=True)
+        sys.stdin.read()
+        break
 """
 
 
@@ -90,12 +101,15 @@ def benchmark_start(jobs: Path, folder: Path, *, turns: int) -> None:
 
 def _time(arguments: list[str]) -> Start:
     """What a run of Python takes, with the processes that it waits for."""
+    command = [sys.executable, *arguments]
     started = time.monotonic()
-    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, arguments)
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            raise RunError(f"{' '.join(command)} failed: {said.read().decode().strip()}")
     return Start(usage.ru_utime + usage.ru_stime, time.monotonic() - started)
 
 
@@ -128,7 +142,10 @@ def _cluster() -> Iterator[str]:
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         if process.stdout is None or not (address := process.stdout.readline().strip()):
-            raise RunError("no local Ray cluster could be started: see its messages above")
+            raise RunError(
+                "no job could be submitted to a local Ray cluster: what takes jobs has one port on "
+                "a machine; end other clusters on this one"
+            )
         yield address
 
 

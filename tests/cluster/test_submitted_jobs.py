@@ -1,6 +1,8 @@
 """How submitted jobs end: those that can succeed, on three nodes, and those that cannot."""
 
 import json
+from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -9,8 +11,10 @@ import pytest
 import fwdecg
 from fwdecg.config import load
 from fwdecg.library.schema import PHI_E, U, tensor_column
+from fwdecg.studies import start_benchmark
 from fwdecg.studies.experiment import Experiment
 
+JOBS = Path(__file__).parents[2] / "jobs"
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -27,6 +31,21 @@ def test_bad_input(head, small_preset, tmp_path):
     job = head.submit("build_library", small_preset, f"results.path={tmp_path}", "library.cases=0")
     assert complaint(job, exit_code=2).startswith("error: library.cases = 0: must be at least 1")
     assert not (tmp_path / "library").exists()
+
+
+def test_what_a_submission_takes(head, monkeypatch):
+    """As `benchmark.py start` measures it."""
+    command = head.ray("job", "submit")
+    address = command[command.index("--address") + 1]
+    monkeypatch.setattr(start_benchmark, "_cluster", lambda: nullcontext(address))
+    found = start_benchmark._time_submissions(JOBS, turns=1)
+    assert list(found) == [
+        "ray job submit of an empty program",
+        "ray job submit of train.py --help",
+    ]
+    for start in found.values():
+        assert 0.1 < start.core_seconds < 60
+        assert 0.5 < start.seconds < 60
 
 
 def test_work_that_fails(head, small_preset, without_ray, tmp_path):
