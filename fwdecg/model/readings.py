@@ -19,6 +19,8 @@ FULL_SHARE = 0.9  # beside patches a front bends and slows down
 FRONT, LEAST_RISE = 0.5, 1e-6  # the voltage at which a front has arrived, and what is divided by
 FRAMES_PER_WIDTH = 32  # speeds are in widths of the map per so many frames, to be near 1
 SLOWEST, FASTEST = 0.02, 10.0  # of the speeds that are told apart
+LEAST_CROSSING = 0.9  # frames; within less, arrivals are steps: a front is sharp
+WIDEST_SHARE = 8  # a speed is taken over at most two of so many parts of a map
 
 
 def conducting_share(u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B H W"]:
@@ -105,18 +107,37 @@ def front_speed(u: Float[Tensor, "B T H W"]) -> Float[Tensor, " B"]:
 
 @torch.no_grad()  # the slope of a median of lengths is not everywhere finite
 def speed_of(arrival: Float[Tensor, "B H W"], share: Float[Tensor, "B H W"]) -> Float[Tensor, " B"]:
-    """`front_speed` of what is known of the first front already."""
+    """`front_speed` of what is known of the first front already.
+
+    It is taken over two pixels, or over as many more as the front takes about a frame to cross.
+    """
     seen = (arrival >= 0) & (share > FULL_SHARE)
-    right = (arrival[:, 1:-1, 2:] - arrival[:, 1:-1, :-2]) / 2
-    down = (arrival[:, 2:, 1:-1] - arrival[:, :-2, 1:-1]) / 2
-    frames_per_width = (right.square() + down.square()).sqrt() * arrival.shape[2]
+    pixels = arrival.shape[2]
+    frames_per_pixel = _frames_per_pixel(arrival, seen, 1)
+    reach = 1
+    while 2 * reach * WIDEST_SHARE <= pixels:
+        too_near = frames_per_pixel * 2 * reach < LEAST_CROSSING
+        reach *= 2
+        wider = _frames_per_pixel(arrival, seen, reach)
+        frames_per_pixel = torch.where(too_near & wider.isfinite(), wider, frames_per_pixel)
+    return (FRAMES_PER_WIDTH / (frames_per_pixel * pixels)).clamp(SLOWEST, FASTEST)
+
+
+def _frames_per_pixel(
+    arrival: Float[Tensor, "B H W"], seen: Bool[Tensor, "B H W"], reach: int
+) -> Float[Tensor, " B"]:
+    """Median slowness from arrivals so many pixels to either side; infinity where none is seen."""
+    span = 2 * reach
+    inner = slice(reach, -reach)
+    right = (arrival[:, inner, span:] - arrival[:, inner, :-span]) / span
+    down = (arrival[:, span:, inner] - arrival[:, :-span, inner]) / span
     whole = (
-        seen[:, 1:-1, 1:-1]
-        & (seen[:, 1:-1, 2:] & seen[:, 1:-1, :-2])
-        & (seen[:, 2:, 1:-1] & seen[:, :-2, 1:-1])
+        seen[:, inner, inner]
+        & (seen[:, inner, span:] & seen[:, inner, :-span])
+        & (seen[:, span:, inner] & seen[:, :-span, inner])
     )
-    median = _median(frames_per_width.flatten(1), whole.flatten(1))
-    return (FRAMES_PER_WIDTH / median).clamp(SLOWEST, FASTEST)
+    length = (right.square() + down.square()).sqrt()
+    return _median(length.flatten(1), whole.flatten(1))
 
 
 @torch.no_grad()
@@ -135,9 +156,12 @@ def front_arrival(voltage: Float[Tensor, "B T H W"]) -> Float[Tensor, "B H W"]:
 
 def _median(values: Float[Tensor, "B N"], chosen: Bool[Tensor, "B N"]) -> Float[Tensor, " B"]:
     """The lower median of the chosen values of each row, infinity where there is none."""
-    ordered = torch.where(chosen, values, torch.inf).sort(dim=1).values
-    middle = ((chosen.sum(1, keepdim=True) - 1) // 2).clamp_min(0)
-    return ordered.gather(1, middle).squeeze(1)
+    if torch.compiler.is_compiling():  # an exported program may not know the quicker function
+        ordered = torch.where(chosen, values, torch.inf).sort(dim=1).values
+        middle = ((chosen.sum(1, keepdim=True) - 1) // 2).clamp_min(0)
+        return ordered.gather(1, middle).squeeze(1)
+    median = torch.where(chosen, values, torch.nan).nanmedian(dim=1).values
+    return median.nan_to_num(nan=torch.inf)
 
 
 def _read_at_once(

@@ -1,5 +1,6 @@
 """What is read off maps: closed forms, conservation, symmetry, and the kernel against torch."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from fwdecg.model import readings
 from fwdecg.model.readings import (
     FRAMES_PER_WIDTH,
     SLOWEST,
@@ -90,6 +92,34 @@ def test_the_speed_of_an_oblique_front_is_that_along_its_normal() -> None:
     u = ((0.5 * frame - distance) / 8.0).clamp(0.0, 1.0)[None]
     expected = torch.tensor([FRAMES_PER_WIDTH * 0.5 / SIDE])
     torch.testing.assert_close(front_speed(u), expected)
+
+
+@pytest.mark.parametrize("pixels_per_frame", [0.8, 2.0, 3.0, 4.0, 6.0, 8.0])
+@pytest.mark.parametrize("angle", [0.0, 0.4, math.pi / 4])
+@pytest.mark.parametrize("side", [64, 128])
+def test_the_speed_of_a_sharp_front_that_crosses_pixels_between_frames(
+    pixels_per_frame: float, angle: float, side: int
+) -> None:
+    """A millisecond from rest to full, and five between frames, as fine maps of tissue have it.
+
+    From pixel to pixel arrivals are steps then: neighbours alone told a speed up to twice as high.
+    """
+    place = torch.arange(side) + 0.5
+    distance = math.sin(angle) * place[:, None] + math.cos(angle) * place
+    frame = torch.arange(1.5 * side / pixels_per_frame + 4)[:, None, None]
+    u = ((frame - 1.3 - distance / pixels_per_frame) / 0.2).sigmoid()[None]
+    found = front_speed(u) * side / FRAMES_PER_WIDTH
+    torch.testing.assert_close(found, torch.tensor([pixels_per_frame]), rtol=0.12, atol=0)
+
+
+def test_an_exported_program_finds_the_same_median(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    values, chosen = torch.rand(6, 50), torch.rand(6, 50) < torch.tensor([[0.0, *5 * [0.5]]]).T
+    quick = readings._median(values, chosen)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert torch.equal(quick, readings._median(values, chosen))
+    assert quick[0] == torch.inf
+    assert all(median in row for median, row in zip(quick[1:], values[1:], strict=True))
 
 
 @pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
