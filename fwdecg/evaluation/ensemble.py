@@ -14,12 +14,9 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from fwdecg.errors import CheckpointError
-from fwdecg.evaluation.predict import weights_hash
 from fwdecg.model import Surrogate
 from fwdecg.training.checkpoint import TrainedSurrogate, load_surrogate
 from fwdecg.training.inference import predict_maps
-
-ALIKE = ("frames", "map_pixels", "electrodes_mm", "frame_interval_ms")  # of a signature
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,18 +91,16 @@ def load_members(paths: Sequence[str]) -> list[TrainedSurrogate]:
     members = [load_surrogate(path) for path in paths]
     seen: dict[str, str] = {}
     for path, member in zip(paths, members, strict=True):
-        digest = weights_hash(member)
+        digest = member.weights_hash
         if digest in seen:
             raise CheckpointError(
                 f"{path} has the same weights as {seen[digest]}: members must differ; give "
                 "trainings with another training.seed"
             )
         seen[digest] = path
-        for name in ALIKE:
-            first, other = (getattr(one.signature, name) for one in (members[0], member))
-            if first != other:
-                raise CheckpointError(
-                    f"{path} was trained on {name} = {other}, {paths[0]} on {first}: the members "
-                    "of an ensemble must agree; give trainings on such a library"
-                )
+        for name, first, other in members[0].signature.differences(member.signature):
+            raise CheckpointError(
+                f"{path} was trained on {name} = {other}, {paths[0]} on {first}: the members of an "
+                "ensemble must agree; give trainings on such a library"
+            )
     return members

@@ -23,7 +23,7 @@ from fwdecg.evaluation.cases import LabelledCases, stream_cases
 from fwdecg.evaluation.config import EvaluationConfig
 from fwdecg.evaluation.figures import Trace, draw_bars
 from fwdecg.evaluation.gallery import FIGURES, draw_attentions, draw_errors, draw_gallery
-from fwdecg.evaluation.predict import Network, require_fit, weights_hash
+from fwdecg.evaluation.network import Network
 from fwdecg.evaluation.report import (
     PredictorReport,
     by_shift,
@@ -64,7 +64,7 @@ def evaluate(
         LibraryError: a split has no case, or a part cannot be read.
         ResultError: the folder holds another evaluation.
     """
-    require_fit(trained.signature, library.config)
+    trained.signature.require_fit(library.config)
     identity = _identity(library, trained, config)
     store = Store.at(folder)
     claim(store, identity)
@@ -193,6 +193,6 @@ def _identity(
         "training_hash": trained.signature.training_hash,
         "trained_on_library": trained.signature.library_hash,
         "epoch": trained.epoch,
-        "weights_hash": weights_hash(trained),
+        "weights_hash": trained.weights_hash,
         "library_hash": library.config_hash,
     }

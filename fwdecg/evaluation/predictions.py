@@ -16,7 +16,6 @@ from jaxtyping import Float, Int64
 from fwdecg.errors import ResultError
 from fwdecg.evaluation.cases import stream_cases
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
-from fwdecg.evaluation.predict import require_fit, weights_hash
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION, PHI_E, SPLIT
 from fwdecg.library.splits import ALL
@@ -98,7 +97,7 @@ def predict_library(
         ResultError: the file exists already, or cannot be written.
     """
     for member in members:
-        require_fit(member.signature, library.config)
+        member.signature.require_fit(library.config)
     progress = Progress(logger, "cases predicted", library.count(ALL))
 
     def tables() -> Iterator[pa.Table]:
@@ -237,7 +236,7 @@ def _provenance(members: Sequence[TrainedSurrogate]) -> dict[str, str]:
         "fwdecg.training_hash": ",".join(signature.training_hash for signature in signatures),
         "fwdecg.trained_on_library": ",".join(signature.library_hash for signature in signatures),
         "fwdecg.epoch": ",".join(str(member.epoch) for member in members),
-        "fwdecg.weights_hash": ",".join(weights_hash(member) for member in members),
+        "fwdecg.weights_hash": ",".join(member.weights_hash for member in members),
         "fwdecg.frame_interval_ms": str(signatures[0].frame_interval_ms),
         "fwdecg.phi_e_unit": UNIT,
     }

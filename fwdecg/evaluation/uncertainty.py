@@ -30,7 +30,6 @@ from fwdecg.evaluation.calibration import (
 )
 from fwdecg.evaluation.cases import LabelledCases, stream_cases
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
-from fwdecg.evaluation.predict import require_fit, weights_hash
 from fwdecg.evaluation.report import ALL_CONDITIONS, COLUMNS
 from fwdecg.evaluation.scores import z_scored
 from fwdecg.library.reader import Library
@@ -120,7 +119,7 @@ def assess_uncertainty(
     if len(members) < LEAST_MEMBERS:
         raise ConfigError("a single checkpoint has no spread: give at least two")
     for member in members:
-        require_fit(member.signature, library.config)
+        member.signature.require_fit(library.config)
     identity = _identity(library, members)
     store = Store.at(folder)
     claim(store, identity)
@@ -243,7 +242,7 @@ def _r2(prediction: Signals, truth: Signals) -> Float64[np.ndarray, " N"]:
 def _identity(library: Library, members: Sequence[TrainedSurrogate]) -> dict[str, Any]:
     """What makes one assessment another; the order of the members does not."""
     return {
-        "members": sorted(weights_hash(member) for member in members),
+        "members": sorted(member.weights_hash for member in members),
         "trainings": sorted(member.signature.training_hash for member in members),
         "library_hash": library.config_hash,
     }

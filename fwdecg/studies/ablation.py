@@ -30,7 +30,7 @@ from fwdecg.evaluation.ablation_comparison import COMPARED, RunScores, compare_v
 from fwdecg.evaluation.ablation_figure import draw_ablation
 from fwdecg.evaluation.ablation_report import ablation_text
 from fwdecg.evaluation.cases import stream_cases
-from fwdecg.evaluation.predict import Network
+from fwdecg.evaluation.network import Network
 from fwdecg.evaluation.scores import score_cases, scores_of, scores_table
 from fwdecg.library.fanout import Task, run_tasks
 from fwdecg.library.layout import MANIFEST

@@ -5,6 +5,7 @@ reader of that format opens it. The state of a training is torch's own file of t
 values. Neither executes code when it is read.
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -49,6 +50,19 @@ class TrainedSurrogate:
     signature: Signature
     validation: Validation
     epoch: int
+
+    @property
+    def weights_hash(self) -> str:
+        """Twelve hexadecimal digits of the weights.
+
+        The hash of the training does not tell weights apart that another machine rounds
+        differently.
+        """
+        digest = hashlib.sha256()
+        for name, value in sorted(self.state.items()):
+            digest.update(name.encode())
+            digest.update(value.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:12]
 
     def describe(self) -> dict[str, Any]:
         """All but the weights, as plain values."""

@@ -11,7 +11,7 @@ from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.training.config import TrainingConfig
 from fwdecg.training.midline import require_midline
-from fwdecg.training.signature import Signature
+from fwdecg.training.signature import Kind, Signature
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +54,11 @@ def plan_training(library: Library, model: SurrogateConfig, training: TrainingCo
                 f"{library.place} has {library.count(split)} {split} cases for {workers} workers; "
                 "lower training.workers or raise library.cases and build it again"
             )
-    statistics, recording = library.statistics, library.config.recording
+    statistics = library.statistics
     if training.mirror:
         require_midline(library.config)
     signature = Signature(
-        frames=recording.frames,
-        map_pixels=recording.map_pixels,
-        electrodes_mm=library.config.electrodes_mm,
-        frame_interval_ms=recording.frame_interval_ms,
+        **vars(Kind.of(library.config)),
         library_hash=library.config_hash,
         training_hash=identity_hash(model, training, library.config_hash),
     )

@@ -1,38 +1,80 @@
-"""What a surrogate was trained on, and whether maps are of that kind.
+"""What a surrogate was trained on, and whether maps or a library are of that kind.
 
 Axes: N case, T frame, H row, W column.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from fwdecg.errors import MapsError
+from fwdecg.errors import CheckpointError, MapsError
+from fwdecg.library.config import LibraryConfig
 
 # u = (V - V0) / (Vfi - V0) overshoots [0, 1] a little; far outside, it is in another unit.
 LOWEST_U, HIGHEST_U = -0.5, 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Signature:
-    """What a surrogate was trained on and accepts.
+class Kind:
+    """What maps and ECGs must be like to go with one surrogate.
 
     Attributes:
         frames: frames of a case.
         map_pixels: rows and columns of a map.
-        electrodes_mm: positions of the electrodes whose ECG it predicts.
+        electrodes_mm: positions of the electrodes of the ECG.
         frame_interval_ms: time between frames.
-        library_hash: of the library.
-        training_hash: of model, training settings and library.
     """
 
     frames: int
     map_pixels: int
     electrodes_mm: tuple[tuple[float, float, float], ...]
     frame_interval_ms: float
+
+    @classmethod
+    def of(cls, library: LibraryConfig) -> "Kind":
+        """The kind of a library."""
+        recording = library.recording
+        return cls(
+            frames=recording.frames,
+            map_pixels=recording.map_pixels,
+            electrodes_mm=library.electrodes_mm,
+            frame_interval_ms=recording.frame_interval_ms,
+        )
+
+    def differences(self, other: "Kind") -> Iterator[tuple[str, Any, Any]]:
+        """Name, own and other value of what makes another kind differ."""
+        for each in fields(Kind):
+            mine, theirs = (getattr(kind, each.name) for kind in (self, other))
+            if mine != theirs:
+                yield each.name, mine, theirs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature(Kind):
+    """What a surrogate was trained on and accepts.
+
+    Attributes:
+        library_hash: of the library.
+        training_hash: of model, training settings and library.
+    """
+
     library_hash: str
     training_hash: str
+
+    def require_fit(self, library: LibraryConfig) -> None:
+        """Raise `CheckpointError` if a library's maps or electrodes are not those of the training.
+
+        Args:
+            library: its configuration.
+        """
+        for name, trained, found in self.differences(Kind.of(library)):
+            raise CheckpointError(
+                f"the checkpoint was trained on {name} = {trained}, the library has {found}: both "
+                "must agree; give a checkpoint trained on such a library"
+            )
 
     def accept(self, maps: np.ndarray, source: str) -> Float[np.ndarray, "N T H W"]:
         """Maps of one or several cases with an axis of cases, float16 or float32.

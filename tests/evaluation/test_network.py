@@ -7,7 +7,7 @@ import pytest
 
 from fwdecg.errors import CheckpointError
 from fwdecg.evaluation.cases import LabelledCases
-from fwdecg.evaluation.predict import Network, require_fit, weights_hash
+from fwdecg.evaluation.network import Network
 from fwdecg.library.config import RecordingConfig
 from fwdecg.library.reader import Library
 from fwdecg.training.checkpoint import TrainedSurrogate
@@ -15,7 +15,7 @@ from fwdecg.training.inference import predict_maps
 
 
 def test_a_fitting_library(trained: TrainedSurrogate, library: Library) -> None:
-    require_fit(trained.signature, library.config)
+    trained.signature.require_fit(library.config)
 
 
 @pytest.mark.parametrize(
@@ -33,17 +33,17 @@ def test_a_library_of_another_kind(
 ) -> None:
     recording: RecordingConfig = dataclasses.replace(library.config.recording, **change)
     with pytest.raises(CheckpointError) as caught:
-        require_fit(trained.signature, dataclasses.replace(library.config, recording=recording))
+        trained.signature.require_fit(dataclasses.replace(library.config, recording=recording))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_the_hash_of_weights(trained: TrainedSurrogate) -> None:
     changed = {name: value.clone() for name, value in trained.state.items()}
-    assert weights_hash(dataclasses.replace(trained, state=changed)) == weights_hash(trained)
+    assert dataclasses.replace(trained, state=changed).weights_hash == trained.weights_hash
     weight = next(value for value in changed.values() if value.is_floating_point())
     weight[(0,) * weight.ndim] += 1e-3
-    assert weights_hash(dataclasses.replace(trained, state=changed)) != weights_hash(trained)
+    assert dataclasses.replace(trained, state=changed).weights_hash != trained.weights_hash
 
 
 def test_network_counts_its_weights(trained: TrainedSurrogate, cases: LabelledCases) -> None:
