@@ -32,7 +32,8 @@ from fwdecg.evaluation.report import (
     summarise,
     verdict,
 )
-from fwdecg.evaluation.scores import CaseScore, Ecgs, score_cases, scores_table, z_scored
+from fwdecg.evaluation.scores import CaseScore, Ecgs, score_cases, scores_table
+from fwdecg.library.config import RecordingConfig
 from fwdecg.library.reader import Library
 from fwdecg.library.shifts import shifted_split
 from fwdecg.library.splits import TEST
@@ -149,7 +150,7 @@ def _try(
         phi_e = network.predict(cases)
         own = score_cases(network.name, phi_e, cases, library.statistics)
         trial.scores.extend(own)
-        trial.traces.extend(_traces(own, phi_e, cases, library))
+        trial.traces.extend(_traces(own, phi_e, cases, library.config.recording))
         for baseline in baselines:
             predicted = baseline.predict(cases)
             trial.scores.extend(score_cases(baseline.name, predicted, cases, library.statistics))
@@ -158,10 +159,8 @@ def _try(
 
 
 def _traces(
-    scores: Sequence[CaseScore], phi_e: Ecgs, cases: LabelledCases, library: Library
+    scores: Sequence[CaseScore], phi_e: Ecgs, cases: LabelledCases, recording: RecordingConfig
 ) -> list[Trace]:
-    true, predicted = (z_scored(ecg, library.statistics) for ecg in (cases.phi_e, phi_e))
-    recording = library.config.recording
     time_ms = np.arange(recording.frames) * recording.frame_interval_ms
     return [
         Trace(
@@ -169,8 +168,8 @@ def _traces(
             condition=score.condition,
             r2=score.r2,
             time_ms=time_ms,
-            true=true[row],
-            predicted=predicted[row],
+            true=cases.phi_e[row],
+            predicted=phi_e[row],
         )
         for row, score in enumerate(scores)
     ]

@@ -15,7 +15,9 @@ from matplotlib.figure import Figure
 
 from fwdecg.evaluation.ecg_panel import Ecg, Times, draw_ecg
 from fwdecg.evaluation.report import PredictorReport, Spread
+from fwdecg.evaluation.scores import z_scored
 from fwdecg.evaluation.style import LEAST_SHOWN_R2, STYLE, WIDTH_INCH, ecg_label, words
+from fwdecg.library.statistics import Statistics
 
 Z_SCORE = "z-score"
 PREDICTOR_COLOURS = ("#d55e00", "#999999", "#56b4e9", "#0072b2", "#009e73", "#f0e442")
@@ -24,7 +26,7 @@ BARS_SHARE = 0.84  # of the distance between two groups of bars
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """A case's true ECG and a predicted one, in z-scores.
+    """A case's true ECG and a predicted one, in mm/ms.
 
     Attributes:
         case_id: number of the case.
@@ -43,13 +45,16 @@ class Trace:
     predicted: Ecg
 
 
-def draw_overlays(traces: Sequence[Trace], path: Path, *, rank: str) -> None:
-    """Write true and predicted ECGs over each other, one panel per case.
+def draw_overlays(
+    traces: Sequence[Trace], path: Path, *, rank: str, statistics: Statistics
+) -> None:
+    """Write true and predicted ECGs over each other, one panel per case, in z-scores.
 
     Args:
         traces: at most one per condition; of several electrodes the first is drawn.
         path: of the picture.
         rank: what the cases are of their condition: "best", "median" or "worst".
+        statistics: of the training split.
     """
     columns = min(len(traces), 2)
     rows = -(-len(traces) // columns)
@@ -57,7 +62,8 @@ def draw_overlays(traces: Sequence[Trace], path: Path, *, rank: str) -> None:
         figure = Figure(figsize=(WIDTH_INCH, 0.5 + 1.75 * rows), layout="constrained")
         panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
         for panel, trace in zip(panels.flat, traces, strict=False):
-            draw_ecg(panel, trace.time_ms, trace.true, trace.predicted)
+            true, predicted = z_scored(np.stack([trace.true, trace.predicted]), statistics)
+            draw_ecg(panel, trace.time_ms, true, predicted)
             panel.set_title(
                 f"{words(trace.condition)}: {rank} case (no. {trace.case_id}), "
                 f"$R^2$ = {trace.r2:.3f}"

@@ -11,7 +11,7 @@ from fwdecg.evaluation.figures import Trace, draw_bars, draw_overlays
 from fwdecg.evaluation.parameters import COLUMNS
 from fwdecg.evaluation.recorded_case import load_case, recorded_cases
 from fwdecg.evaluation.report import PredictorReport
-from fwdecg.evaluation.scores import CaseScore, from_z_scores
+from fwdecg.evaluation.scores import CaseScore
 from fwdecg.evaluation.style import save
 from fwdecg.library.conditions import CONDITIONS
 from fwdecg.library.reader import Library
@@ -37,11 +37,12 @@ def draw_gallery(
     store = Store.at(folder)
     store.publish_by(f"{FIGURES}/r2.png", partial(draw_bars, reports))
     for rank in RANKS:
-        draw = partial(draw_overlays, ranked(traces, rank), rank=rank)
+        draw = partial(
+            draw_overlays, ranked(traces, rank), rank=rank, statistics=library.statistics
+        )
         store.publish_by(f"{FIGURES}/ecg_{rank}.png", draw)
     for trace in ranked(traces, "median"):
-        predicted = from_z_scores(trace.predicted, library.statistics)
-        picture = plot_case(load_case(library, trace.case_id), predicted)
+        picture = plot_case(load_case(library, trace.case_id), trace.predicted)
         store.publish_by(f"{FIGURES}/case_{trace.condition}.png", partial(save, picture))
 
 

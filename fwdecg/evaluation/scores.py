@@ -63,14 +63,6 @@ def z_scored(phi_e: Ecgs, statistics: Statistics) -> Float64[np.ndarray, "case e
     return (phi_e - mean) / spread
 
 
-def from_z_scores(ecg: Float64[np.ndarray, "electrode frame"], statistics: Statistics) -> Ecg:
-    """An ECG in mm/ms of one in z-scores."""
-    mean, spread = (
-        np.array(values)[:, None] for values in (statistics.phi_e_mean, statistics.phi_e_spread)
-    )
-    return (ecg * spread + mean).astype(np.float32)
-
-
 def score_cases(
     predictor: str, phi_e: Ecgs, cases: LabelledCases, statistics: Statistics
 ) -> list[CaseScore]:

@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from fwdecg.evaluation import figures
 from fwdecg.evaluation.figures import Trace, draw_bars, draw_overlays
 from fwdecg.evaluation.gallery import ranked
 from fwdecg.evaluation.report import PredictorReport, Spread, Summary
+from fwdecg.library.statistics import Statistics
 
 TIME_MS = np.arange(12) * 5.0
 
 
 def _trace(r2: float = 0.9, condition: str = "healthy", electrodes: int = 1) -> Trace:
-    wave = np.sin(TIME_MS / 10)[None].repeat(electrodes, 0)
+    wave = np.sin(TIME_MS / 10)[None].repeat(electrodes, 0).astype(np.float32)
     return Trace(
         case_id=round(100 * r2),
         condition=condition,
@@ -23,6 +25,16 @@ def _trace(r2: float = 0.9, condition: str = "healthy", electrodes: int = 1) -> 
         time_ms=TIME_MS,
         true=wave,
         predicted=0.8 * wave,
+    )
+
+
+def _statistics(electrodes: int) -> Statistics:
+    return Statistics(
+        cases=1,
+        u_mean=0.0,
+        u_spread=1.0,
+        phi_e_mean=(0.5,) * electrodes,
+        phi_e_spread=(0.25,) * electrodes,
     )
 
 
@@ -49,8 +61,19 @@ def _is_drawn(path: Path) -> bool:
 def test_overlays(tmp_path: Path, count: int) -> None:
     path = tmp_path / "ecg.png"
     conditions = ("healthy", "gap_junction", "fibrosis", "combined")
-    draw_overlays([_trace(0.9, name, 3) for name in conditions[:count]], path, rank="worst")
+    traces = [_trace(0.9, name, 3) for name in conditions[:count]]
+    draw_overlays(traces, path, rank="worst", statistics=_statistics(3))
     assert _is_drawn(path)
+
+
+def test_overlays_are_in_z_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    draw = figures.draw_ecg
+    monkeypatch.setattr(figures, "draw_ecg", lambda *each: drawn.extend(each[2:]) or draw(*each))
+    trace = _trace()
+    draw_overlays([trace], tmp_path / "ecg.png", rank="best", statistics=_statistics(1))
+    for found, ecg in zip(drawn, (trace.true, trace.predicted), strict=True):
+        np.testing.assert_allclose(found, (ecg - 0.5) / 0.25)
 
 
 def test_bars_that_leave_the_picture(tmp_path: Path) -> None:
@@ -66,7 +89,7 @@ def test_bars_that_leave_the_picture(tmp_path: Path) -> None:
 
 def test_drawing_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
-    draw_overlays([_trace()], tmp_path / "ecg.png", rank="best")
+    draw_overlays([_trace()], tmp_path / "ecg.png", rank="best", statistics=_statistics(1))
     assert dict(mpl.rcParams) == before
 
 
