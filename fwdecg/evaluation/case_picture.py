@@ -23,6 +23,7 @@ from fwdecg.shapes import Frames
 
 MAPS = 5  # voltage maps in a picture
 LEAST_EXCITED = 0.1  # a frame of less than this share of the largest mean voltage counts as rest
+LEGEND_SHARE = 0.2  # of the height of the ECG, above it
 
 
 def plot_case(case: RecordedCase, predicted: np.ndarray | None = None) -> Picture:
@@ -40,8 +41,9 @@ def plot_case(case: RecordedCase, predicted: np.ndarray | None = None) -> Pictur
     shown = frames_shown(case.u)
     with rc_context(STYLE):
         figure = Picture(figsize=(WIDTH_INCH, 3.7), layout="constrained")
+        score = "" if predicted is None else f", $R^2$ = {r2_of(predicted, case):.3f}"
         figure.suptitle(
-            f"{words(case.condition)}, case no. {case.case_id}; grey does not conduct, "
+            f"{words(case.condition)}, case no. {case.case_id}{score}; grey does not conduct, "
             "white never activates",
             fontsize=9,
         )
@@ -107,9 +109,11 @@ def _draw_ecgs(panel: Axes, case: RecordedCase, predicted: Ecg | None) -> None:
     if predicted is None:
         draw_ecg(panel, case.time_ms, true / scale)
         return
-    r2 = r2_of(predicted, case)
     draw_ecg(panel, case.time_ms, true / scale, predicted / scale)
-    panel.legend(loc="best", title=f"$R^2$ = {r2:.3f}")
+    # `loc="best"` does not find a free place in a subfigure.
+    low, high = panel.get_ylim()
+    panel.set_ylim(low, high + LEGEND_SHARE * (high - low))
+    panel.legend(loc="upper right", ncols=2, borderaxespad=0.2)
 
 
 def _mark_frames(panel: Axes, times_ms: list[float]) -> None:

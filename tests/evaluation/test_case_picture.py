@@ -47,11 +47,21 @@ def test_its_maps_and_its_ecg(case: RecordedCase) -> None:
 
 
 def test_a_prediction_over_it(case: RecordedCase) -> None:
-    panel = ecg_panel(plot_case(case, 0.9 * case.phi_e_mm_per_ms))
+    picture = plot_case(case, 0.9 * case.phi_e_mm_per_ms)
+    panel = ecg_panel(picture)
     true, predicted = (line.get_ydata() for line in panel.lines[:2])
     np.testing.assert_allclose(predicted, 0.9 * true, rtol=1e-5)
     r2 = r2_of(0.9 * case.phi_e_mm_per_ms, case)
-    assert panel.get_legend().get_title().get_text() == f"$R^2$ = {r2:.3f}"
+    assert f", $R^2$ = {r2:.3f};" in picture.get_suptitle()
+
+
+def test_the_legend_is_above_the_ecg(case: RecordedCase) -> None:
+    picture = plot_case(case, 0.9 * case.phi_e_mm_per_ms)
+    picture.canvas.draw()
+    panel = ecg_panel(picture)
+    lowest = panel.get_legend().get_window_extent().y0
+    highest = max(line.get_window_extent().y1 for line in panel.lines[:2])
+    assert lowest > highest
 
 
 def test_r2_is_that_of_every_electrode_and_of_no_unit(case: RecordedCase) -> None:
