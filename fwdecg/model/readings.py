@@ -19,7 +19,9 @@ FULL_SHARE = 0.9  # beside patches a front bends and slows down
 FRONT, LEAST_RISE = 0.5, 1e-6  # the voltage at which a front has arrived, and what is divided by
 FRAMES_PER_WIDTH = 32  # speeds are in widths of the map per so many frames, to be near 1
 SLOWEST, FASTEST = 0.02, 10.0  # of the speeds that are told apart
-LEAST_CROSSING = 0.9  # frames; within less, arrivals are steps: a front is sharp
+# Frames that a front takes across the pixels whose arrivals tell its speed. It is sharp: within
+# less, arrivals are steps rather than a slope. Next to a pixel less will do than farther off.
+LEAST_CROSSING, LEAST_WIDE_CROSSING = 0.9, 2.5
 WIDEST_SHARE = 8  # a speed is taken over at most two of so many parts of a map
 
 
@@ -109,17 +111,18 @@ def front_speed(u: Float[Tensor, "B T H W"]) -> Float[Tensor, " B"]:
 def speed_of(arrival: Float[Tensor, "B H W"], share: Float[Tensor, "B H W"]) -> Float[Tensor, " B"]:
     """`front_speed` of what is known of the first front already.
 
-    It is taken over two pixels, or over as many more as the front takes about a frame to cross.
+    It is taken from a pixel's neighbours, or from as far as the front takes some frames to run.
     """
     seen = (arrival >= 0) & (share > FULL_SHARE)
     pixels = arrival.shape[2]
     frames_per_pixel = _frames_per_pixel(arrival, seen, 1)
-    reach = 1
-    while 2 * reach * WIDEST_SHARE <= pixels:
-        too_near = frames_per_pixel * 2 * reach < LEAST_CROSSING
-        reach *= 2
+    told = frames_per_pixel * 2 >= LEAST_CROSSING
+    reach = 2
+    while reach * WIDEST_SHARE <= pixels:
         wider = _frames_per_pixel(arrival, seen, reach)
-        frames_per_pixel = torch.where(too_near & wider.isfinite(), wider, frames_per_pixel)
+        frames_per_pixel = torch.where(told | wider.isinf(), frames_per_pixel, wider)
+        told |= frames_per_pixel * 2 * reach >= LEAST_WIDE_CROSSING
+        reach *= 2
     return (FRAMES_PER_WIDTH / (frames_per_pixel * pixels)).clamp(SLOWEST, FASTEST)
 
 

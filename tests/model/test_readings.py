@@ -109,7 +109,7 @@ def test_the_speed_of_a_sharp_front_that_crosses_pixels_between_frames(
     frame = torch.arange(1.5 * side / pixels_per_frame + 4)[:, None, None]
     u = ((frame - 1.3 - distance / pixels_per_frame) / 0.2).sigmoid()[None]
     found = front_speed(u) * side / FRAMES_PER_WIDTH
-    torch.testing.assert_close(found, torch.tensor([pixels_per_frame]), rtol=0.12, atol=0)
+    torch.testing.assert_close(found, torch.tensor([pixels_per_frame]), rtol=0.06, atol=0)
 
 
 def test_an_exported_program_finds_the_same_median(monkeypatch: pytest.MonkeyPatch) -> None:
