@@ -21,7 +21,7 @@ FRAMES_PER_WIDTH = 32  # speeds are in widths of the map per so many frames, to 
 SLOWEST, FASTEST = 0.02, 10.0  # of the speeds that are told apart
 # Frames that a front takes across the pixels whose arrivals tell its speed. It is sharp: within
 # less, arrivals are steps rather than a slope. Next to a pixel less will do than farther off.
-LEAST_CROSSING, LEAST_WIDE_CROSSING = 0.9, 2.5
+LEAST_CROSSING, LEAST_WIDE_CROSSING = 0.85, 2.5
 WIDEST_SHARE = 8  # a speed is taken over at most two of so many parts of a map
 
 
