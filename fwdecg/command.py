@@ -206,7 +206,8 @@ def _take_all_processors() -> None:
     submission = os.environ.get(SUBMISSION)
     if submission is None or os.environ.get(THREADS) != "1":
         return
-    if THREADS not in json.loads(submission).get("runtime_env", {}).get("env_vars", {}):
+    environment = json.loads(submission).get("runtime_env") or {}
+    if THREADS not in (environment.get("env_vars") or {}):
         os.environ[THREADS] = str(_processors())
 
 

@@ -160,6 +160,7 @@ def test_a_submitted_job_may_use_its_machine(threads_of_a_job):
     plain = {"runtime_env": {"env_vars": {}}}
     assert threads_of_a_job(found="1", submission=plain) == allowed
     assert threads_of_a_job(found="1", submission={"metadata": {}}) == allowed
+    assert threads_of_a_job(found="1", submission={"runtime_env": {"env_vars": None}}) == allowed
     assert threads_of_a_job(found="1", submission=plain, limit="100000 100000") == "1"
     assert threads_of_a_job(found="1", submission=plain, limit="50000 100000") == "1"
 

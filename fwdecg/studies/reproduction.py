@@ -1,10 +1,10 @@
 """The whole way from a preset to an evaluated surrogate; stages that are finished are skipped."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fwdecg.config import load
 from fwdecg.cost import Cost
 from fwdecg.evaluation.evaluate import evaluate
 from fwdecg.evaluation.learning_picture import draw_learning
@@ -12,10 +12,13 @@ from fwdecg.library.build import build_library
 from fwdecg.library.reader import Library, open_library
 from fwdecg.storage import METRICS, Store
 from fwdecg.studies.experiment import Experiment
-from fwdecg.studies.tuning import PRESET, check_search, plan_search, tune
+from fwdecg.studies.trial_folders import OUTCOMES
+from fwdecg.studies.tuning import check_search, plan_search, tune, with_best
 from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.run import BEST
 from fwdecg.training.trainer import train
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,14 +56,26 @@ def reproduce(experiment: Experiment, *, search: bool = False) -> Reproduction:
     }
     costs = {"library": built["cost"].get("last_run")}
     if search:
-        stages["tuning"] = tune(plan_search(library, experiment), experiment.tuning_folder)
-        experiment = load(Experiment, experiment.tuning_folder / PRESET)
+        found = tune(plan_search(library, experiment), experiment.tuning_folder)
+        _warn_of_open_trials(found["trials"])
+        stages["tuning"], experiment = found, with_best(experiment, found["best"])
     stages["training"], stages["evaluation"] = _train_and_evaluate(library, experiment)
     costs |= {stage: found.get("cost") for stage, found in stages.items() if stage != "library"}
     total = sum((Cost.of(cost) for cost in costs.values() if cost), Cost()).as_dict()
     results.publish_json(METRICS, stages | {"cost": total})
     results.clear_staging()
     return Reproduction(experiment=experiment, costs=costs | {"all": total})
+
+
+def _warn_of_open_trials(trials: Mapping[str, int]) -> None:
+    unfinished = trials["asked"] - sum(n for status, n in trials.items() if status in OUTCOMES)
+    if unfinished:
+        logger.warning(
+            "%d of %d trials have not ended: the best so far is trained; the same command goes on "
+            "with the search first",
+            unfinished,
+            trials["asked"],
+        )
 
 
 def _train_and_evaluate(

@@ -116,8 +116,10 @@ def _time(arguments: list[str]) -> Start:
 def _time_ray() -> list[Start]:
     """What a local cluster takes of the process that starts it, and its first worker of itself."""
     command = [sys.executable, "-c", ON_RAY]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return [Start(*pair) for pair in json.loads(said.splitlines()[-1])]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    if ended.returncode:
+        raise RunError(f"no local Ray cluster could be started: {ended.stderr.strip()}")
+    return [Start(*pair) for pair in json.loads(ended.stdout.splitlines()[-1])]
 
 
 def _time_submissions(jobs: Path, turns: int) -> dict[str, Start]:

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import ray
 from ray import cloudpickle, tune
+from ray.exceptions import OutOfMemoryError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from fwdecg.errors import ConfigError, ResultError
+from fwdecg.errors import ConfigError, ResultError, RunError
 from fwdecg.nodes import may_grow
 from fwdecg.studies.experiment import Experiment
 from fwdecg.studies.live_table import LiveTable
@@ -35,7 +36,7 @@ from fwdecg.studies.trial import (
     worker_resources,
 )
 from fwdecg.studies.trial_folders import FAILED, FINISHED, STOPPED, Outcome, TrialFolders
-from fwdecg.telemetry import RETRIES, SWEEP
+from fwdecg.telemetry import FAILURES, RETRIES, SWEEP
 
 logger = logging.getLogger(__name__)
 
@@ -56,10 +57,30 @@ def run_sweep(bench: Bench, proposals: Proposals) -> None:
 
     Raises:
         ConfigError: there is no room for a single trial.
+        RunError: nodes ran out of memory once too often.
     """
-    tuning = bench.experiment.tuning
     os.environ.update(ENVIRONMENT)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # `LiveTable` tells of failures
+    retries = bench.experiment.training.retries
+    for left in range(retries, -1, -1):
+        try:
+            _fit(bench, proposals)
+        except RuntimeError as error:
+            # Tune ends for want of memory, which Ray tells of by an error that Tune does not know.
+            if not isinstance(error.__cause__, OutOfMemoryError):
+                raise
+            (RETRIES if left else FAILURES).add(SWEEP)
+            logger.warning("a trial was killed, as its node was low on memory")
+        else:
+            return
+    raise RunError(
+        f"nodes ran out of memory {retries + 1} times: lower tuning.concurrency, or raise "
+        "tuning.cpus_per_trial, so that fewer trials run on one"
+    )
+
+
+def _fit(bench: Bench, proposals: Proposals) -> None:
+    tuning = bench.experiment.tuning
     resources, concurrency = plan_resources(bench.experiment)
     np.random.seed(tuning.seed)  # ASHA draws the brackets from it
     tune.Tuner(
@@ -97,7 +118,8 @@ def plan_resources(experiment: Experiment) -> tuple[dict[str, float], int]:
     """What Ray Tune reserves for a trial, and how many run at a time (0: as many as fit).
 
     The process of a trial with several workers reserves next to nothing and waits for them: if
-    there were more such processes than there is room for workers, Ray Tune would not know.
+    there were more such processes than there is room for workers, Ray Tune would not know. Where
+    nodes may join, `tuning.concurrency` says how much room there will be.
 
     Raises:
         ConfigError: not even one trial fits into a cluster of this machine alone.
@@ -119,7 +141,9 @@ def plan_resources(experiment: Experiment) -> tuple[dict[str, float], int]:
         )
         if not may_grow():
             raise ConfigError(f"{complaint}; lower them")
-        logger.warning("%s; waiting for more nodes", complaint)
+        logger.warning(
+            "%s; waiting for more nodes: if none come, stop it and lower them", complaint
+        )
     if not several:
         return {name.lower(): amount for name, amount in own.items()}, tuning.concurrency
     room = max(seats // workers, 1)
@@ -217,7 +241,7 @@ class Halving(ASHAScheduler):
         if trial.should_recover():
             RETRIES.add(SWEEP)
             return
-        error = _failure(trial)
+        error = _last_failure(trial)
         if isinstance(error, ResultError):  # of its node: the same command tries it elsewhere
             logger.error("trial %d: %s", trial.config[NUMBER], getattr(error, "cause", error))
             return
@@ -236,7 +260,9 @@ class Halving(ASHAScheduler):
         self._table.end(number, trial.config[SETTINGS], outcome)
 
 
-def _failure(trial: Trial) -> Exception | None:
-    """What a trial failed of last; Tune's own getter looks where its files come only later."""
-    file = trial.pickled_error_file
-    return cloudpickle.loads(Path(file).read_bytes()) if file else None
+def _last_failure(trial: Trial) -> Exception | str:
+    """What a trial failed of; Tune's own getters look where its files come only later."""
+    if trial.pickled_error_file:
+        failure: Exception = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+        return failure
+    return Path(trial.error_file).read_text() if trial.error_file else ""

@@ -22,7 +22,7 @@ from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from fwdecg.cost import Meter
-from fwdecg.errors import RunError
+from fwdecg.errors import ResultError, RunError
 from fwdecg.library.reader import Library
 from fwdecg.nodes import require_claimed
 from fwdecg.progress import log_to_stdout
@@ -83,8 +83,8 @@ def run_trial(config: dict[str, Any], bench: Bench) -> None:
     again: its error is a result. Where a worker is lost, Tune starts the trial once more.
 
     Raises:
-        ResultError: this node, which may have joined when others were at work, does not see the
-            folder of the search.
+        ResultError: this node, or a worker's, which may have joined when others were at work, does
+            not see the folder of the search.
     """
     _keep_quiet()
     require_claimed(Store.at(bench.folders.root))
@@ -99,7 +99,7 @@ def run_trial(config: dict[str, Any], bench: Bench) -> None:
         plan = plan_trial(bench.library, bench.experiment, config[SETTINGS])
         train(number, plan, bench)
     except Exception as error:  # whatever it is, the search goes on
-        if passes(error):
+        if passes(error) or isinstance(error, ResultError):
             raise  # Tune starts the trial again
         tune.report({EPOCH: len(history), OBJECTIVE: math.nan, FAILURE: gist(error)})
 
@@ -175,6 +175,7 @@ def _threads(tuning: TuningConfig) -> int:
 def _work(config: dict[str, Any]) -> None:
     """The loop that Ray Train runs in each worker process of a trial."""
     job: _WorkerJob = config["job"]
+    require_claimed(Store.at(job.bench.folders.root))
     resources = worker_resources(job.bench.experiment)
     meter = Meter(gpus=resources.get("GPU", 0.0), since_start=True)
     _keep_quiet()

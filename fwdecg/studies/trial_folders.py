@@ -16,6 +16,7 @@ from fwdecg.training.result import newest_checkpoint
 from fwdecg.training.run import PROGRESS, EpochRecord
 
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
+OUTCOMES = (FINISHED, STOPPED, FAILED)
 UNFINISHED = "unfinished"  # without an outcome: running, or interrupted
 TRIALS, TRIAL, OUTCOME = "trials", "trial.json", "outcome.json"
 

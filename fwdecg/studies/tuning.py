@@ -6,7 +6,7 @@ best.toml (a preset with the best settings), best.safetensors, figures/ and, las
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,7 @@ from fwdecg.training.run import BEST
 logger = logging.getLogger(__name__)
 
 TABLE, PRESET, FIGURES = "trials.parquet", "best.toml", "figures"
-RETRAINED = "best"  # folder of the results of best.toml
+RETRAINED = "best"  # folder of what comes of the best settings, a folder for each trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,28 @@ def check_search(experiment: Experiment) -> Experiment:
             f"reach a rung in each of {tuning.brackets} brackets (the last begins at epoch "
             f"{last_start:g}); lower it or tuning.brackets, or raise tuning.epochs"
         )
+    make_proposals(tuning)  # which refuses a space that is too small, or that Optuna is missing
     return experiment
+
+
+def with_best(experiment: Experiment, best: Mapping[str, Any]) -> Experiment:
+    """A preset with the best settings of its search, to be trained in a place of their own.
+
+    Args:
+        experiment: of the preset; places that it names are kept.
+        best: the trial, as metrics.json of the search has it.
+    """
+    trial = check_search(experiment).with_settings(best["settings"])
+    return replace(
+        trial,
+        results=ResultsConfig(path=str(_place(experiment.tuning_folder, best["trial"]))),
+        training=replace(trial.training, workers=experiment.training.workers),
+    )
+
+
+def _place(folder: Path, number: int) -> Path:
+    """Where a trial's settings are trained anew; a search that goes on may find better ones."""
+    return folder / RETRAINED / f"{number:05d}"
 
 
 def tune(search: Search, folder: Path) -> dict[str, Any]:
@@ -200,7 +221,7 @@ def _preset(search: Search, best: TrialRecord, folder: Path) -> str:
     store = experiment.library_store
     whole = replace(
         experiment,
-        results=ResultsConfig(path=str(folder / RETRAINED)),
+        results=ResultsConfig(path=str(_place(folder, best.number))),
         library=replace(search.library.config, path=str(store.folder or store.root)),
         training=replace(experiment.training, path="", workers=search.workers),
         evaluation=replace(experiment.evaluation, path=""),

@@ -265,15 +265,20 @@ def _reserved_cpus(training: TrainingConfig) -> float:
     """
     total = ray.cluster_resources().get("CPU", 1.0)
     if training.cpus_per_worker:
-        if training.cpus_per_worker * training.workers > total - 1:
-            complaint = (
-                f"training.cpus_per_worker = {training.cpus_per_worker:g} times "
-                f"{training.workers} workers: must leave one of the cluster's {total:g} "
-                "processors to read the data"
+        asked = training.cpus_per_worker * training.workers
+        told = f"training.cpus_per_worker = {training.cpus_per_worker:g} times {training.workers}"
+        if asked > total - 1 and not may_grow():
+            raise ConfigError(
+                f"{told} workers: must leave one of the cluster's {total:g} processors to read the "
+                "data; lower one of the two"
             )
-            if not may_grow():
-                raise ConfigError(f"{complaint}; lower one of the two")
-            logger.warning("%s; waiting for more nodes", complaint)
+        if asked > total:
+            logger.warning(
+                "%s workers: waiting for more nodes, as the cluster has %g processors; if none "
+                "come, stop it and lower one of the two",
+                told,
+                total,
+            )
         return training.cpus_per_worker
     share = max(total - 1, total / 2) / training.workers
     return max(int(min(share, 1.0) * 100) / 100, 0.01)

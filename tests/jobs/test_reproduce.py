@@ -67,30 +67,45 @@ def test_the_main_job_and_then_predictions(small_preset, tmp_path):
 def test_the_best_of_a_search_is_what_is_evaluated(small_preset, tmp_path):
     results = tmp_path / "results"
     job = ["reproduce", small_preset, "--tune", "--set", f"results.path={results}"]
-    job += ["--set", "training.workers=0", "--set", "training.epochs=2", "--set", "tuning.trials=2"]
-    job += ["--set", "tuning.space.model.hidden_size={choice=[4, 8]}"]
-    job += ["--set", "tuning.grace_period=2"]
-    said = run(*job)
+    job += ["--set", "training.workers=0", "--set", "training.epochs=2"]
+    job += ["--set", "tuning.space.model.hidden_size={choice=[4, 8, 12, 16]}"]
+    job += ["--set", "tuning.grace_period=2", "--set"]
+    said = run(*job, "tuning.trials=2")
     metrics = json.loads((results / "metrics.json").read_text())
     assert list(metrics) == ["library", "tuning", "training", "evaluation", "cost"]
-    assert metrics["training"] == json.loads(
-        (results / "tuning/best/training/metrics.json").read_text()
-    )
-    best = metrics["tuning"]["best"]["settings"]["model.hidden_size"]
-    network = load_surrogate(results / "tuning/best/training/best.safetensors")
-    assert network.config.hidden_size == best
+    best = metrics["tuning"]["best"]
+    folder = results / f"tuning/best/{best['trial']:05d}"
+    assert metrics["training"] == json.loads((folder / "training/metrics.json").read_text())
+    assert metrics["evaluation"] == json.loads((folder / "evaluation/metrics.json").read_text())
+    network = load_surrogate(folder / "training/best.safetensors")
+    assert network.config.hidden_size == best["settings"]["model.hidden_size"]
     shown = [line.split()[0] for line in said.splitlines() if "core-seconds" in line]
     assert shown == ["library", "tuning", "training", "evaluation", "all"]
     assert not (results / "training").exists()
-    again = run(*job)
+    again = run(*job, "tuning.trials=2")
     for stage in ("built", "tuned", "trained", "evaluated"):
         assert f"is {stage} already" in again
+    # Whichever is the best of more trials, it is trained.
+    run(*job, "tuning.trials=4")
+    metrics = json.loads((results / "metrics.json").read_text())
+    assert metrics["tuning"]["trials"]["asked"] == 4
+    place = results / f"tuning/best/{metrics['tuning']['best']['trial']:05d}"
+    assert (place / "evaluation/metrics.json").exists()
 
 
-def test_a_search_that_makes_no_sense_is_refused_before_anything_is_built(small_preset, tmp_path):
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("tuning.space={}", "tuning.space is empty"),
+        ("tuning.space={model={hidden_size={choice=[4, 8]}}}", "tuning.trials = 16: must be"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused_before_anything_is_built(
+    small_preset, tmp_path, setting, message
+):
     command = [sys.executable, str(JOBS / "reproduce.py"), str(small_preset), "--tune"]
-    command += ["--set", f"results.path={tmp_path}/results", "--set", "tuning.space={}"]
+    command += ["--set", f"results.path={tmp_path}/results", "--set", setting]
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
     assert ended.returncode == 2
-    assert ended.stderr.splitlines()[-1].startswith("error: tuning.space is empty")
+    assert ended.stderr.splitlines()[-1].startswith(f"error: {message}")
     assert not (tmp_path / "results").exists()

@@ -6,22 +6,26 @@ import os
 import signal
 import tomllib
 from dataclasses import asdict, replace
+from functools import partial
+from unittest.mock import Mock
 
 import pyarrow.parquet as pq
 import pytest
-from ray import ObjectRef
-from ray.exceptions import RayActorError
+from ray import ObjectRef, cloudpickle
+from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune.experiment import Trial
 
 from fwdecg import nodes
 from fwdecg.config import from_tree
 from fwdecg.cost import Cost
 from fwdecg.errors import ConfigError, ResultError, RunError
 from fwdecg.model import SurrogateConfig
-from fwdecg.studies import sweep
+from fwdecg.studies import sweep, trial
 from fwdecg.studies.experiment import Experiment
 from fwdecg.studies.live_table import LiveTable
+from fwdecg.studies.proposals import make_proposals
 from fwdecg.studies.sweep import plan_resources
-from fwdecg.studies.trial import Bench, passes, run_trial
+from fwdecg.studies.trial import Bench, passes
 from fwdecg.studies.trial_folders import TrialFolders
 from fwdecg.studies.tuning import plan_search, tune
 from fwdecg.studies.tuning_config import TuningConfig
@@ -205,16 +209,68 @@ def test_a_node_that_does_not_see_the_folder_costs_no_trial(
     assert statuses(tune(search, tmp_path))["finished"] == 2
 
 
-def test_a_trial_looks_for_the_folder_of_the_search(tmp_path, small_library, monkeypatch):
-    monkeypatch.setattr(nodes, "WAITS_S", ())
-    bench = Bench(
+@pytest.fixture
+def bench(small_library, tmp_path):
+    return Bench(
         library=small_library,
         experiment=experiment(),
         folders=TrialFolders(tmp_path),
         splits=ObjectRef.nil(),
     )
-    with pytest.raises(ResultError, match="is not the same folder on all nodes"):
-        run_trial({}, bench)
+
+
+def test_a_trial_and_its_workers_look_for_the_folder_of_the_search(bench, monkeypatch):
+    monkeypatch.setattr(nodes, "WAITS_S", ())
+    plan = trial.plan_trial(bench.library, bench.experiment, {})
+    job = trial._WorkerJob(number=0, plan=plan, bench=bench)
+    for begin in (lambda: trial.run_trial({}, bench), lambda: trial._work({"job": job})):
+        with pytest.raises(ResultError, match="is not the same folder on all nodes"):
+            begin()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_search_goes_on_when_a_node_ran_out_of_memory(
+    ray_cluster, small_library, tmp_path, monkeypatch
+):
+    """Of a trial that its memory monitor killed Ray tells by an error that ends Tune."""
+    fit, killed = sweep._fit, []
+
+    def killed_once(bench, proposals):
+        if not killed:
+            killed.append(0)
+            raise RuntimeError("Caught unexpected exception") from OutOfMemoryError("low")
+        fit(bench, proposals)
+
+    monkeypatch.setattr(sweep, "_fit", killed_once)
+    search = plan_search(small_library, experiment(trials=2, epochs=1))
+    assert statuses(tune(search, tmp_path))["finished"] == 2
+
+
+@pytest.mark.parametrize(
+    ("cause", "error", "message"),
+    [
+        (OutOfMemoryError("low"), RunError, "nodes ran out of memory 2 times: lower tuning.conc"),
+        (ValueError("another"), RuntimeError, "unexpected"),
+    ],
+)
+def test_a_search_that_cannot_go_on(bench, monkeypatch, cause, error, message):
+    def killed(bench, proposals):
+        raise RuntimeError("unexpected") from cause
+
+    monkeypatch.setattr(sweep, "_fit", killed)
+    with pytest.raises(error, match=message):
+        sweep.run_sweep(bench, make_proposals(bench.experiment.tuning))
+
+
+def test_what_a_trial_failed_of_is_read_where_it_is_written(tmp_path):
+    written, pickled = tmp_path / "error.txt", tmp_path / "error.pkl"
+    written.write_text("the node running low on memory")
+    pickled.write_bytes(cloudpickle.dumps(ResultError("not the same folder")))
+    failed = partial(Mock, spec=Trial, error_file=str(written), pickled_error_file=None)
+    assert "low on memory" in sweep._last_failure(failed())
+    assert isinstance(sweep._last_failure(failed(pickled_error_file=str(pickled))), ResultError)
+    assert sweep._last_failure(failed(error_file=None)) == ""
 
 
 @pytest.mark.ray
