@@ -25,6 +25,8 @@ QUICK = {
     "RAY_health_check_period_ms": "500",
     "RAY_health_check_timeout_ms": "1000",
     "RAY_health_check_failure_threshold": "4",
+    # What a process has not told of its tasks when it ends with its job is never known.
+    "RAY_task_events_report_interval_ms": "100",
 }
 
 

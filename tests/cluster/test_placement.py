@@ -26,10 +26,10 @@ def labelled(mixed):
 
 def test_simulations_keep_off_gpus(labelled, small_preset, tmp_path):
     mixed = labelled
-    settings = (f"results.path={tmp_path}", "library.cases=4", "library.cases_per_part=4")
+    settings = (f"results.path={tmp_path}", "library.cases=8", "library.cases_per_part=4")
     job = mixed.submit("build_library", small_preset, *settings)
     job.end_well()
-    for task in mixed.tasks(job, "_call", at_least=5):  # four cases and their part
+    for task in mixed.tasks(job, "_call", at_least=5):  # of eight cases and two parts
         assert task["required_resources"] == {"CPU": 1.0}
         assert task["node"] in ("one", "two")
 
