@@ -10,22 +10,14 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 @pytest.fixture
 def mixed(cluster):
-    """Two nodes without GPU, and one with."""
-    cluster.add("gpu", "--num-cpus=2", "--num-gpus=1")
+    """Two nodes without GPU, and one with, labelled as those of cluster/ are."""
+    cluster.add("gpu", "--num-cpus=16", "--num-gpus=1", "--labels=fwdecg-simulations=no")
     yield cluster
     cluster.kill("gpu")
 
 
-@pytest.fixture
-def labelled(mixed):
-    """The same with a large node that Ray alone would prefer, were it not for its label."""
-    mixed.add("kept", "--num-cpus=16", "--labels=fwdecg-simulations=no")
-    yield mixed
-    mixed.kill("kept")
-
-
-def test_simulations_keep_off_gpus(labelled, small_preset, tmp_path):
-    mixed = labelled
+def test_simulations_keep_off_gpus(mixed, small_preset, tmp_path):
+    """Though there are more than the other nodes take at a time."""
     settings = (f"results.path={tmp_path}", "library.cases=8", "library.cases_per_part=4")
     job = mixed.submit("build_library", small_preset, *settings)
     job.end_well()
