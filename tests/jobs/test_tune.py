@@ -65,7 +65,8 @@ def test_a_killed_search_goes_on_and_its_best_preset_trains(small_preset, tmp_pa
     assert "is tuned already" in again
     retrain = [sys.executable, str(JOBS / "train.py"), str(folder / "best.toml")]
     subprocess.run([*retrain, "--set", "training.workers=0"], check=True)
-    trained = json.loads((folder / "best/training/metrics.json").read_text())
+    place = folder / f"best/{metrics['best']['trial']:05d}"
+    trained = json.loads((place / "training/metrics.json").read_text())
     assert trained["best_validation_r2"] == pytest.approx(
         metrics["best"]["best_validation_r2"], rel=1e-4
     )
