@@ -9,14 +9,15 @@ What most users need is at hand here, and loaded when it is first asked for:
 
 TYPE_CHECKING = False  # for type checkers it is true, as that of the module typing, not loaded here
 if TYPE_CHECKING:
+    from fwdecg.cases.recorded_case import RecordedCase
     from fwdecg.errors import FwdEcgError
-    from fwdecg.evaluation.animation import write_animation
-    from fwdecg.evaluation.attention_picture import plot_attention
-    from fwdecg.evaluation.case_picture import plot_case
-    from fwdecg.evaluation.learning_picture import plot_learning
-    from fwdecg.evaluation.recorded_case import RecordedCase, load_case
+    from fwdecg.experiment.one_case import simulate
+    from fwdecg.library.labelled_cases import load_case
     from fwdecg.library.reader import open_library
-    from fwdecg.studies.one_case import simulate
+    from fwdecg.pictures.animation import write_animation
+    from fwdecg.pictures.attention_picture import plot_attention
+    from fwdecg.pictures.case_picture import plot_case
+    from fwdecg.pictures.learning_picture import plot_learning
     from fwdecg.training.checkpoint import load_surrogate
 
 __all__ = [
@@ -34,15 +35,15 @@ __all__ = [
 
 _HOMES = {
     "FwdEcgError": "fwdecg.errors",
-    "RecordedCase": "fwdecg.evaluation.recorded_case",
-    "load_case": "fwdecg.evaluation.recorded_case",
+    "RecordedCase": "fwdecg.cases.recorded_case",
+    "load_case": "fwdecg.library.labelled_cases",
     "load_surrogate": "fwdecg.training.checkpoint",
     "open_library": "fwdecg.library.reader",
-    "plot_attention": "fwdecg.evaluation.attention_picture",
-    "plot_case": "fwdecg.evaluation.case_picture",
-    "plot_learning": "fwdecg.evaluation.learning_picture",
-    "simulate": "fwdecg.studies.one_case",
-    "write_animation": "fwdecg.evaluation.animation",
+    "plot_attention": "fwdecg.pictures.attention_picture",
+    "plot_case": "fwdecg.pictures.case_picture",
+    "plot_learning": "fwdecg.pictures.learning_picture",
+    "simulate": "fwdecg.experiment.one_case",
+    "write_animation": "fwdecg.pictures.animation",
 }
 
 

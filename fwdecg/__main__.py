@@ -6,8 +6,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from fwdecg.command import Parser
-from fwdecg.studies.presets import jobs_folder
+from fwdecg.experiment.command_line import Parser
+from fwdecg.experiment.presets import jobs_folder
 
 
 def main() -> None:

@@ -1,16 +1,16 @@
 """Train the surrogate of a preset without one part after another, and test what each is worth."""
 
-from fwdecg.command import connect, job_parser, load_experiment, run_job
-from fwdecg.storage import REPORT
+from fwdecg.experiment.command_line import connect, job_parser, load_experiment, run_job
+from fwdecg.runtime.storage import REPORT
 
 
 def main() -> None:
     """Train what is missing of the study, and show what all of it found."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
 
-    from fwdecg.cost import cost_text
+    from fwdecg.ablation.study import ablate
     from fwdecg.library.reader import open_library
-    from fwdecg.studies.ablation import ablate
+    from fwdecg.runtime.cost import cost_text
 
     library = open_library(experiment.library_store, experiment.library)
     connect()

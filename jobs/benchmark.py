@@ -14,10 +14,10 @@ import argparse
 import os
 from pathlib import Path
 
-from fwdecg.command import LEAST_CPUS, connect, job_parser, load_experiment, run_job
 from fwdecg.errors import ConfigError
-from fwdecg.storage import REPORT
-from fwdecg.studies.experiment import Experiment
+from fwdecg.experiment.command_line import LEAST_CPUS, connect, job_parser, load_experiment, run_job
+from fwdecg.experiment.experiment import Experiment
+from fwdecg.runtime.storage import REPORT
 
 PRESET = Path(__file__).with_name("paper.toml")
 CASES = {"solver": 2, "scheduling": 10_000}
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _solver(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
-    from fwdecg.studies.solver_benchmark import benchmark_solver
+    from fwdecg.benchmarks.solver_benchmark import benchmark_solver
 
     benchmark_solver(
         experiment.library,
@@ -46,7 +46,7 @@ def _solver(experiment: Experiment, folder: Path, arguments: argparse.Namespace)
 
 
 def _overhead(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
-    from fwdecg.studies.library_benchmark import benchmark_overhead
+    from fwdecg.benchmarks.library_benchmark import benchmark_overhead
 
     _require_own_cluster()
     processes = max(os.cpu_count() or 1, LEAST_CPUS)
@@ -55,8 +55,8 @@ def _overhead(experiment: Experiment, folder: Path, arguments: argparse.Namespac
 
 
 def _storage(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    from fwdecg.benchmarks.storage_benchmark import benchmark_storage
     from fwdecg.library.reader import open_library
-    from fwdecg.studies.storage_benchmark import benchmark_storage
 
     connect()
     benchmark_storage(
@@ -65,8 +65,8 @@ def _storage(experiment: Experiment, folder: Path, arguments: argparse.Namespace
 
 
 def _surrogate(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
-    from fwdecg.studies.surrogate_benchmark import benchmark_surrogate
-    from fwdecg.studies.surrogate_speed import Work
+    from fwdecg.benchmarks.surrogate_benchmark import benchmark_surrogate
+    from fwdecg.benchmarks.surrogate_speed import Work
 
     recording = experiment.library.recording
     work = Work(
@@ -80,15 +80,15 @@ def _surrogate(experiment: Experiment, folder: Path, arguments: argparse.Namespa
 
 
 def _prices(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
+    from fwdecg.benchmarks.price_benchmark import benchmark_prices
     from fwdecg.library.reader import open_library
-    from fwdecg.studies.price_benchmark import benchmark_prices
 
     library = open_library(experiment.library_store, experiment.library)
     benchmark_prices(library, experiment.model, folder, turns=arguments.turns)
 
 
 def _scheduling(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
-    from fwdecg.studies.library_benchmark import benchmark_scheduling
+    from fwdecg.benchmarks.library_benchmark import benchmark_scheduling
 
     _require_own_cluster()
     connect(arguments.slots)
@@ -102,8 +102,8 @@ def _scheduling(experiment: Experiment, folder: Path, arguments: argparse.Namesp
 
 
 def _search(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
-    from fwdecg.studies.search_benchmark import benchmark_search
-    from fwdecg.studies.tuning import TABLE
+    from fwdecg.benchmarks.search_benchmark import benchmark_search
+    from fwdecg.tuning.search import TABLE
 
     benchmark_search(
         experiment.tuning_folder / TABLE,
@@ -115,7 +115,7 @@ def _search(experiment: Experiment, folder: Path, arguments: argparse.Namespace)
 
 
 def _start(_: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
-    from fwdecg.studies.start_benchmark import benchmark_start
+    from fwdecg.benchmarks.start_benchmark import benchmark_start
 
     _require_own_cluster()
     benchmark_start(Path(__file__).parent, folder, turns=arguments.turns)

@@ -1,13 +1,13 @@
 """Simulate a library of cases on a Ray cluster."""
 
-from fwdecg.command import connect, job_parser, load_experiment, run_job
+from fwdecg.experiment.command_line import connect, job_parser, load_experiment, run_job
 
 
 def main() -> None:
     """Build, or resume, or extend the library of a preset."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
-    from fwdecg.cost import cost_text
     from fwdecg.library.build import build_library
+    from fwdecg.runtime.cost import cost_text
 
     connect()
     manifest = build_library(experiment.library, experiment.library_store)

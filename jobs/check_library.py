@@ -8,14 +8,14 @@ import argparse
 import secrets
 import sys
 
-from fwdecg.command import FAILED, Parser, run_job
-from fwdecg.library.conditions import CONDITIONS
+from fwdecg.cases.conditions import CONDITIONS
+from fwdecg.experiment.command_line import FAILED, Parser, run_job
 
 
 def main() -> None:
     """Check a library and print what is wrong with it."""
     arguments = _arguments()
-    from fwdecg.library.check import check_library
+    from fwdecg.library.check.verify import check_library
 
     report = check_library(arguments.library, sample=arguments.sample, seed=arguments.seed)
     print(report.text)

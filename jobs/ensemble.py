@@ -4,7 +4,7 @@ The spread of their ECGs is scaled by one factor, fitted on the validation split
 test split, and those of shifts, tell whether it covers the error. Errors are of z-scored ECGs.
 """
 
-from fwdecg.command import job_parser, load_experiment, run_job
+from fwdecg.experiment.command_line import job_parser, load_experiment, run_job
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     from fwdecg.evaluation.ensemble import load_members
     from fwdecg.evaluation.uncertainty import assess_uncertainty
     from fwdecg.library.reader import open_library
-    from fwdecg.storage import REPORT
+    from fwdecg.runtime.storage import REPORT
 
     library = open_library(experiment.library_store, experiment.library)
     members = load_members(arguments.checkpoints)

@@ -1,6 +1,6 @@
 """Evaluate a trained surrogate on the test split of its library, beside five baselines."""
 
-from fwdecg.command import job_parser, load_experiment, run_job
+from fwdecg.experiment.command_line import job_parser, load_experiment, run_job
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     from fwdecg.evaluation.evaluate import evaluate
     from fwdecg.evaluation.gallery import FIGURES
     from fwdecg.library.reader import open_library
-    from fwdecg.storage import REPORT
+    from fwdecg.runtime.storage import REPORT
     from fwdecg.training.checkpoint import load_surrogate
     from fwdecg.training.run import BEST
 

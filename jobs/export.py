@@ -8,7 +8,7 @@ and give phi_e (case, electrode, frame) in mm/ms; any number of cases at once.
 import argparse
 from pathlib import Path
 
-from fwdecg.command import Parser, run_job
+from fwdecg.experiment.command_line import Parser, run_job
 
 
 def main() -> None:

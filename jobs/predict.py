@@ -9,15 +9,15 @@ cluster, on GPUs if it has any; maps of a file, and a library with --here, in th
 import argparse
 from pathlib import Path
 
-from fwdecg.command import Parser, connect, run_job
+from fwdecg.experiment.command_line import Parser, connect, run_job
 
 
 def main() -> None:
     """Predict every case of the input."""
     arguments = _arguments()
-    from fwdecg.evaluation.config import EvaluationConfig
     from fwdecg.evaluation.ensemble import load_members
-    from fwdecg.evaluation.maps import read_maps
+    from fwdecg.evaluation.evaluation_config import EvaluationConfig
+    from fwdecg.evaluation.own_maps import read_maps
     from fwdecg.evaluation.predictions import (
         forecast_here,
         predict_library,

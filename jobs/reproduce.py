@@ -1,6 +1,6 @@
 """Build the library of a preset, train its surrogate, evaluate it; finished stages are skipped."""
 
-from fwdecg.command import connect, job_parser, load_experiment, run_job
+from fwdecg.experiment.command_line import connect, job_parser, load_experiment, run_job
 
 
 def main() -> None:
@@ -13,9 +13,9 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     experiment = load_experiment(arguments)
-    from fwdecg.cost import cost_text
-    from fwdecg.storage import REPORT
-    from fwdecg.studies.reproduction import reproduce
+    from fwdecg.experiment.reproduction import reproduce
+    from fwdecg.runtime.cost import cost_text
+    from fwdecg.runtime.storage import REPORT
 
     connect()
     done = reproduce(experiment, search=arguments.tune)

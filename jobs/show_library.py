@@ -7,16 +7,16 @@ are in ms.
 import argparse
 from pathlib import Path
 
-from fwdecg.command import Parser, run_job
-from fwdecg.evaluation.config import PICTURES
+from fwdecg.evaluation.evaluation_config import PICTURES
+from fwdecg.experiment.command_line import Parser, run_job
 
 
 def main() -> None:
     """Draw the pictures and say where they lie."""
     arguments = _arguments()
-    from fwdecg.evaluation.library_pictures import draw_library
+    from fwdecg.cases.splits import ALL
     from fwdecg.library.reader import open_library
-    from fwdecg.library.splits import ALL
+    from fwdecg.pictures.library_pictures import draw_library
 
     library = open_library(arguments.library)
     beside = library.store.folder.parent if library.store.folder else Path()

@@ -1,14 +1,14 @@
 """Train the surrogate of a preset on its library."""
 
-from fwdecg.command import connect, job_parser, load_experiment, run_job
+from fwdecg.experiment.command_line import connect, job_parser, load_experiment, run_job
 
 
 def main() -> None:
     """Train, or resume."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
-    from fwdecg.cost import cost_text
-    from fwdecg.evaluation.learning_picture import LEARNING, draw_learning
     from fwdecg.library.reader import open_library
+    from fwdecg.pictures.learning_picture import LEARNING, draw_learning
+    from fwdecg.runtime.cost import cost_text
     from fwdecg.training.trainer import train
 
     library = open_library(experiment.library_store, experiment.library)

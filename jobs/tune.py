@@ -1,15 +1,15 @@
 """Search the hyperparameters of a preset's surrogate on its library, by ASHA on Ray Tune."""
 
-from fwdecg.command import connect, job_parser, load_experiment, run_job
-from fwdecg.storage import REPORT
+from fwdecg.experiment.command_line import connect, job_parser, load_experiment, run_job
+from fwdecg.runtime.storage import REPORT
 
 
 def main() -> None:
     """Search, or go on with an interrupted search."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
-    from fwdecg.cost import cost_text
     from fwdecg.library.reader import open_library
-    from fwdecg.studies.tuning import PRESET, plan_search, tune
+    from fwdecg.runtime.cost import cost_text
+    from fwdecg.tuning.search import PRESET, plan_search, tune
 
     search = plan_search(open_library(experiment.library_store, experiment.library), experiment)
     connect()

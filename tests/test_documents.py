@@ -19,10 +19,10 @@ import click
 import pytest
 
 from fwdecg.__main__ import main as fwdecg_command
-from fwdecg.command import Parser, load_experiment
 from fwdecg.config import describe, edited, from_tree
-from fwdecg.studies.experiment import Experiment
-from fwdecg.studies.search_space import check_space, read_space
+from fwdecg.experiment.command_line import Parser, load_experiment
+from fwdecg.experiment.experiment import Experiment
+from fwdecg.tuning.search_space import check_space, read_space
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "cluster/README.md"]
@@ -216,7 +216,7 @@ def require_job(job, arguments, monkeypatch):
     parse = Parser.parse_args
     with monkeypatch.context() as patch:
         patch.setattr(Parser, "parse_args", parse_and_stop)
-        patch.setattr("fwdecg.command.load_experiment", load_and_stop)
+        patch.setattr("fwdecg.experiment.command_line.load_experiment", load_and_stop)
         patch.setattr("sys.argv", arguments)
         try:
             job()

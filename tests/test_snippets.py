@@ -8,9 +8,9 @@ import pytest
 
 from fwdecg.model import SurrogateConfig
 from fwdecg.training.checkpoint import load_surrogate
-from fwdecg.training.config import TrainingConfig
 from fwdecg.training.export import export_surrogate
 from fwdecg.training.trainer import train
+from fwdecg.training.training_config import TrainingConfig
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "cluster/README.md"]

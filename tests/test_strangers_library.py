@@ -14,16 +14,16 @@ import pyarrow.parquet as pq
 import pytest
 import ray.data  # noqa: F401
 
+from fwdecg.cases.splits import ALL, TRAIN
 from fwdecg.errors import LibraryError
-from fwdecg.evaluation.cases import stream_cases
 from fwdecg.evaluation.prediction_actors import forecast_on_cluster
-from fwdecg.library.check import check_library
+from fwdecg.library.check.verify import check_library
 from fwdecg.library.dataset import split_dataset
+from fwdecg.library.labelled_cases import stream_cases
 from fwdecg.library.part import finish_part
-from fwdecg.library.plan import plan_parts
+from fwdecg.library.part_plan import plan_parts
 from fwdecg.library.reader import open_library
-from fwdecg.library.splits import ALL, TRAIN
-from fwdecg.storage import Store
+from fwdecg.runtime.storage import Store
 
 
 class Malicious:

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float64
 
-from fwdecg.evaluation.cases import BULK_DIFFUSIVITY, LabelledCases, stream_cases
+from fwdecg.cases.library_config import LibraryConfig, RecordingConfig
+from fwdecg.cases.splits import TRAIN, VALIDATION
 from fwdecg.evaluation.operators import ExactOperator, fit_read_off_operator, weighted_sums
 from fwdecg.evaluation.regression import NormalEquations, Outputs, normal_equations, solve
 from fwdecg.evaluation.scores import Ecgs
-from fwdecg.library.config import LibraryConfig, RecordingConfig
+from fwdecg.library.labelled_cases import BULK_DIFFUSIVITY, LabelledCases, stream_cases
 from fwdecg.library.reader import Library
-from fwdecg.library.splits import TRAIN, VALIDATION
 from fwdecg.physics.pseudo_ecg import lead_fields
 from fwdecg.physics.raster import area_mean, spread_weights
 from fwdecg.physics.tissue import Sheet

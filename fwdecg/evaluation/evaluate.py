@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from fwdecg.claim import claim
+from fwdecg.cases.library_config import RecordingConfig
+from fwdecg.cases.shifts import shifted_split
+from fwdecg.cases.splits import TEST
 from fwdecg.config import identity_tree
-from fwdecg.cost import Meter
 from fwdecg.evaluation.baselines import Predictor, fit_baselines
-from fwdecg.evaluation.cases import LabelledCases, stream_cases
-from fwdecg.evaluation.config import EvaluationConfig
-from fwdecg.evaluation.figures import Trace, draw_bars
+from fwdecg.evaluation.evaluation_config import EvaluationConfig
 from fwdecg.evaluation.gallery import FIGURES, draw_attentions, draw_errors, draw_gallery
 from fwdecg.evaluation.network import Network
 from fwdecg.evaluation.report import (
@@ -33,12 +32,13 @@ from fwdecg.evaluation.report import (
     verdict,
 )
 from fwdecg.evaluation.scores import CaseScore, Ecgs, score_cases, scores_table
-from fwdecg.library.config import RecordingConfig
+from fwdecg.library.labelled_cases import LabelledCases, stream_cases
 from fwdecg.library.reader import Library
-from fwdecg.library.shifts import shifted_split
-from fwdecg.library.splits import TEST
-from fwdecg.progress import Progress
-from fwdecg.storage import METRICS, REPORT, Store
+from fwdecg.pictures.evaluation_figures import Trace, draw_bars
+from fwdecg.runtime.cost import Meter
+from fwdecg.runtime.ownership import claim
+from fwdecg.runtime.progress import Progress
+from fwdecg.runtime.storage import METRICS, REPORT, Store
 from fwdecg.training.checkpoint import TrainedSurrogate
 
 logger = logging.getLogger(__name__)

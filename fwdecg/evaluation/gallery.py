@@ -4,19 +4,19 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from fwdecg.evaluation.attention_picture import attention_of, plot_attentions
-from fwdecg.evaluation.case_picture import plot_case
-from fwdecg.evaluation.error_picture import plot_errors
-from fwdecg.evaluation.figures import Trace, draw_bars, draw_overlays
-from fwdecg.evaluation.parameters import COLUMNS
-from fwdecg.evaluation.recorded_case import load_case, recorded_cases
+from fwdecg.cases.conditions import CONDITIONS
+from fwdecg.cases.splits import TEST
 from fwdecg.evaluation.report import PredictorReport
 from fwdecg.evaluation.scores import CaseScore
-from fwdecg.evaluation.style import save
-from fwdecg.library.conditions import CONDITIONS
+from fwdecg.library.labelled_cases import load_case, recorded_cases
 from fwdecg.library.reader import Library
-from fwdecg.library.splits import TEST
-from fwdecg.storage import Store
+from fwdecg.pictures.attention_picture import attention_of, plot_attentions
+from fwdecg.pictures.case_picture import plot_case
+from fwdecg.pictures.error_picture import plot_errors
+from fwdecg.pictures.evaluation_figures import Trace, draw_bars, draw_overlays
+from fwdecg.pictures.parameter_histograms import COLUMNS
+from fwdecg.pictures.style import save
+from fwdecg.runtime.storage import Store
 from fwdecg.training.checkpoint import TrainedSurrogate
 
 FIGURES = "figures"

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float32
 
-from fwdecg.evaluation.cases import LabelledCases
+from fwdecg.library.labelled_cases import LabelledCases
 from fwdecg.model import Surrogate
 from fwdecg.training.checkpoint import TrainedSurrogate
 from fwdecg.training.inference import predict_maps

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32
 
-from fwdecg.evaluation.cases import LabelledCases
+from fwdecg.cases.library_config import RecordingConfig
 from fwdecg.evaluation.scores import Ecgs
-from fwdecg.library.config import RecordingConfig
-from fwdecg.model.readings import conducting_share, front_speed
+from fwdecg.library.labelled_cases import LabelledCases
+from fwdecg.model.map_features import conducting_share, front_speed
 from fwdecg.physics.pseudo_ecg import lead_fields
 from fwdecg.physics.tissue import Tissue
 from fwdecg.shapes import Electrodes, Frames, LeadFields
@@ -57,7 +57,7 @@ class ReadOffOperator:
     """Eq. 1 with what the maps themselves show of D and patches, and nothing learnt but one factor.
 
     A pixel conducts in the share of its area that its peak voltage shows, and D is one number per
-    case, in proportion to the square of the first front's speed. See `fwdecg.model.readings`.
+    case, in proportion to the square of the first front's speed. See `fwdecg.model.map_features`.
 
     Attributes:
         map_spacing_mm: side of a pixel.

@@ -16,14 +16,14 @@ import ray.data
 import torch
 from ray.exceptions import RayError
 
+from fwdecg.cases.splits import ALL
 from fwdecg.errors import FwdEcgError, LibraryError, RunError, named
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
 from fwdecg.evaluation.predictions import SPREAD, CaseForecasts
 from fwdecg.library.dataset import quieten_ray
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION, PHI_E, SPLIT, U, tensor_column
-from fwdecg.library.splits import ALL
-from fwdecg.storage import Store
+from fwdecg.runtime.storage import Store
 from fwdecg.training.checkpoint import TrainedSurrogate
 
 logger = logging.getLogger(__name__)

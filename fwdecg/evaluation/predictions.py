@@ -13,14 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float, Int64
 
+from fwdecg.cases.splits import ALL
 from fwdecg.errors import ResultError
-from fwdecg.evaluation.cases import stream_cases
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
+from fwdecg.library.labelled_cases import stream_cases
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION, PHI_E, SPLIT
-from fwdecg.library.splits import ALL
-from fwdecg.progress import Progress
-from fwdecg.storage import STAGING, Store
+from fwdecg.runtime.progress import Progress
+from fwdecg.runtime.storage import STAGING, Store
 from fwdecg.training.checkpoint import TrainedSurrogate
 
 logger = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from fwdecg.cases.conditions import CONDITIONS
 from fwdecg.evaluation.scores import CaseScore
 from fwdecg.evaluation.text_table import aligned
-from fwdecg.library.conditions import CONDITIONS
 
 ALL_CONDITIONS = "all"
 REGULAR = "regular"  # the test cases that are like those of training

@@ -8,7 +8,7 @@ import pyarrow as pa
 import torch
 from jaxtyping import Float32, Float64
 
-from fwdecg.evaluation.cases import LabelledCases
+from fwdecg.library.labelled_cases import LabelledCases
 from fwdecg.library.statistics import Statistics
 from fwdecg.training import metrics
 

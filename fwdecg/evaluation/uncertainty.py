@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import torch
 from jaxtyping import Float64, Int64
 
-from fwdecg.claim import claim
+from fwdecg.cases.shifts import splits_of
+from fwdecg.cases.splits import TRAIN, VALIDATION
 from fwdecg.errors import ConfigError
 from fwdecg.evaluation.calibration import (
     NOMINAL,
@@ -28,16 +29,15 @@ from fwdecg.evaluation.calibration import (
     fit_factor,
     scaled,
 )
-from fwdecg.evaluation.cases import LabelledCases, stream_cases
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
 from fwdecg.evaluation.report import ALL_CONDITIONS, COLUMNS
 from fwdecg.evaluation.scores import z_scored
+from fwdecg.library.labelled_cases import LabelledCases, stream_cases
 from fwdecg.library.reader import Library
-from fwdecg.library.shifts import splits_of
-from fwdecg.library.splits import TRAIN, VALIDATION
 from fwdecg.library.statistics import Statistics
-from fwdecg.progress import Progress
-from fwdecg.storage import METRICS, REPORT, Store
+from fwdecg.runtime.ownership import claim
+from fwdecg.runtime.progress import Progress
+from fwdecg.runtime.storage import METRICS, REPORT, Store
 from fwdecg.training import metrics
 from fwdecg.training.checkpoint import TrainedSurrogate
 

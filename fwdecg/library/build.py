@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fwdecg.claim import claim
+from fwdecg.cases.library_config import LibraryConfig, warn_of_fixed_resolution
+from fwdecg.cases.simulation import simulate_case
 from fwdecg.config import identity_tree
-from fwdecg.cost import Cost, Meter
 from fwdecg.errors import FwdEcgError, LibraryError, RunError
-from fwdecg.library.case import simulate_case
-from fwdecg.library.config import LibraryConfig, warn_of_fixed_resolution
-from fwdecg.library.fanout import Task, run_tasks
-from fwdecg.library.layout import (
+from fwdecg.library.manifest import publish_descriptions
+from fwdecg.library.part import PartRecord, finish_part
+from fwdecg.library.part_plan import costliest_first, expected_work, plan_parts
+from fwdecg.library.paths import (
     QUARANTINE,
     SPOOL,
     Part,
@@ -25,15 +25,15 @@ from fwdecg.library.layout import (
     quarantined_cases,
     spooled_cases,
 )
-from fwdecg.library.manifest import publish_descriptions
-from fwdecg.library.part import PartRecord, finish_part
-from fwdecg.library.plan import costliest_first, expected_work, plan_parts
+from fwdecg.library.pending_cases import Simulate, quarantine, spool_case
 from fwdecg.library.reader import open_library
-from fwdecg.library.spool import Simulate, quarantine, spool_case
-from fwdecg.nodes import require_claimed, require_shared
-from fwdecg.progress import Progress
-from fwdecg.storage import Store, patiently
-from fwdecg.telemetry import BUILD, FAILURES, ITEMS, ITEMS_PER_SECOND, SHARE_DONE
+from fwdecg.runtime.cost import Cost, Meter
+from fwdecg.runtime.nodes import require_claimed, require_shared
+from fwdecg.runtime.ownership import claim
+from fwdecg.runtime.progress import Progress
+from fwdecg.runtime.storage import Store, patiently
+from fwdecg.runtime.task_pool import Task, run_tasks
+from fwdecg.runtime.telemetry import BUILD, FAILURES, ITEMS, ITEMS_PER_SECOND, SHARE_DONE
 
 logger = logging.getLogger(__name__)
 

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+from fwdecg.cases.conditions import CONDITIONS
+from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.cases.shifts import place_of, splits_of
+from fwdecg.cases.splits import ALL, TRAIN
 from fwdecg.config import identity_hash, identity_tree
-from fwdecg.cost import Cost
-from fwdecg.library.card import data_card
-from fwdecg.library.conditions import CONDITIONS
-from fwdecg.library.config import LibraryConfig
-from fwdecg.library.layout import CARD, MANIFEST, STATISTICS
+from fwdecg.library.data_card import data_card
 from fwdecg.library.part import PartRecord
+from fwdecg.library.paths import CARD, MANIFEST, STATISTICS
 from fwdecg.library.schema import SCHEMA_VERSION
-from fwdecg.library.shifts import place_of, splits_of
-from fwdecg.library.splits import ALL, TRAIN
 from fwdecg.library.statistics import combine
-from fwdecg.storage import METRICS, Store
+from fwdecg.runtime.cost import Cost
+from fwdecg.runtime.storage import METRICS, Store
 
 CONDITION_NAMES = tuple(condition.name for condition in CONDITIONS)
 

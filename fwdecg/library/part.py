@@ -14,10 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.cases.simulation import simulate_case
+from fwdecg.cases.splits import TRAIN
 from fwdecg.errors import LibraryError
-from fwdecg.library.case import simulate_case
-from fwdecg.library.config import LibraryConfig
-from fwdecg.library.layout import Part, quarantined_cases, spool_file, spooled_cases
+from fwdecg.library.paths import Part, quarantined_cases, spool_file, spooled_cases
+from fwdecg.library.pending_cases import Simulate, spool_case, spooled_tables
 from fwdecg.library.schema import (
     CASE_ID,
     PHI_E,
@@ -27,10 +29,8 @@ from fwdecg.library.schema import (
     foreign_columns,
     tensor_column,
 )
-from fwdecg.library.splits import TRAIN
-from fwdecg.library.spool import Simulate, spool_case, spooled_tables
 from fwdecg.library.statistics import Moments, PartMoments
-from fwdecg.storage import Store, patiently
+from fwdecg.runtime.storage import Store, patiently
 
 CASES_PER_ROW_GROUP = 16  # what a reader must hold at least; 20 MB of the paper's maps
 _DESCRIBED = ("cv_error_estimate", "active_fraction_at_end", "redraws", "node_updates")

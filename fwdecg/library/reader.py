@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.cases.splits import ALL, TRAIN
 from fwdecg.config import differing_keys, from_tree, identity_tree
 from fwdecg.errors import LibraryError
-from fwdecg.library.config import LibraryConfig
-from fwdecg.library.layout import CASES, MANIFEST, STATISTICS
+from fwdecg.library.paths import CASES, MANIFEST, STATISTICS
 from fwdecg.library.schema import CASE_ID, SCHEMA_VERSION, SPLIT, foreign_columns
-from fwdecg.library.splits import ALL, TRAIN
 from fwdecg.library.statistics import Statistics
-from fwdecg.storage import Store
+from fwdecg.runtime.storage import Store
 
 if TYPE_CHECKING:
     import pyarrow.dataset

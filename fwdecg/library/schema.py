@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from fwdecg.library.config import LibraryConfig
+from fwdecg.cases.library_config import LibraryConfig
 
 if TYPE_CHECKING:
-    import fwdecg.library.case  # brings scipy, which reading does not need
+    import fwdecg.cases.simulation  # brings scipy, which reading does not need
 
 SCHEMA_VERSION = 1
 
@@ -94,7 +94,7 @@ def foreign_columns(found: pa.Schema, config: LibraryConfig) -> list[str]:
 
 
 def cases_table(
-    records: Sequence["fwdecg.library.case.CaseRecord"], config: LibraryConfig
+    records: Sequence["fwdecg.cases.simulation.CaseRecord"], config: LibraryConfig
 ) -> pa.Table:
     """The rows of some cases of a library."""
     schema, recording = case_schema(config), config.recording

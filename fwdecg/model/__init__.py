@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from fwdecg.model.config import SurrogateConfig
+from fwdecg.model.surrogate_config import SurrogateConfig
 
 if TYPE_CHECKING:
     from fwdecg.model.surrogate import Surrogate

@@ -115,6 +115,6 @@ def _each_case(work: Any, groups: Sequence[tuple[Any, list[Any]]]) -> None:
 
 def _kernels() -> Any:
     """When they are needed, for numba takes half a second to load."""
-    from fwdecg.kernels import attentive_lstm  # noqa: PLC0415
+    from fwdecg.kernels import recurrence as attentive_lstm  # noqa: PLC0415
 
     return attentive_lstm

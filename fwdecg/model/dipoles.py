@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fwdecg.model.autocast import unrounded
 from fwdecg.model.encoded import Encoded
-from fwdecg.model.precision import unrounded
-from fwdecg.model.readings import conducting_share, front_speed, read_maps, speed_of
+from fwdecg.model.map_features import conducting_share, front_speed, read_maps, speed_of
 
 TYPICAL_STEP = 0.3  # of the voltage across a cell that a front is in
 

@@ -19,7 +19,7 @@ class PooledNorm(FrameBatchNorm):
     """`FrameBatchNorm`, then 2 x 2 max pooling, then ReLU.
 
     On a processor torch goes through memory a dozen times for that and for its gradient, and most
-    of an epoch is spent so; this goes three times, in `fwdecg.kernels.pooled_norm`. Elsewhere, in
+    of an epoch is spent so; this goes three times, in `fwdecg.kernels.pooling`. Elsewhere, in
     an exported program, and where a gradient is asked for in evaluation, torch does it.
     """
 
@@ -167,6 +167,6 @@ def _images(frames: Tensor) -> Any:
 
 def _kernels() -> Any:
     """When they are needed, for numba takes half a second to load."""
-    from fwdecg.kernels import pooled_norm  # noqa: PLC0415
+    from fwdecg.kernels import pooling as pooled_norm  # noqa: PLC0415
 
     return pooled_norm

@@ -8,14 +8,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fwdecg.errors import ConfigError, MapsError
-from fwdecg.model.config import CNN, MEAN_VOLTAGE, SurrogateConfig
+from fwdecg.model.autocast import unrounded
 from fwdecg.model.decoder import EcgDecoder
 from fwdecg.model.dipoles import DipoleEncoder
 from fwdecg.model.encoded import Encoded
 from fwdecg.model.encoder import SMALLEST_SIDE, FrameEncoder
 from fwdecg.model.mean_voltage import MeanVoltage
-from fwdecg.model.precision import unrounded
 from fwdecg.model.standardise import Standardisation, Standardise
+from fwdecg.model.surrogate_config import CNN, MEAN_VOLTAGE, SurrogateConfig
 
 Encoder = DipoleEncoder | FrameEncoder | MeanVoltage
 

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Int64
 
 from fwdecg.kernels.compile import kernel
 from fwdecg.physics.fenton_karma import Parameters
-from fwdecg.physics.layout import LANES, TILE, Flat, Layout
+from fwdecg.physics.padded_grid import LANES, TILE, Flat, Layout
 from fwdecg.physics.stepping import SMALLEST_U, Runs, State
 
 # A step carries nothing further than to a neighbour, so in so many no wave crosses a tile.

@@ -13,14 +13,14 @@ from jaxtyping import Bool, Float32
 
 from fwdecg.errors import CaseError, TissueError
 from fwdecg.physics.activity import STEPS_BETWEEN_LOOKS, Activity
-from fwdecg.physics.calibration import calibrated, continuum_velocity
 from fwdecg.physics.diffusion import DIAGONAL_SHARE, links
 from fwdecg.physics.fenton_karma import Parameters, rates
-from fwdecg.physics.layout import Layout
+from fwdecg.physics.padded_grid import Layout
 from fwdecg.physics.resolution import stable_dt_ms
 from fwdecg.physics.stepping import Coupling, State, advance
 from fwdecg.physics.stimulus import Pacing, Stimulus, stimulated_cells
 from fwdecg.physics.tissue import Tissue
+from fwdecg.physics.velocity_correction import calibrated, continuum_velocity
 from fwdecg.shapes import Field32
 
 # With shorter steps the rounding of float32 spoils the slow gates: what they gain in a step is too

@@ -9,12 +9,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from fwdecg.physics.calibration import continuum_velocity
 from fwdecg.physics.fenton_karma import Parameters
 from fwdecg.physics.markers import action_potential_durations_ms
 from fwdecg.physics.monodomain import Clock, Scheme, Simulation
 from fwdecg.physics.stimulus import PLANAR_WIDTH_MM, Rectangle, Stimulus
 from fwdecg.physics.tissue import Tissue
+from fwdecg.physics.velocity_correction import continuum_velocity
 
 # Of the single cell: long against each set's action potential, fine against its tail.
 RECORD_MS, FRAME_INTERVAL_MS, DT_MS = 1000.0, 0.5, 0.02

@@ -22,7 +22,7 @@ from jaxtyping import Int64, UInt64
 from fwdecg.kernels.compile import kernel, vectorise
 from fwdecg.kernels.tanh import one_plus_tanh
 from fwdecg.physics.fenton_karma import Rates
-from fwdecg.physics.layout import LANES, TILE, Flat, Layout
+from fwdecg.physics.padded_grid import LANES, TILE, Flat, Layout
 
 
 class State(NamedTuple):

@@ -19,10 +19,10 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-from fwdecg.claim import claim
 from fwdecg.errors import ConfigError, RunError
 from fwdecg.model import Surrogate
-from fwdecg.storage import METRICS, Store
+from fwdecg.runtime.ownership import claim
+from fwdecg.runtime.storage import METRICS, Store
 from fwdecg.training.checkpoint import TrainedSurrogate
 from fwdecg.training.inference import predict_maps
 from fwdecg.training.signature import Signature

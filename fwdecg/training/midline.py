@@ -1,7 +1,7 @@
 """Whether a sheet may be turned upside down without another ECG."""
 
+from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.errors import ConfigError
-from fwdecg.library.config import LibraryConfig
 
 
 def require_midline(library: LibraryConfig) -> None:

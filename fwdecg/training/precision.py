@@ -2,7 +2,7 @@
 
 import torch
 
-from fwdecg.training.config import AUTO, BFLOAT16
+from fwdecg.training.training_config import AUTO, BFLOAT16
 
 
 def autocasts(precision: str, device: torch.device) -> bool:

@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fwdecg.cost import Cost, Meter
 from fwdecg.model import Surrogate
-from fwdecg.progress import SECONDS_BETWEEN_LINES, clock_text
+from fwdecg.runtime.cost import Cost, Meter
+from fwdecg.runtime.progress import SECONDS_BETWEEN_LINES, clock_text
 from fwdecg.training.batches import Cases, Shuffle, own_batches, training_batches
 from fwdecg.training.checkpoint import TrainedSurrogate, load_surrogate, load_tensors
 from fwdecg.training.epoch import Objective, Validation, train_epoch, validate
 from fwdecg.training.loss import spectral_weight
-from fwdecg.training.plan import Plan
 from fwdecg.training.precision import autocasts
 from fwdecg.training.schedule import learning_rate_schedule
+from fwdecg.training.training_plan import Plan
 from fwdecg.training.workers import Seat, own_seat, parallel, total_cost
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
-from fwdecg.training.config import COSINE, TrainingConfig
+from fwdecg.training.training_config import COSINE, TrainingConfig
 
 
 @runtime_checkable

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.errors import CheckpointError, MapsError
-from fwdecg.library.config import LibraryConfig
 
 # u = (V - V0) / (Vfi - V0) overshoots [0, 1] a little; far outside, it is in another unit.
 LOWEST_U, HIGHEST_U = -0.5, 1.5

@@ -25,18 +25,18 @@ import ray.train.torch
 import torch
 from ray.train.v2.api.exceptions import TrainingFailedError
 
-from fwdecg.claim import claim
-from fwdecg.cost import Cost, Meter
+from fwdecg.cases.splits import TRAIN, VALIDATION
 from fwdecg.errors import ConfigError, FwdEcgError, ResultError, RunError, named
 from fwdecg.library.dataset import quieten_ray, split_dataset
-from fwdecg.library.layout import MANIFEST
+from fwdecg.library.paths import MANIFEST
 from fwdecg.library.reader import Library
-from fwdecg.library.splits import TRAIN, VALIDATION
 from fwdecg.model import SurrogateConfig
-from fwdecg.nodes import may_grow, require_claimed, require_same, require_shared
-from fwdecg.progress import log_to_stdout
-from fwdecg.storage import METRICS, Store
-from fwdecg.telemetry import (
+from fwdecg.runtime.cost import Cost, Meter
+from fwdecg.runtime.nodes import may_grow, require_claimed, require_same, require_shared
+from fwdecg.runtime.ownership import claim
+from fwdecg.runtime.progress import log_to_stdout
+from fwdecg.runtime.storage import METRICS, Store
+from fwdecg.runtime.telemetry import (
     FAILURES,
     ITEMS,
     ITEMS_PER_SECOND,
@@ -44,11 +44,11 @@ from fwdecg.telemetry import (
     SHARE_DONE,
     TRAINING,
 )
-from fwdecg.training.config import TrainingConfig
 from fwdecg.training.feed import COLUMNS, Shelf, case_ids, read_cases
-from fwdecg.training.plan import Plan, plan_training
-from fwdecg.training.result import keep_checkpoint, newest_checkpoint, publish_result
 from fwdecg.training.run import EpochRecord, Splits, run_training
+from fwdecg.training.training_config import TrainingConfig
+from fwdecg.training.training_folder import keep_checkpoint, newest_checkpoint, publish_result
+from fwdecg.training.training_plan import Plan, plan_training
 from fwdecg.training.workers import WORKER_ENVIRONMENT, wait_for_all
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed
 
-from fwdecg.cost import Cost
+from fwdecg.runtime.cost import Cost
 
 # Activations of a batch are hundreds of MB, freed and asked for again in every step. By default
 # glibc returns them to the kernel each time, and a third of the step goes into page faults. One

@@ -14,7 +14,7 @@ from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.physics.pseudo_ecg import FRAMES_AT_ONCE, lead_fields, pseudo_ecg
 from fwdecg.physics.tissue import Tissue
-from fwdecg.training.config import LossConfig
+from fwdecg.training.training_config import LossConfig
 
 CELLS = 400
 BATCH = 8

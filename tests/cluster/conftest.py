@@ -277,12 +277,12 @@ class Cluster:
 UNDISTURBED = """
 import sys
 from fwdecg.config import load
-from fwdecg.cost import Cost
+from fwdecg.runtime.cost import Cost
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import build_part
-from fwdecg.library.plan import plan_parts
-from fwdecg.storage import Store
-from fwdecg.studies.experiment import Experiment
+from fwdecg.library.part_plan import plan_parts
+from fwdecg.runtime.storage import Store
+from fwdecg.experiment.experiment import Experiment
 
 place, preset, *settings = sys.argv[1:]
 config, store = load(Experiment, preset, settings).library, Store.at(place)

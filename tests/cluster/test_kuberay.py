@@ -12,10 +12,10 @@ import ray
 import yaml
 from kubernetes import client
 
+from fwdecg.cases.shifts import place_of
+from fwdecg.cases.splits import TRAIN, VALIDATION
 from fwdecg.config import load
-from fwdecg.library.shifts import place_of
-from fwdecg.library.splits import TRAIN, VALIDATION
-from fwdecg.studies.experiment import Experiment
+from fwdecg.experiment.experiment import Experiment
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "cluster/kuberay"

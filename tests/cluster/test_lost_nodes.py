@@ -7,11 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from fwdecg.config import load
-from fwdecg.cost import Cost
-from fwdecg.studies.experiment import Experiment
-from fwdecg.studies.trial_folders import FINISHED, TrialFolders
-from fwdecg.training.result import EPOCH, newest_checkpoint
+from fwdecg.experiment.experiment import Experiment
+from fwdecg.runtime.cost import Cost
 from fwdecg.training.trainer import train
+from fwdecg.training.training_folder import EPOCH, newest_checkpoint
+from fwdecg.tuning.trial_folders import FINISHED, TrialFolders
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 ROUNDING = 1e-3  # relative; two workers add in another order than one

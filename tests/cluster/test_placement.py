@@ -3,7 +3,7 @@
 import pytest
 
 from fwdecg.config import load
-from fwdecg.studies.experiment import Experiment
+from fwdecg.experiment.experiment import Experiment
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 

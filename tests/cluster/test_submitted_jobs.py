@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import fwdecg
+from fwdecg.benchmarks import start_benchmark
 from fwdecg.config import load
+from fwdecg.experiment.experiment import Experiment
 from fwdecg.library.schema import PHI_E, U, tensor_column
-from fwdecg.studies import start_benchmark
-from fwdecg.studies.experiment import Experiment
 
 JOBS = Path(__file__).parents[2] / "jobs"
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]

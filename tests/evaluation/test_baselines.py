@@ -14,9 +14,9 @@ from fwdecg.evaluation.baselines import (
     fit_ridge,
     nominal_operator,
 )
-from fwdecg.evaluation.cases import LabelledCases, stream_cases
 from fwdecg.evaluation.operators import ExactOperator
 from fwdecg.evaluation.scores import score_cases
+from fwdecg.library.labelled_cases import LabelledCases, stream_cases
 from fwdecg.library.reader import Library
 from fwdecg.physics.raster import spread_weights
 

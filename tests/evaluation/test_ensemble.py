@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from fwdecg.errors import CheckpointError
-from fwdecg.evaluation.cases import LabelledCases
 from fwdecg.evaluation.ensemble import Ensemble, Forecast, load_members
+from fwdecg.library.labelled_cases import LabelledCases
 from fwdecg.training.checkpoint import TrainedSurrogate
 
 

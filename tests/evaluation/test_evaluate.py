@@ -7,15 +7,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from fwdecg.cases.shifts import SHIFTS
 from fwdecg.errors import CheckpointError, ResultError
-from fwdecg.evaluation.config import EvaluationConfig
 from fwdecg.evaluation.evaluate import evaluate
+from fwdecg.evaluation.evaluation_config import EvaluationConfig
 from fwdecg.library.reader import Library
-from fwdecg.library.shifts import SHIFTS
 from fwdecg.model import SurrogateConfig
 from fwdecg.training.checkpoint import TrainedSurrogate, load_surrogate
-from fwdecg.training.config import TrainingConfig
 from fwdecg.training.trainer import train
+from fwdecg.training.training_config import TrainingConfig
 
 PREDICTORS = [
     "network",

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fwdecg.cases.library_config import RecordingConfig
 from fwdecg.errors import CheckpointError
-from fwdecg.evaluation.cases import LabelledCases
 from fwdecg.evaluation.network import Network
-from fwdecg.library.config import RecordingConfig
+from fwdecg.library.labelled_cases import LabelledCases
 from fwdecg.library.reader import Library
 from fwdecg.training.checkpoint import TrainedSurrogate
 from fwdecg.training.inference import predict_maps

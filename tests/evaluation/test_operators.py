@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fwdecg.evaluation.cases import LabelledCases, stream_cases
 from fwdecg.evaluation.operators import ExactOperator, ReadOffOperator, fit_read_off_operator
+from fwdecg.library.labelled_cases import LabelledCases, stream_cases
 from fwdecg.library.reader import Library
 from fwdecg.physics.pseudo_ecg import lead_fields
 from fwdecg.physics.tissue import Tissue

@@ -14,7 +14,7 @@ from fwdecg.errors import CheckpointError, LibraryError
 from fwdecg.evaluation.prediction_actors import forecast_on_cluster
 from fwdecg.evaluation.predictions import predict_library
 from fwdecg.library.reader import Library
-from fwdecg.storage import Store
+from fwdecg.runtime.storage import Store
 from fwdecg.training.checkpoint import TrainedSurrogate
 
 pytestmark = [

@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import fwdecg.evaluation.cases as cases_module
+import fwdecg.library.labelled_cases as cases_module
 from fwdecg.errors import CheckpointError, ResultError
-from fwdecg.evaluation.cases import LabelledCases
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
 from fwdecg.evaluation.predictions import (
     predict_library,
@@ -19,6 +18,7 @@ from fwdecg.evaluation.predictions import (
     predictions_table,
     write_predictions,
 )
+from fwdecg.library.labelled_cases import LabelledCases
 from fwdecg.library.reader import Library
 from fwdecg.training.checkpoint import TrainedSurrogate
 from fwdecg.training.inference import predict_maps

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from fwdecg.evaluation.cases import LabelledCases
 from fwdecg.evaluation.scores import (
     CaseScore,
     score_cases,
@@ -11,6 +10,7 @@ from fwdecg.evaluation.scores import (
     scores_table,
     z_scored,
 )
+from fwdecg.library.labelled_cases import LabelledCases
 from fwdecg.library.statistics import Statistics
 
 STATISTICS = Statistics(

@@ -9,10 +9,10 @@ import pytest
 
 from fwdecg.errors import ConfigError, ResultError
 from fwdecg.evaluation.calibration import fit_factor
-from fwdecg.evaluation.cases import stream_cases
 from fwdecg.evaluation.ensemble import Ensemble
 from fwdecg.evaluation.scores import z_scored
 from fwdecg.evaluation.uncertainty import Residuals, assess_uncertainty
+from fwdecg.library.labelled_cases import stream_cases
 from fwdecg.library.reader import Library
 from fwdecg.training.checkpoint import TrainedSurrogate
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from fwdecg.config import load
-from fwdecg.cost import Cost
+from fwdecg.experiment.experiment import Experiment
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import build_part
-from fwdecg.library.plan import plan_parts
-from fwdecg.storage import Store
-from fwdecg.studies.experiment import Experiment
+from fwdecg.library.part_plan import plan_parts
+from fwdecg.runtime.cost import Cost
+from fwdecg.runtime.storage import Store
 
 JOB = Path(__file__).parents[2] / "jobs/ablate.py"
 

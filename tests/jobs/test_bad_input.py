@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from fwdecg.model import SurrogateConfig
-from fwdecg.training.config import TrainingConfig
 from fwdecg.training.trainer import train
+from fwdecg.training.training_config import TrainingConfig
 
 JOBS = Path(__file__).parents[2] / "jobs"
 QUICKSTART = str(JOBS / "quickstart.toml")

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from fwdecg.__main__ import main
+from fwdecg.cases.shifts import SHIFTS, place_of
 from fwdecg.config import load
-from fwdecg.library.shifts import SHIFTS, place_of
-from fwdecg.studies.experiment import Experiment
+from fwdecg.experiment.experiment import Experiment
 
 JOBS = Path(__file__).parents[2] / "jobs"
 SLOW_TO_LOAD = {
@@ -155,9 +155,12 @@ def test_help_loads_nothing_that_takes_long(job):
 @pytest.mark.parametrize(
     ("modules", "unneeded"),
     [
-        ("fwdecg.command, fwdecg.library.build", {"pandas", "torch", "matplotlib", "fsspec"}),
+        (
+            "fwdecg.experiment.command_line, fwdecg.library.build",
+            {"pandas", "torch", "matplotlib", "fsspec"},
+        ),
         ("fwdecg.library.reader", {"pandas", "scipy.ndimage", "ray", "torch", "fsspec"}),
-        ("fwdecg.telemetry, fwdecg.cost", {"ray", "numpy"}),
+        ("fwdecg.runtime.telemetry, fwdecg.runtime.cost", {"ray", "numpy"}),
     ],
 )
 def test_what_a_stage_does_not_need_is_not_loaded(modules, unneeded):

@@ -14,16 +14,16 @@ from moto.server import ThreadedMotoServer
 from pyarrow import fs
 from ray import cloudpickle
 
+from fwdecg.cases.simulation import simulate_case
 from fwdecg.errors import LibraryError, ResultError
 from fwdecg.library.build import build_library
-from fwdecg.library.case import simulate_case
-from fwdecg.library.check import check_library
+from fwdecg.library.check.verify import check_library
 from fwdecg.library.dataset import split_dataset
-from fwdecg.library.layout import Part, published_parts
 from fwdecg.library.part import build_part
-from fwdecg.library.plan import plan_parts
+from fwdecg.library.part_plan import plan_parts
+from fwdecg.library.paths import Part, published_parts
 from fwdecg.library.reader import open_library
-from fwdecg.storage import Store
+from fwdecg.runtime.storage import Store
 
 # Workers cannot import the tests; what is defined here travels to them whole.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -11,14 +11,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from fwdecg.cases.draw import draw_case
+from fwdecg.cases.simulation import simulate_case
 from fwdecg.errors import CaseError, LibraryError
-from fwdecg.library.case import simulate_case
-from fwdecg.library.layout import Part
 from fwdecg.library.part import CASES_PER_ROW_GROUP, build_part, finish_part
-from fwdecg.library.sampling import draw_case
+from fwdecg.library.paths import Part
+from fwdecg.library.pending_cases import spool_case
 from fwdecg.library.schema import tensor_column
-from fwdecg.library.spool import spool_case
-from fwdecg.storage import Store
+from fwdecg.runtime.storage import Store
 
 CONTRACT = {
     "case_id": pa.int64(),

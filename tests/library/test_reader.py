@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fwdecg.cases.draw import draw_case
+from fwdecg.cases.shifts import SHIFTS, splits_of
+from fwdecg.cases.simulation import simulate_case
+from fwdecg.cases.splits import ALL, SPLITS
 from fwdecg.errors import FwdEcgError, LibraryError, ResultError
-from fwdecg.library.case import simulate_case
 from fwdecg.library.reader import open_library
-from fwdecg.library.sampling import draw_case
 from fwdecg.library.schema import tensor_column
-from fwdecg.library.shifts import SHIFTS, splits_of
-from fwdecg.library.splits import ALL, SPLITS
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fwdecg.model.dipoles import TYPICAL_STEP, DipoleEncoder, dipole_features
-from fwdecg.model.readings import (
+from fwdecg.model.map_features import (
     FRAMES_PER_WIDTH,
 )
 

@@ -3,9 +3,9 @@ import pytest
 
 from fwdecg.physics.activity import REST_LEVEL, Activity
 from fwdecg.physics.fenton_karma import PUBLISHED
-from fwdecg.physics.layout import TILE, Layout
 from fwdecg.physics.markers import activation_times_ms
 from fwdecg.physics.monodomain import Clock, Scheme, Simulation
+from fwdecg.physics.padded_grid import TILE, Layout
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
 from fwdecg.physics.stepping import State
 from fwdecg.physics.stimulus import cross_field, focal, planar

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from fwdecg.physics.calibration import continuum_velocity, diffusivity_factor, velocity
 from fwdecg.physics.fenton_karma import PUBLISHED
 from fwdecg.physics.monodomain import PLAIN, Clock, Scheme, Simulation
 from fwdecg.physics.resolution import (
@@ -14,6 +13,7 @@ from fwdecg.physics.resolution import (
 )
 from fwdecg.physics.stimulus import focal
 from fwdecg.physics.tissue import Tissue
+from fwdecg.physics.velocity_correction import continuum_velocity, diffusivity_factor, velocity
 
 D = 0.1
 FK_CAF = PUBLISHED["FK-CAF"]

@@ -10,7 +10,7 @@ from fwdecg.kernels.compile import FAST_MATH, SOURCES
 from fwdecg.physics import activity, stepping
 from fwdecg.physics.diffusion import divergence, links
 from fwdecg.physics.fenton_karma import PUBLISHED, rates
-from fwdecg.physics.layout import LANES, TILE, Layout
+from fwdecg.physics.padded_grid import LANES, TILE, Layout
 from fwdecg.physics.stepping import (
     STEPS_PER_SWEEP,
     Coupling,

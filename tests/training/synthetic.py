@@ -4,16 +4,16 @@ from pathlib import Path
 
 import torch
 
-from fwdecg.cost import Meter
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
+from fwdecg.runtime.cost import Meter
 from fwdecg.training.batches import Cases
 from fwdecg.training.checkpoint import TrainedSurrogate
-from fwdecg.training.config import TrainingConfig
 from fwdecg.training.epoch import Validation
-from fwdecg.training.plan import Plan
 from fwdecg.training.run import EpochRecord, Splits, run_training
 from fwdecg.training.signature import Signature
+from fwdecg.training.training_config import TrainingConfig
+from fwdecg.training.training_plan import Plan
 
 FRAMES, PIXELS = 12, 8
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from fwdecg.cases.splits import TRAIN
 from fwdecg.errors import LibraryError
 from fwdecg.library.schema import CASE_ID, PHI_E, U, tensor_column
-from fwdecg.library.splits import TRAIN
 from fwdecg.training.feed import Shelf, read_cases
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fwdecg.errors import ConfigError
-from fwdecg.training.config import LossConfig
 from fwdecg.training.loss import HybridLoss, spectral_entropy, spectral_weight
+from fwdecg.training.training_config import LossConfig
 
 FRAMES = 64
 

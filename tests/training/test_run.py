@@ -8,9 +8,9 @@ import pytest
 import torch
 from synthetic import plan, splits, train, waves
 
-from fwdecg.cost import Cost, Meter
 from fwdecg.errors import RunError
-from fwdecg.model.readings import front_speed
+from fwdecg.model.map_features import front_speed
+from fwdecg.runtime.cost import Cost, Meter
 from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.metrics import r2
 from fwdecg.training.run import BEST, LAST, run_training

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.optim import SGD
 
-from fwdecg.training.config import TrainingConfig
 from fwdecg.training.schedule import halve_on_plateau, learning_rate_schedule
+from fwdecg.training.training_config import TrainingConfig
 
 RATE = 1e-3
 

@@ -13,14 +13,14 @@ from types import SimpleNamespace
 import pytest
 import ray
 
-from fwdecg import nodes
-from fwdecg.cost import Cost
 from fwdecg.errors import ConfigError, LibraryError, ResultError, RunError
 from fwdecg.model import SurrogateConfig
+from fwdecg.runtime import nodes
+from fwdecg.runtime.cost import Cost
 from fwdecg.training import trainer
 from fwdecg.training.checkpoint import load_surrogate, load_tensors
-from fwdecg.training.config import LossConfig, TrainingConfig
 from fwdecg.training.trainer import train
+from fwdecg.training.training_config import LossConfig, TrainingConfig
 
 JOBS = Path(__file__).parents[2] / "jobs"
 MODEL = SurrogateConfig(

@@ -1,0 +1,1 @@
+"""Benchmarks of the solver, the library builder, the surrogate and the search."""

@@ -1,0 +1,1 @@
+"""What is simulated: conditions, random draws, tissue, pacing, and one simulated case."""

@@ -1,0 +1,146 @@
+"""One case simulated: the maps, the ECG and the checks that make a row of a library."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float16, Float32
+
+from fwdecg.cases.draw import Case, CaseSpec
+from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.errors import CaseError
+from fwdecg.physics.markers import ACTIVATION_LEVEL
+from fwdecg.physics.monodomain import Clock, Simulation
+from fwdecg.physics.pseudo_ecg import FRAMES_AT_ONCE, lead_fields, pseudo_ecg
+from fwdecg.physics.raster import area_mean
+from fwdecg.physics.resolution import Resolution, cv_error
+from fwdecg.physics.tissue import Tissue
+from fwdecg.shapes import Electrodes, Mask
+
+REPOLARISED_LEVEL = 0.1  # a cell above this at the end of a record is counted as still active
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseRecord:
+    """A simulated case: the row of a library, see `schema` for what each field is."""
+
+    spec: CaseSpec
+    u: Float16[np.ndarray, "frame row col"]
+    phi_e: Float32[np.ndarray, "electrode frame"]
+    diffusivity_mm2_per_ms: Float32[np.ndarray, "row col"]
+    conducting_fraction: Float32[np.ndarray, "row col"]
+    electrodes_mm: Electrodes
+    solver_spacing_mm: float
+    solver_dt_ms: float
+    cv_error_estimate: float
+    activated_fraction: float
+    active_fraction_at_end: float
+    node_updates: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What of a case's record is known before it is simulated.
+
+    Attributes:
+        tissue: the raster it is solved on.
+        clock: its step and frames.
+        diffusivity_mm2_per_ms: the map of D.
+        conducting_fraction: the map of the share of each pixel that conducts.
+        cv_error_estimate: expected error of the conduction velocity.
+    """
+
+    tissue: Tissue
+    clock: Clock
+    diffusivity_mm2_per_ms: Float32[np.ndarray, "row col"]
+    conducting_fraction: Float32[np.ndarray, "row col"]
+    cv_error_estimate: float
+
+
+def set_up(case: Case, config: LibraryConfig) -> Setup:
+    """How a case is solved: at the resolution its own smallest diffusivity asks for."""
+    recording, solver = config.recording, config.solver
+    slowest, fastest = case.sheet.diffusivity_bounds_mm2_per_ms
+    chosen = solver.resolution(slowest, fastest)
+    tissue = case.sheet.rasterise(chosen.spacing_mm)
+    clock = solver.clock(
+        tissue, chosen.dt_ms, interval_ms=recording.frame_interval_ms, frames=recording.frames
+    )
+    used = Resolution(spacing_mm=tissue.spacing_mm, dt_ms=clock.dt_ms)
+    diffusivity = area_mean(tissue.diffusivity_mm2_per_ms, recording.map_pixels)
+    conducting = area_mean(tissue.conducts.astype(float), recording.map_pixels)
+    return Setup(
+        tissue=tissue,
+        clock=clock,
+        diffusivity_mm2_per_ms=diffusivity.astype(np.float32),
+        conducting_fraction=conducting.astype(np.float32),
+        cv_error_estimate=cv_error(used, slowest, solver.parameters, plain=solver.plain),
+    )
+
+
+def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
+    """The record of a case.
+
+    Raises:
+        CaseError: the voltage stops being finite, too little of the tissue activates, or it takes
+            too long.
+    """
+    record = _record(case, set_up(case, config), config)
+    _require_usable(record, config.recording.least_activated_fraction)
+    return record
+
+
+def _record(case: Case, setup: Setup, config: LibraryConfig) -> CaseRecord:
+    tissue, clock = setup.tissue, setup.clock
+    leads = lead_fields(tissue, case.electrodes_mm, np.float32)
+    pixels = config.recording.map_pixels
+    u = np.empty((clock.frames, pixels, pixels), dtype=np.float16)
+    phi_e = np.empty((len(leads), clock.frames), dtype=np.float32)
+    activated = np.zeros_like(tissue.conducts)
+    solver = config.solver
+    simulation = Simulation(tissue, case.pacing, clock, solver.parameters, solver.discretisation)
+    deadline = time.monotonic() + config.case_time_limit_s
+    first = 0
+    for voltage in simulation.in_stacks(FRAMES_AT_ONCE):
+        last = first + len(voltage)
+        u[first:last] = area_mean(voltage, pixels)
+        phi_e[:, first:last] = pseudo_ecg(voltage, leads)
+        activated |= voltage.max(axis=0) > ACTIVATION_LEVEL
+        first = last
+        _require_time(deadline, config.case_time_limit_s)
+    return CaseRecord(
+        spec=case.spec,
+        u=u,
+        phi_e=phi_e,
+        diffusivity_mm2_per_ms=setup.diffusivity_mm2_per_ms,
+        conducting_fraction=setup.conducting_fraction,
+        electrodes_mm=case.electrodes_mm,
+        solver_spacing_mm=tissue.spacing_mm,
+        solver_dt_ms=clock.dt_ms,
+        cv_error_estimate=setup.cv_error_estimate,
+        activated_fraction=_share(activated, tissue),
+        active_fraction_at_end=_share(voltage[-1] > REPOLARISED_LEVEL, tissue),
+        node_updates=simulation.node_updates,
+    )
+
+
+def _require_time(deadline: float, limit_s: float) -> None:
+    if time.monotonic() > deadline:
+        raise CaseError(
+            f"took longer than library.case_time_limit_s = {limit_s:g}; raise it, or "
+            "library.solver.cv_error, for another library"
+        )
+
+
+def _share(cells: Mask, tissue: Tissue) -> float:
+    return float(cells.sum() / tissue.conducts.sum())
+
+
+def _require_usable(record: CaseRecord, least_activated_fraction: float) -> None:
+    if not (np.isfinite(record.u).all() and np.isfinite(record.phi_e).all()):
+        raise CaseError("a map or the ECG holds a value that is not finite")
+    if record.activated_fraction < least_activated_fraction:
+        raise CaseError(
+            f"only {record.activated_fraction:.1%} of the conducting tissue activates, less than "
+            f"recording.least_activated_fraction = {least_activated_fraction:g}"
+        )

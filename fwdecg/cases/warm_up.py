@@ -1,0 +1,53 @@
+"""The solver compiled once on each node, before its first case is timed.
+
+numba keeps machine code on disk, but a dozen workers that start together on a fresh node would all
+find nothing there and compile the same.
+"""
+
+import hashlib
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from filelock import FileLock
+
+from fwdecg.cases.draw import draw_case
+from fwdecg.cases.library_config import LibraryConfig, RecordingConfig, TissueConfig
+from fwdecg.cases.simulation import simulate_case
+from fwdecg.cases.solver_config import SolverConfig
+from fwdecg.kernels.compile import SOURCES, cache_folder
+
+_WITH_SCAR = 2  # the id of a fibrosis case
+
+
+@cache
+def compile_once_per_node(solver: SolverConfig) -> None:
+    """Have all machine code that a case needs on disk; one process of a node compiles it."""
+    kind = (SOURCES, str(cache_folder()), solver.cell_model, solver.scheme, str(solver.skip_rest))
+    name = f"fwdecg-{os.getuid()}-{hashlib.sha256(repr(kind).encode()).hexdigest()[:16]}"
+    compiled = Path(tempfile.gettempdir()) / f"{name}.compiled"
+    if compiled.exists():
+        return
+    with FileLock(compiled.with_suffix(".lock")):
+        if not compiled.exists():
+            _simulate_briefly(solver)
+            compiled.touch()
+
+
+def _simulate_briefly(solver: SolverConfig) -> None:
+    config = LibraryConfig(
+        tissue=TissueConfig(
+            size_mm=20.0, large_patch_size_mm=(2.0, 4.0), large_patch_fraction=(0.1, 0.2)
+        ),
+        solver=SolverConfig(
+            cell_model=solver.cell_model, scheme=solver.scheme, skip_rest=solver.skip_rest
+        ),
+        recording=RecordingConfig(
+            duration_ms=10.0,
+            map_pixels=8,
+            electrodes_mm=((10.0, 10.0, 10.0),),
+            least_activated_fraction=0.0,
+        ),
+    )
+    simulate_case(draw_case(config, _WITH_SCAR), config)

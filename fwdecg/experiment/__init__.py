@@ -1,0 +1,1 @@
+"""A preset as one experiment, and the command line that the jobs share."""

@@ -1,0 +1,90 @@
+"""The whole way from a preset to an evaluated surrogate; stages that are finished are skipped."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fwdecg.evaluation.evaluate import evaluate
+from fwdecg.experiment.experiment import Experiment
+from fwdecg.library.build import build_library
+from fwdecg.library.reader import Library, open_library
+from fwdecg.pictures.learning_picture import draw_learning
+from fwdecg.runtime.cost import Cost
+from fwdecg.runtime.storage import METRICS, Store
+from fwdecg.training.checkpoint import load_surrogate
+from fwdecg.training.run import BEST
+from fwdecg.training.trainer import train
+from fwdecg.tuning.search import check_search, plan_search, tune, with_best
+from fwdecg.tuning.trial_folders import OUTCOMES
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """What came of a preset.
+
+    Attributes:
+        experiment: that was trained and evaluated in the end.
+        costs: of each stage, and of all, as stages keep them; None where one was not measured.
+    """
+
+    experiment: Experiment
+    costs: Mapping[str, Mapping[str, Any] | None]
+
+
+def reproduce(experiment: Experiment, *, search: bool = False) -> Reproduction:
+    """Build a library, train a surrogate on it and evaluate that, on the connected Ray cluster.
+
+    Leaves in the folder of all results `metrics.json` with what each stage has in its own.
+
+    Args:
+        experiment: of the preset.
+        search: whether to search hyperparameters first, and to train and evaluate the best.
+
+    Raises:
+        FwdEcgError: as the stages.
+    """
+    if search:
+        check_search(experiment)
+    results = Store.at(experiment.results_folder)
+    built = build_library(experiment.library, experiment.library_store)
+    library = open_library(experiment.library_store)
+    stages: dict[str, Any] = {
+        "library": {key: built[key] for key in ("config_hash", "counts", "cost")}
+    }
+    costs = {"library": built["cost"].get("last_run")}
+    if search:
+        found = tune(plan_search(library, experiment), experiment.tuning_folder)
+        _warn_of_open_trials(found["trials"])
+        stages["tuning"], experiment = found, with_best(experiment, found["best"])
+    stages["training"], stages["evaluation"] = _train_and_evaluate(library, experiment)
+    costs |= {stage: found.get("cost") for stage, found in stages.items() if stage != "library"}
+    total = sum((Cost.of(cost) for cost in costs.values() if cost), Cost()).as_dict()
+    results.publish_json(METRICS, stages | {"cost": total})
+    results.clear_staging()
+    return Reproduction(experiment=experiment, costs=costs | {"all": total})
+
+
+def _warn_of_open_trials(trials: Mapping[str, int]) -> None:
+    unfinished = trials["asked"] - sum(n for status, n in trials.items() if status in OUTCOMES)
+    if unfinished:
+        logger.warning(
+            "%d of %d trials have not ended: the best so far is trained; the same command goes on "
+            "with the search first",
+            unfinished,
+            trials["asked"],
+        )
+
+
+def _train_and_evaluate(
+    library: Library, experiment: Experiment
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    folder = experiment.training_folder
+    trained = train(library, experiment.model, experiment.training, folder)
+    draw_learning(folder)
+    surrogate = load_surrogate(folder / BEST)
+    return trained, evaluate(
+        library, surrogate, experiment.evaluation, experiment.evaluation_folder
+    )

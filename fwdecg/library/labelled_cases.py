@@ -1,0 +1,169 @@
+"""The cases of a library as an evaluation meets them: a few at a time, in constant memory."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float, Float16, Float32, Float64, Int64
+
+from fwdecg.cases.recorded_case import RecordedCase, TissueMaps
+from fwdecg.cases.splits import ALL
+from fwdecg.errors import LibraryError
+from fwdecg.library.reader import Library, open_library
+from fwdecg.library.schema import (
+    CASE_ID,
+    CONDITION,
+    CONDUCTING,
+    DIFFUSIVITY,
+    ELECTRODES,
+    PHI_E,
+    SPLIT,
+    U,
+    tensor_column,
+)
+
+CASES_AT_ONCE = 32  # about 40 MB of the paper's maps
+BULK_DIFFUSIVITY = "bulk_diffusivity_mm2_per_ms"
+
+_COLUMNS = [CASE_ID, CONDITION, SPLIT, U, PHI_E, DIFFUSIVITY, ELECTRODES, BULK_DIFFUSIVITY]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledCases:
+    """Some cases with all that a predictor may be told of them, in the library's units.
+
+    Attributes:
+        case_id: numbers of the cases.
+        condition: tissue condition of each.
+        split: split of each.
+        u: voltage maps, dimensionless.
+        phi_e: ECG in mm/ms.
+        diffusivity_mm2_per_ms: area mean of D, 0 where nothing conducts.
+        conducting_fraction: share of each pixel's area that conducts.
+        bulk_diffusivity_mm2_per_ms: D of the conducting tissue, or what it varies about.
+        electrodes_mm: positions of the electrodes, which a shift may displace.
+    """
+
+    case_id: Int64[np.ndarray, " case"]
+    condition: tuple[str, ...]
+    split: tuple[str, ...]
+    u: Float16[np.ndarray, "case frame row col"]
+    phi_e: Float32[np.ndarray, "case electrode frame"]
+    diffusivity_mm2_per_ms: Float32[np.ndarray, "case row col"]
+    conducting_fraction: Float[np.ndarray, "case row col"]
+    bulk_diffusivity_mm2_per_ms: Float64[np.ndarray, " case"]
+    electrodes_mm: Float64[np.ndarray, "case electrode 3"]
+
+    def __len__(self) -> int:
+        """Number of cases."""
+        return len(self.case_id)
+
+
+def stream_cases(library: Library, split: str = ALL) -> Iterator[LabelledCases]:
+    """The cases of a split by case id, up to `CASES_AT_ONCE` at a time.
+
+    Args:
+        library: where they lie.
+        split: "train", "validation", "test", the test split of a shift, or "all" of them.
+
+    Raises:
+        LibraryError: there is no such split, it has no case, or a part cannot be read.
+    """
+    batches = library.batches(split, _columns(library))
+    for table in _regrouped(pa.Table.from_batches([batch]) for batch in batches):
+        yield _labelled(table)
+
+
+def read_cases(library: Library, case_ids: Sequence[int]) -> LabelledCases:
+    """Chosen cases of a library by case id, all in memory.
+
+    Raises:
+        LibraryError: there is no such case, or a part cannot be read.
+    """
+    table = library.table(ALL, _columns(library), case_ids)
+    missing = sorted(set(case_ids) - set(table[CASE_ID].to_pylist()))
+    if missing:
+        raise LibraryError(f"{library.place} has no case {missing[0]}; see its manifest.json")
+    return _labelled(table)
+
+
+def _regrouped(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The rows of tables in tables of `CASES_AT_ONCE`, the last one perhaps shorter.
+
+    They may hold a single case each: too few to keep a processor busy.
+    """
+    waiting: list[pa.Table] = []
+    for found in tables:
+        waiting.append(found)
+        while sum(table.num_rows for table in waiting) >= CASES_AT_ONCE:
+            joined = pa.concat_tables(waiting)
+            yield joined.slice(0, CASES_AT_ONCE)
+            waiting = [joined.slice(CASES_AT_ONCE)]
+    rest = pa.concat_tables(waiting)
+    if rest.num_rows:
+        yield rest
+
+
+def _columns(library: Library) -> list[str]:
+    varies = library.config.tissue.diffusivity_variation > 0
+    return [*_COLUMNS, CONDUCTING] if varies else _COLUMNS
+
+
+def _labelled(table: pa.Table) -> LabelledCases:
+    diffusivity, bulk = tensor_column(table, DIFFUSIVITY), table[BULK_DIFFUSIVITY].to_numpy()
+    recorded = CONDUCTING in table.column_names
+    share = tensor_column(table, CONDUCTING) if recorded else diffusivity / bulk[:, None, None]
+    return LabelledCases(
+        case_id=table[CASE_ID].to_numpy(),
+        condition=tuple(table[CONDITION].to_pylist()),
+        split=tuple(table[SPLIT].to_pylist()),
+        u=tensor_column(table, U),
+        phi_e=tensor_column(table, PHI_E),
+        diffusivity_mm2_per_ms=diffusivity,
+        conducting_fraction=share,
+        bulk_diffusivity_mm2_per_ms=bulk,
+        electrodes_mm=tensor_column(table, ELECTRODES),
+    )
+
+
+def recorded_cases(library: Library, case_ids: Sequence[int]) -> list[RecordedCase]:
+    """Some cases of a library, all in memory, in the order asked for.
+
+    Raises:
+        LibraryError: there is no such case, or a part cannot be read.
+    """
+    cases, config = read_cases(library, case_ids), library.config
+    return [
+        RecordedCase(
+            case_id=int(cases.case_id[row]),
+            condition=cases.condition[row],
+            bulk_diffusivity_mm2_per_ms=float(cases.bulk_diffusivity_mm2_per_ms[row]),
+            maps=TissueMaps(
+                u=cases.u[row],
+                diffusivity_mm2_per_ms=cases.diffusivity_mm2_per_ms[row],
+                conducting_share=cases.conducting_fraction[row],
+                map_spacing_mm=config.map_spacing_mm,
+                frame_interval_ms=config.recording.frame_interval_ms,
+            ),
+            phi_e_mm_per_ms=cases.phi_e[row],
+            electrodes_mm=cases.electrodes_mm[row],
+        )
+        for row in (int(np.flatnonzero(cases.case_id == case_id)[0]) for case_id in case_ids)
+    ]
+
+
+def load_case(library: Library | str | Path, case_id: int) -> RecordedCase:
+    """One case of a library.
+
+    Args:
+        library: opened, or its folder or URI.
+        case_id: number of the case.
+
+    Raises:
+        LibraryError: there is no such library or case, or a part cannot be read.
+    """
+    opened = library if isinstance(library, Library) else open_library(library)
+    (case,) = recorded_cases(opened, [case_id])
+    return case

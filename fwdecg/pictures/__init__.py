@@ -1,0 +1,1 @@
+"""All figures and animations, in one style."""

@@ -1,0 +1,40 @@
+"""A place belongs to one configuration, which lies in it from its first use on."""
+
+import json
+from typing import Any
+
+from fwdecg.config import differing_keys
+from fwdecg.errors import ResultError
+from fwdecg.runtime.storage import CONFIG, Store
+
+
+def claim(store: Store, asked: dict[str, Any], section: str = "") -> None:
+    """Leave a configuration in a new place; refuse a place that has another one.
+
+    Args:
+        store: the place.
+        asked: the configuration as plain values.
+        section: of a preset that holds the keys, for the message; empty if they name it.
+
+    Raises:
+        ResultError: the place has another configuration, or files but none, or is read-only.
+    """
+    asked = json.loads(json.dumps(asked))  # as it is read back, with lists for tuples
+    if store.exists(CONFIG):
+        differing = differing_keys(store.read_json(CONFIG), asked)
+        if differing:
+            names = ", ".join(f"{section}.{name}".lstrip(".") for name in differing)
+            raise ResultError(
+                f"{store.shown()} was made with another {names}; choose another path or delete it"
+            )
+        return
+    try:
+        if not store.is_empty():
+            raise ResultError(
+                f"{store.shown()} is not empty and has no {CONFIG}; choose another path"
+            )
+        store.publish_json(CONFIG, asked)
+    except OSError as error:
+        raise ResultError(
+            f"{store.shown()} cannot be written: {error.strerror or error}; choose another"
+        ) from error

@@ -1,0 +1,217 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fwdecg.cases.library_config import LibraryConfig, PacingConfig, RecordingConfig, TissueConfig
+from fwdecg.cases.solver_config import SolverConfig
+from fwdecg.errors import ConfigError
+from fwdecg.physics.tissue import Tissue
+
+
+def test_a_grid_of_electrodes_by_hand():
+    recording = RecordingConfig(electrode_grid=(2, 3), electrode_grid_height_mm=7.0)
+    library = LibraryConfig(tissue=TissueConfig(size_mm=60.0), recording=recording)
+    above, below = ((10.0, 30.0, 50.0), 15.0), ((10.0, 30.0, 50.0), 45.0)
+    expected = tuple((x, y, 7.0) for columns, y in (above, below) for x in columns)
+    assert library.electrodes_mm == expected
+    assert recording.electrode_count == 6
+
+
+@given(rows=st.integers(1, 9), cols=st.integers(1, 9), size_mm=st.floats(5.0, 200.0))
+def test_a_grid_is_centred_and_even(rows, cols, size_mm):
+    recording = RecordingConfig(electrode_grid=(rows, cols))
+    electrodes = recording.electrodes(size_mm)
+    assert electrodes.shape == (recording.electrode_count, 3)
+    np.testing.assert_allclose(electrodes.mean(axis=0), [size_mm / 2, size_mm / 2, 40.0])
+    x_mm = electrodes[:cols, 0]
+    np.testing.assert_allclose(np.diff(x_mm), size_mm / cols)
+    # Turned around, upside down or transposed it is the same grid.
+    np.testing.assert_allclose(electrodes[::-1, :2], size_mm - electrodes[:, :2], atol=1e-9)
+    transposed = replace(recording, electrode_grid=(cols, rows)).electrodes(size_mm)
+    order = np.arange(rows * cols).reshape(cols, rows).T.ravel()
+    np.testing.assert_array_equal(transposed[order][:, [1, 0, 2]], electrodes)
+
+
+def test_a_list_of_electrodes_stays_as_it_is():
+    positions = ((1.0, 2.0, 3.0), (-4.0, 5.0, 6.5))
+    library = LibraryConfig(recording=RecordingConfig(electrodes_mm=positions))
+    assert library.electrodes_mm == positions
+    assert library.recording.electrode_count == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"electrode_grid": (0, 3)}, r"electrode_grid = \(0, 3\): must be at least 1"),
+        ({"electrode_grid": (8, 101)}, r"electrode_grid = \(8, 101\): must be at most 100"),
+        (
+            {"electrode_grid": (2, 2), "electrode_grid_height_mm": 0.0},
+            "electrode_grid_height_mm = 0.0: must be above 0",
+        ),
+        (
+            {"electrode_grid": (1, 1), "electrode_grid_height_mm": 0.5},
+            "recording.electrode_grid_height_mm: electrode .* mm is 0.5 mm from the sheet: it must "
+            "be at least 1 mm away; raise its z",
+        ),
+        ({"electrodes_mm": ((1.0, 1.0, 0.0),)}, "recording.electrodes_mm: electrode"),
+        ({"electrodes_mm": ()}, r"electrodes_mm = \[\]: give at least one electrode"),
+    ],
+)
+def test_electrodes_that_cannot_be_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        LibraryConfig(recording=RecordingConfig(**values))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"diffusivity_variation": 1.0}, "diffusivity_variation = 1.0: must be below 1"),
+        ({"diffusivity_variation": -0.1}, "diffusivity_variation = -0.1: must be at least 0"),
+        (
+            {"diffusivity_variation_length_mm": 0.5},
+            "diffusivity_variation_length_mm = 0.5: must be at least 1",
+        ),
+        *(
+            (
+                {f"{kind}_patch_size_mm": (0.01, 3.0)},
+                rf"{kind}_patch_size_mm = \(0.01, 3.0\): must be at least 0.1",
+            )
+            for kind in ("small", "large", "shifted")
+        ),
+    ],
+)
+def test_variations_and_patches_that_cannot_be_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        TissueConfig(**values)
+
+
+def test_bounds_cover_the_variation_of_d():
+    varied = LibraryConfig(tissue=TissueConfig(diffusivity_variation=0.5))
+    assert LibraryConfig().diffusivity_bounds_mm2_per_ms == (0.01, 0.10)
+    assert varied.diffusivity_bounds_mm2_per_ms == pytest.approx((0.005, 0.15))
+
+
+def test_a_step_must_be_stable_where_d_is_largest():
+    # 0.2^2 / (4 (D + 0.03 0.2^2 / 0.125)) is 0.091 ms at D = 0.1, capped at half of tau_d, and
+    # 0.0573 ms at 0.165.
+    solver = SolverConfig(spacing_mm=0.2, dt_ms=0.06)
+    tissue = TissueConfig(remodelled_diffusivity_mm2_per_ms=(0.05, 0.09))
+    LibraryConfig(solver=solver, tissue=tissue)
+    with pytest.raises(ConfigError, match="dt_ms = 0.06: must be at most 0.0573 .* D = 0.165"):
+        LibraryConfig(solver=solver, tissue=replace(tissue, diffusivity_variation=0.65))
+
+
+def test_cells_must_resolve_a_wave_where_d_is_smallest():
+    tissue = TissueConfig(remodelled_diffusivity_mm2_per_ms=(0.02, 0.09))
+    solver = SolverConfig(spacing_mm=0.3)  # expected error 0.0055 * 0.09 / (0.125 D)
+    LibraryConfig(solver=solver, tissue=tissue)
+    with pytest.raises(ConfigError, match="at D = 0.01 mm.*lower solver.spacing_mm"):
+        LibraryConfig(solver=solver, tissue=replace(tissue, diffusivity_variation=0.5))
+
+
+def test_frames_so_rare_that_an_action_potential_could_be_missed_are_refused():
+    with pytest.raises(ConfigError, match=r"frame_interval_ms = 100.0: must be at most 50"):
+        RecordingConfig(duration_ms=800.0, frame_interval_ms=100.0)
+
+
+def test_the_step_that_frames_leave_must_not_be_lost_in_rounding():
+    with pytest.raises(
+        ConfigError, match="recording.frame_interval_ms: a frame every 0.0001 ms .* at least 0.0005"
+    ):
+        LibraryConfig(recording=RecordingConfig(duration_ms=0.01, frame_interval_ms=1e-4))
+
+
+@given(
+    smallest=st.floats(0.005, 0.1),
+    ratio=st.floats(1.0, 30.0),
+    cv_error=st.floats(0.005, 0.2),
+    scheme=st.sampled_from(["calibrated", "plain"]),
+)
+def test_every_chosen_step_is_stable_where_d_is_largest(smallest, ratio, cv_error, scheme):
+    solver = SolverConfig(cv_error=cv_error, scheme=scheme)
+    spacing_mm, dt_ms = solver.resolution(smallest, ratio * smallest)
+    assert spacing_mm == solver.resolution(smallest).spacing_mm
+    assert dt_ms <= 0.9 * solver.stable_dt_ms(spacing_mm, ratio * smallest)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"shifts": ("electrodes",)}, "must be out of diffusivity, patch_size, stimulus, elec"),
+        ({"shifts": ("electrode", "electrode")}, "name each shift once"),
+        (
+            {
+                "shifts": ("diffusivity",),
+                "tissue": TissueConfig(shifted_diffusivity_mm2_per_ms=(0.10, 0.15)),
+            },
+            r"tissue.shifted_diffusivity_mm2_per_ms = \[0.1, 0.15\]: must not overlap "
+            r"tissue.healthy_diffusivity_mm2_per_ms = \[0.09, 0.1\]; move it above or below",
+        ),
+        (
+            {
+                "shifts": ("diffusivity",),
+                "tissue": TissueConfig(shifted_diffusivity_mm2_per_ms=(0.005, 0.2)),
+            },
+            "must not overlap",
+        ),
+        (
+            {
+                "shifts": ("patch_size",),
+                "tissue": TissueConfig(shifted_patch_size_mm=(12.0, 25.0)),
+            },
+            r"must not overlap tissue.large_patch_size_mm = \[5.0, 15.0\]",
+        ),
+        (
+            {"shifts": ("stimulus",), "pacing": PacingConfig(protocol="focal")},
+            'the shift stimulus turns a plane wave, but pacing.protocol = "focal"; leave it out',
+        ),
+        (
+            {
+                "shifts": ("electrode",),
+                "recording": RecordingConfig(electrode_shift_mm=(0.0, 0.0, -39.5)),
+            },
+            "recording.electrode_shift_mm: electrode .* is 0.5 mm from the sheet",
+        ),
+        (
+            {
+                "shifts": ("electrode",),
+                "recording": RecordingConfig(electrode_shift_mm=(0.0, 0.0, 0.0)),
+            },
+            r"electrode_shift_mm = \[0.0, 0.0, 0.0\]: must displace the electrodes",
+        ),
+    ],
+)
+def test_shifts_that_are_none_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        LibraryConfig(**values)
+    LibraryConfig(**values | {"shifts": ()})
+
+
+def test_bounds_cover_the_shifted_d():
+    assert LibraryConfig(shifts=("stimulus",)).diffusivity_bounds_mm2_per_ms == (0.01, 0.10)
+    assert LibraryConfig(shifts=("diffusivity",)).diffusivity_bounds_mm2_per_ms == (0.01, 0.15)
+
+
+def test_a_grid_is_displaced_as_a_whole():
+    recording = RecordingConfig(electrode_grid=(2, 2), electrode_shift_mm=(1.0, -2.0, 3.0))
+    moved = recording.electrodes(40.0, shifted=True) - recording.electrodes(40.0)
+    np.testing.assert_allclose(moved, np.tile([1.0, -2.0, 3.0], (4, 1)))
+
+
+def test_only_a_given_step_is_kept_although_waves_may_lock_to_the_grid():
+    tissue = Tissue(spacing_mm=0.2, diffusivity_mm2_per_ms=np.full((4, 4), 0.1))
+    crossing_ms = 0.2 / (2.0777 * np.sqrt(0.1))
+    steps = {
+        name: SolverConfig(**given)
+        .clock(tissue, crossing_ms / 8, interval_ms=5.0, frames=2)
+        .steps_per_frame
+        for name, given in {
+            "target": {},
+            "spacing": {"spacing_mm": 0.2},
+            "step": {"dt_ms": crossing_ms / 8},
+        }.items()
+    }
+    assert steps["spacing"] == steps["target"] > steps["step"]

@@ -1,0 +1,157 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fwdecg.cases.draw import draw_case
+from fwdecg.cases.library_config import (
+    LONGEST_FRAME_INTERVAL_MS,
+    LibraryConfig,
+    PacingConfig,
+    RecordingConfig,
+    TissueConfig,
+)
+from fwdecg.cases.simulation import set_up, simulate_case
+from fwdecg.cases.solver_config import SolverConfig
+from fwdecg.errors import CaseError
+from fwdecg.physics.fenton_karma import PUBLISHED
+from fwdecg.physics.monodomain import Clock, Simulation
+from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
+from fwdecg.physics.raster import area_mean
+
+
+def test_maps_and_ecg_are_those_of_the_solver(small_config):
+    case = draw_case(small_config, 3)
+    record = simulate_case(case, small_config)
+    tissue = case.sheet.rasterise(0.25)
+    clock = Clock(frame_interval_ms=5.0, frames=8, largest_dt_ms=0.05)
+    fields = [u.astype(float) for u in Simulation(tissue, case.pacing, clock, PUBLISHED["FK-CAF"])]
+    leads = lead_fields(tissue, np.array(small_config.electrodes_mm))
+    expected = np.stack([[(lead * u).sum() for u in fields] for lead in leads])
+    np.testing.assert_allclose(record.phi_e, expected, rtol=1e-5, atol=1e-9)
+    maps = np.stack([area_mean(u, 8) for u in fields])
+    np.testing.assert_allclose(record.u, maps, atol=5e-4)  # half precision: 2^-11
+    assert record.u.shape == (8, 8, 8)
+    assert record.phi_e.shape == (2, 8)
+    assert record.node_updates == 32 * 32 * 100 * 7
+    assert record.diffusivity_mm2_per_ms.max() == pytest.approx(
+        case.spec.bulk_diffusivity_mm2_per_ms
+    )
+
+
+def test_every_case_meets_the_target_of_its_own_diffusivity():
+    solver = SolverConfig(cv_error=0.08)
+    for diffusivity in (0.01, 0.05, 0.1):
+        assert solver.expected_cv_error(diffusivity) == pytest.approx(0.08)
+        assert solver.resolution(diffusivity).spacing_mm / np.sqrt(diffusivity) == pytest.approx(
+            solver.resolution(1.0).spacing_mm
+        )
+    assert SolverConfig(spacing_mm=0.25, dt_ms=0.02).resolution(0.05) == (0.25, 0.02)
+
+
+def test_the_recorded_error_is_within_the_target(small_config):
+    config = replace(small_config, solver=SolverConfig(cv_error=0.1))
+    record = simulate_case(draw_case(config, 1), config)
+    assert 0.08 < record.cv_error_estimate <= 0.1
+
+
+def test_a_tissue_of_varying_d_is_solved_for_its_smallest(small_config):
+    tissue = replace(small_config.tissue, diffusivity_variation=0.6)
+    config = replace(small_config, tissue=tissue, solver=SolverConfig(cv_error=0.1))
+    case = draw_case(config, 1)
+    record = simulate_case(case, config)
+    bulk = case.spec.bulk_diffusivity_mm2_per_ms
+    aimed_mm = config.solver.resolution(0.4 * bulk).spacing_mm
+    assert 0.95 * aimed_mm < record.solver_spacing_mm <= aimed_mm
+    assert record.cv_error_estimate == pytest.approx(
+        config.solver.expected_cv_error(0.4 * bulk), rel=0.1
+    )
+    raster = case.sheet.rasterise(aimed_mm).diffusivity_mm2_per_ms
+    np.testing.assert_allclose(record.diffusivity_mm2_per_ms, area_mean(raster, 8), rtol=1e-6)
+    assert np.ptp(record.diffusivity_mm2_per_ms) > 0.1 * bulk
+
+
+def test_an_ecg_that_is_not_finite_is_refused(small_config, monkeypatch):
+    monkeypatch.setattr(
+        "fwdecg.cases.simulation.pseudo_ecg", lambda u, leads: np.full((2, len(u)), np.nan)
+    )
+    with pytest.raises(CaseError, match="a map or the ECG holds a value that is not finite"):
+        simulate_case(draw_case(small_config, 1), small_config)
+
+
+def test_a_case_that_does_not_activate_is_refused(small_config):
+    recording = replace(small_config.recording, duration_ms=10.0, least_activated_fraction=0.9)
+    config = replace(small_config, recording=recording)
+    with pytest.raises(CaseError, match="of the conducting tissue activates, less than"):
+        simulate_case(draw_case(config, 0), config)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_rarest_frames_show_every_cell_that_activates(small_config, name):
+    solver = SolverConfig(cell_model=name, cv_error=0.1)
+    often, rarely = (
+        replace(
+            small_config,
+            solver=solver,
+            recording=replace(
+                small_config.recording,
+                duration_ms=2 * LONGEST_FRAME_INTERVAL_MS,
+                frame_interval_ms=interval_ms,
+            ),
+        )
+        for interval_ms in (5.0, LONGEST_FRAME_INTERVAL_MS)
+    )
+    # All of the sheet is reached before the second of the rare frames.
+    case = draw_case(often, 0)
+    seen = simulate_case(case, rarely).activated_fraction
+    assert seen == simulate_case(case, often).activated_fraction > 0.99
+
+
+def test_the_paper_configuration_has_160_frames_of_64_pixels():
+    recording = LibraryConfig().recording
+    assert (recording.frames, recording.map_pixels) == (160, 64)
+
+
+@pytest.fixture(scope="module")
+def reentry_config():
+    """Sheets of 16 mm at D = 0.01 mm^2/ms: as wide for a wave as 50 mm at 0.1."""
+    slow = (0.01, 0.011)
+    return LibraryConfig(
+        tissue=TissueConfig(
+            size_mm=16.0,
+            healthy_diffusivity_mm2_per_ms=slow,
+            remodelled_diffusivity_mm2_per_ms=slow,
+        ),
+        pacing=PacingConfig(protocol="reentry"),
+        solver=SolverConfig(cv_error=0.05),
+        recording=RecordingConfig(
+            duration_ms=800.0, map_pixels=8, electrodes_mm=((8.0, 8.0, 6.0),)
+        ),
+    )
+
+
+def test_a_second_stimulus_keeps_a_tissue_active_that_is_else_at_rest(reentry_config):
+    reentrant = draw_case(reentry_config, 1)
+    paced_once = draw_case(replace(reentry_config, pacing=PacingConfig()), 1)
+    assert reentrant.sheet == paced_once.sheet
+    record, planar_record = (
+        simulate_case(case, reentry_config) for case in (reentrant, paced_once)
+    )
+    assert planar_record.active_fraction_at_end == 0
+    assert not planar_record.u[-1].any()
+    assert record.active_fraction_at_end > 0.3
+    s2_frame = int(record.spec.stimulus_s2_start_ms / 5.0)
+    np.testing.assert_array_equal(record.u[:s2_frame], planar_record.u[:s2_frame])
+
+
+def test_half_precision_maps_cost_the_ecg_nothing_that_can_be_seen(small_config):
+    case = draw_case(small_config, 2)
+    setup = set_up(case, small_config)
+    solver = small_config.solver
+    frames = Simulation(setup.tissue, case.pacing, setup.clock, solver.parameters)
+    maps = area_mean(np.stack([u.copy() for u in frames]), 32)
+    leads = lead_fields(setup.tissue, np.array([[4.0, 4.0, 5.0]]))  # 32 x 32 cells are the pixels
+    exact = pseudo_ecg(maps, leads)[0]
+    rounded = pseudo_ecg(maps.astype(np.float16).astype(np.float64), leads)[0]
+    # A value is off by 2^-12 at most, at random; over a thousand cells most of it cancels.
+    assert np.abs(rounded - exact).max() < 1e-3 * np.ptp(exact)

@@ -1,0 +1,77 @@
+"""A single case in a notebook is the very one that a library of the same settings holds."""
+
+import numpy as np
+import pytest
+
+from fwdecg.errors import ConfigError
+from fwdecg.experiment.one_case import simulate
+from fwdecg.library.labelled_cases import load_case
+
+SMALL = (
+    "library.tissue.size_mm=8",
+    "library.tissue.large_patch_size_mm=[1, 2]",
+    "library.tissue.small_patch_size_mm=[0.3, 0.6]",
+    "library.solver.spacing_mm=0.25",
+    "library.solver.dt_ms=0.05",
+    "library.recording.duration_ms=40",
+    "library.recording.map_pixels=8",
+    "library.recording.electrodes_mm=[[4, 4, 5], [0, 0, 3]]",
+    "library.recording.least_activated_fraction=0.1",
+)
+
+
+@pytest.mark.parametrize(
+    ("condition", "number", "case_id"), [("healthy", 0, 0), ("fibrosis", 3, 9), ("combined", 1, 8)]
+)
+def test_it_is_the_case_of_the_library(condition, number, case_id, small_library):
+    simulated = simulate(condition, number=number, settings=SMALL)
+    recorded = load_case(small_library.store.folder, case_id)
+    assert (simulated.case_id, simulated.condition) == (case_id, condition)
+    for name in ("u", "phi_e_mm_per_ms", "time_ms", "electrodes_mm", "diffusivity_mm2_per_ms"):
+        np.testing.assert_array_equal(getattr(simulated, name), getattr(recorded, name))
+    np.testing.assert_allclose(simulated.activation_ms, recorded.activation_ms)
+    assert simulated.bulk_diffusivity_mm2_per_ms == recorded.bulk_diffusivity_mm2_per_ms
+    assert simulated.maps.map_spacing_mm == recorded.maps.map_spacing_mm
+
+
+def test_a_fixed_resolution_is_taken_with_a_warning(caplog):
+    simulate(settings=SMALL)
+    assert any("spacing_mm or dt_ms is fixed" in message for message in caplog.messages)
+
+
+def test_its_arrays_have_the_shapes_that_the_names_promise():
+    case = simulate(settings=SMALL)
+    assert case.u.shape == (8, 8, 8)
+    assert case.phi_e_mm_per_ms.shape == (2, 8)
+    assert case.time_ms.tolist() == [0, 5, 10, 15, 20, 25, 30, 35]
+    assert case.activation_ms.shape == case.diffusivity_mm2_per_ms.shape == (8, 8)
+    assert case.activation_ms[:, 0].max() < case.activation_ms[:, -1].min()
+
+
+def test_a_preset_and_changes_to_it(small_preset):
+    case = simulate(preset=small_preset, settings=["library.recording.map_pixels=16"])
+    assert case.u.shape == (8, 16, 16)
+
+
+def test_a_preset_that_comes_with_fwdecg():
+    assert simulate(preset="paper.toml", settings=SMALL).u.shape == (8, 8, 8)
+
+
+def test_shifted_cases_are_not_counted():
+    shifts = (*SMALL, 'library.shifts=["electrode"]')
+    assert simulate("healthy", number=10, settings=shifts).case_id == 55
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"condition": "ill"}, "condition = 'ill': must be one of healthy, gap_junction, fibrosis"),
+        ({"number": -1}, "number = -1: must be at least 0"),
+        ({"settings": ["library.size=3"]}, "unknown key library.size"),
+        ({"settings": ["size=3"]}, "unknown key size"),
+        ({"preset": "none.toml"}, "none.toml: No such file"),
+    ],
+)
+def test_bad_input_is_named(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        simulate(**arguments)

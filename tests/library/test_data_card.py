@@ -1,0 +1,104 @@
+from dataclasses import replace
+
+import pytest
+
+from fwdecg.cases.library_config import LibraryConfig, PacingConfig, RecordingConfig, TissueConfig
+from fwdecg.cases.solver_config import SolverConfig
+from fwdecg.library.data_card import data_card
+from fwdecg.library.manifest import manifest
+from fwdecg.library.part import PartRecord
+from fwdecg.library.paths import Part
+from fwdecg.library.statistics import Moments, PartMoments, Statistics
+from fwdecg.runtime.cost import Cost
+
+PLAIN = LibraryConfig(cases=1)
+FEW = ((1.0, 2.0, 30.0), (4.0, 5.0, 60.0))
+
+
+def card(config, statistics=None):
+    record = PartRecord(
+        part=Part(0, 1),
+        case_ids=(0,),
+        sha256="0",
+        size_bytes=1,
+        moments=PartMoments(u=Moments(), phi_e=(Moments(),)),
+        largest_cv_error=0.02,
+        active_at_end=0,
+        redraws=0,
+        node_updates=1,
+    )
+    return data_card(config, manifest(config, [record], cost=Cost()), statistics)
+
+
+@pytest.mark.parametrize(
+    ("change", "says", "else_says"),
+    [
+        (
+            {"pacing": PacingConfig(protocol="reentry", tail_position=(0.3, 0.4))},
+            "when the wave's tail is at 0.3 to 0.4 of that",
+            "Stimulus: planar, a plane wave from the left edge.",
+        ),
+        (
+            {"pacing": PacingConfig(protocol="focal")},
+            "Stimulus: focal, at one random site a case.",
+            "Stimulus: planar, a plane wave from the left edge.",
+        ),
+        (
+            {
+                "tissue": TissueConfig(
+                    diffusivity_variation=0.25, diffusivity_variation_length_mm=7.0
+                )
+            },
+            "D varies smoothly in a case, by up to 25% of its bulk value",
+            "D is uniform in a case, drawn from",
+        ),
+        (
+            {"shifts": ("stimulus",)},
+            "- `test_stimulus` the plane wave starts from the top edge",
+            "10 % each for validation and testing.\n\n|",
+        ),
+        (
+            {"solver": SolverConfig(scheme="plain")},
+            "conduction velocity, in tissue at rest: up to 2.0%",
+            "conduction velocity, in recovering tissue: up to 2.0%",
+        ),
+    ],
+)
+def test_the_card_tells_what_is_switched_on(change, says, else_says):
+    with_it, without = card(replace(PLAIN, **change)), card(PLAIN)
+    assert says in with_it
+    assert says not in without
+    assert else_says in without
+    assert else_says not in with_it
+
+
+def statistics_of(electrodes):
+    scale = tuple(1.0 + electrode for electrode in range(electrodes))
+    return Statistics(cases=3, u_mean=0.25, u_spread=0.5, phi_e_mean=scale, phi_e_spread=scale)
+
+
+def test_a_few_electrodes_are_listed():
+    text = card(replace(PLAIN, recording=RecordingConfig(electrodes_mm=FEW)), statistics_of(2))
+    assert f"corner: {list(FEW)}." in text
+    assert "phi_e 1 +- 1, 2 +- 2." in text
+
+
+@pytest.mark.parametrize(
+    ("recording", "says"),
+    [
+        (
+            RecordingConfig(electrode_grid=(20, 50)),
+            "corner: 1000, 20 x 50 row by row from the top, from\n"
+            "(1.0, 2.5, 40.0) to (99.0, 97.5, 40.0); listed in each case's row.",
+        ),
+        (
+            RecordingConfig(electrodes_mm=FEW * 500),
+            "corner: 1000 from\n(1.0, 2.0, 30.0) to (4.0, 5.0, 60.0); listed in each case's row.",
+        ),
+    ],
+)
+def test_many_electrodes_are_told_by_their_range(recording, says):
+    text = card(replace(PLAIN, recording=recording), statistics_of(1000))
+    assert says in text
+    assert "phi_e of 1000 electrodes, means\nfrom 1 to 1000, spreads from 1 to 1000." in text
+    assert max(map(len, text.splitlines())) < 200

@@ -1,0 +1,92 @@
+from dataclasses import replace
+
+import pytest
+
+from fwdecg.cases.draw import draw_case
+from fwdecg.cases.library_config import LibraryConfig, RecordingConfig, TissueConfig
+from fwdecg.cases.shifts import SHIFTS
+from fwdecg.cases.solver_config import SolverConfig
+from fwdecg.errors import LibraryError
+from fwdecg.library.part_plan import costliest_first, expected_work, plan_parts
+from fwdecg.library.paths import Part
+
+
+def test_parts_follow_a_grid_and_extend_what_is_there(small_config):
+    config = replace(small_config, cases=10)  # four cases a part
+    assert plan_parts(config, []) == [Part(0, 4), Part(4, 8), Part(8, 10)]
+    extended = replace(config, cases=15)
+    published = [Part(0, 4), Part(8, 10)]
+    assert plan_parts(extended, published) == [
+        Part(0, 4),
+        Part(4, 8),
+        Part(8, 10),
+        Part(10, 12),
+        Part(12, 15),
+    ]
+
+
+def test_holes_of_any_kind_are_filled_without_overlap(small_config):
+    config = replace(small_config, cases=12)
+    parts = plan_parts(config, [Part(9, 11)])
+    assert parts == [Part(0, 4), Part(4, 8), Part(8, 9), Part(9, 11), Part(11, 12)]
+    with pytest.raises(LibraryError, match="holds cases that the part before it holds too"):
+        plan_parts(config, [Part(8, 10), Part(8, 12)])
+
+
+def test_a_library_does_not_shrink(small_config):
+    with pytest.raises(LibraryError, match="already holds 12; ask for at least as many"):
+        plan_parts(small_config, [Part(8, 12)])
+
+
+def test_a_part_holds_as_many_cases_as_its_size_asks_for(small_config):
+    paper = LibraryConfig()
+    assert paper.part_cases == int(128e6 / (0.3 * 160 * 64 * 64 * 2))
+    assert replace(paper, part_mb=0.001).part_cases == 1
+    assert replace(paper, cases_per_part=7).part_cases == 7
+
+
+def test_a_part_holds_fewer_cases_the_more_electrodes_there_are():
+    # 10,000 electrodes of 160 frames in float32, 6.4 MB, against 0.39 MB of compressed maps.
+    grid = LibraryConfig(recording=RecordingConfig(electrode_grid=(100, 100)))
+    assert grid.part_cases == int(128e6 / (0.3 * 160 * 64 * 64 * 2 + 9999 * 160 * 4)) == 18
+    single = LibraryConfig(recording=RecordingConfig(electrode_grid=(1, 1)))
+    assert single.part_cases == LibraryConfig().part_cases
+
+
+def costliest_of(config):
+    work = {case_id: expected_work(config, case_id) for case_id in range(config.cases)}
+    return costliest_first(work, work)
+
+
+def test_cases_are_ordered_by_their_work_and_then_by_id():
+    work = {4: 9.0, 3: 5.0, 2: 5.0, 1: 7.0}
+    assert costliest_first([1, 3, 2], work) == [1, 2, 3]
+
+
+def test_slow_conduction_is_simulated_first():
+    config = LibraryConfig(cases=40)
+    order = costliest_of(config)
+    found = [draw_case(config, case_id).spec.bulk_diffusivity_mm2_per_ms for case_id in order]
+    assert found == sorted(found)
+    assert sorted(order) == list(range(40))
+
+
+def test_shifted_cases_are_as_costly_as_their_own_d():
+    config = LibraryConfig(cases=70, shifts=SHIFTS)
+    order = costliest_of(config)
+    found = [draw_case(config, case_id).spec.bulk_diffusivity_mm2_per_ms for case_id in order]
+    assert found == sorted(found)
+    assert max(found) > 0.11
+
+
+@pytest.mark.parametrize("spacing_mm", [None, 0.05])
+def test_where_d_varies_the_smallest_and_largest_settle_the_cost(spacing_mm):
+    varied = TissueConfig(diffusivity_variation=0.9)
+    solver = SolverConfig(spacing_mm=spacing_mm, cv_error=0.02)
+    config = LibraryConfig(cases=40, tissue=varied, solver=solver)
+    work = []
+    for case_id in costliest_of(config):
+        case = draw_case(config, case_id)
+        spacing, dt_ms = solver.resolution(*case.sheet.diffusivity_bounds_mm2_per_ms)
+        work.append(1 / (spacing**2 * dt_ms))
+    assert work == sorted(work, reverse=True)

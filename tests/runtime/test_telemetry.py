@@ -1,0 +1,138 @@
+"""What running work exports: on a port of each node as Prometheus reads it, or nothing at all."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fwdecg.runtime import telemetry
+from fwdecg.runtime.telemetry import BUILD, EXPORTED, ITEMS, SHARE_DONE
+
+ROOT = Path(__file__).parents[1]
+
+# Cases of this library: 20, of which one worker dies once and one case never works.
+WATCHED = """
+import json, os, re, signal, sys, threading, urllib.request
+from pathlib import Path
+
+import ray
+
+from fwdecg.config import load
+from fwdecg.library.build import build_library
+from fwdecg.cases.simulation import simulate_case
+from fwdecg.library.reader import open_library
+from fwdecg.experiment.experiment import Experiment
+from fwdecg.tuning.search import plan_search, tune
+from fwdecg.training.trainer import train
+
+PRESET, ROOT = Path(sys.argv[1]), Path(sys.argv[2])
+SAMPLE = re.compile(r'^ray_(fwdecg_[a-z_]+){.*WorkerId="(\\w+)".*stage="([a-z]+)".*} (\\S+)$')
+
+def simulate(case, config):
+    if case.spec.case_id == 3:
+        raise ValueError("never")
+    marker = ROOT / "killed"
+    if case.spec.case_id == 5 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return simulate_case(case, config)
+
+def sample(port, seen):
+    text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
+    for line in text.splitlines():
+        found = SAMPLE.match(line)
+        if found:
+            name, worker, stage, value = found.groups()
+            key = (name, stage, worker)
+            seen[key] = max(seen.get(key, 0.0), float(value))
+
+def watch(port, seen, over):
+    while not over.wait(0.2):
+        sample(port, seen)
+
+if __name__ == "__main__":
+    ray.init(address="local", num_cpus=2, include_dashboard=True, log_to_driver=False,
+             object_store_memory=80 * 2**20, _system_config={"metrics_report_interval_ms": 300})
+    port = ray.nodes()[0]["MetricsExportPort"]
+    seen, over = {}, threading.Event()
+    watcher = threading.Thread(target=watch, args=(port, seen, over))
+    watcher.start()
+    experiment = load(Experiment, PRESET, sys.argv[3:])
+    build_library(experiment.library, ROOT / "library", simulate)
+    library = open_library(ROOT / "library")
+    train(library, experiment.model, experiment.training, ROOT / "training")
+    tune(plan_search(library, experiment), ROOT / "tuning")
+    threading.Event().wait(3)  # what came last has been reported
+    over.set()
+    watcher.join()
+    ray.shutdown()
+    totals = {}
+    for (name, stage, _), value in seen.items():
+        totals[f"{name} {stage}"] = totals.get(f"{name} {stage}", 0.0) + value
+    print(json.dumps(totals))
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_node_exports_what_build_training_and_sweep_do(small_preset, tmp_path):
+    script = tmp_path / "watched.py"
+    script.write_text(WATCHED)
+    keys = ["training.epochs=3", "training.workers=1", "tuning.trials=2", "tuning.epochs=2"]
+    keys += ["tuning.grace_period=2", 'tuning.space={"model.hidden_size" = {choice = [4, 8]}}']
+    done = subprocess.run(
+        [sys.executable, str(script), str(small_preset), str(tmp_path), *keys],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen["fwdecg_items_total build"] == 20
+    assert seen["fwdecg_failures_total build"] == 1
+    assert seen["fwdecg_retries_total build"] >= 1
+    assert seen["fwdecg_share_done build"] == 1.0
+    assert seen["fwdecg_items_per_second build"] > 0
+    manifest = json.loads((tmp_path / "library/manifest.json").read_text())
+    learnt_from = manifest["counts"]["ok"]["train"]["all"]
+    assert seen["fwdecg_items_total training"] == 3 * learnt_from
+    assert seen["fwdecg_share_done training"] == 1.0
+    assert seen["fwdecg_items_per_second training"] > 0
+    assert seen["fwdecg_items_total sweep"] == 2 * 2 * learnt_from
+    assert seen["fwdecg_share_done sweep"] == 1.0
+
+
+def test_without_ray_nothing_is_exported_or_loaded():
+    code = (
+        "import sys; from fwdecg.runtime.telemetry import BUILD, EXPORTED, ITEMS, SHARE_DONE\n"
+        "ITEMS.add(BUILD); SHARE_DONE.set(BUILD, 0.5)\n"
+        "print('loaded:', *{name.split('.')[0] for name in sys.modules} & {'ray', 'numpy'})"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert said.stdout.strip() == "loaded:"
+
+
+def test_ray_that_is_loaded_but_not_connected_is_left_alone(monkeypatch):
+    class Unconnected:
+        @staticmethod
+        def is_initialized():
+            return False
+
+    monkeypatch.setitem(sys.modules, "ray", Unconnected)
+    monkeypatch.setattr(telemetry, "_exported", None)
+    ITEMS.add(BUILD)
+    SHARE_DONE.set(BUILD, 0.5)
+
+
+def test_the_readme_of_the_cluster_lists_them():
+    text = (ROOT / "cluster/README.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| `fwdecg_")]
+    assert rows == [f"| `{metric.name}` | {metric.meaning} |" for metric in EXPORTED]
