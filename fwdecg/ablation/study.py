@@ -24,7 +24,7 @@ import torch
 
 from fwdecg.ablation.ablation_report import ablation_text
 from fwdecg.ablation.comparison import COMPARED, RunScores, compare_variants
-from fwdecg.ablation.variants import WHOLE, AblationConfig, Recipe, recipes
+from fwdecg.ablation.variants import WHOLE, AblationConfig, recipes
 from fwdecg.cases.splits import TEST
 from fwdecg.config import identity_tree
 from fwdecg.errors import RunError
@@ -42,6 +42,7 @@ from fwdecg.runtime.storage import METRICS, REPORT, Store
 from fwdecg.runtime.task_pool import Task, run_tasks
 from fwdecg.runtime.telemetry import ABLATION, ITEMS, SHARE_DONE
 from fwdecg.training.checkpoint import load_surrogate
+from fwdecg.training.recipe import Recipe
 from fwdecg.training.run import BEST
 from fwdecg.training.trainer import train
 from fwdecg.training.training_plan import plan_training

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 
 from fwdecg.config import check_settings, edited, identity_hash, setting
 from fwdecg.errors import ConfigError
-from fwdecg.model import SurrogateConfig
-from fwdecg.training.training_config import TrainingConfig
+from fwdecg.training.recipe import Recipe
 
 WHOLE = "full"  # the network without any edit
 
@@ -59,18 +58,6 @@ class AblationConfig:
         for name in names:
             if names.count(name) > 1:
                 raise ConfigError(f"variants: {name} is there twice; give each another name")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """A network and how it is trained."""
-
-    model: SurrogateConfig = setting(SurrogateConfig)
-    training: TrainingConfig = setting(TrainingConfig)
-
-    def with_seed(self, seed: int) -> "Recipe":
-        """The recipe with another seed of the training."""
-        return replace(self, training=replace(self.training, seed=seed))
 
 
 def recipes(config: AblationConfig, whole: Recipe) -> dict[str, Recipe]:

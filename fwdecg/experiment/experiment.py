@@ -1,18 +1,19 @@
 """A preset: the configurations of all stages and studies, and where each leaves its result."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fwdecg.ablation.variants import AblationConfig, Recipe
+from fwdecg.ablation.variants import AblationConfig
 from fwdecg.cases.library_config import LibraryConfig
-from fwdecg.config import IDENTITY, from_tree, setting, to_tree
+from fwdecg.config import setting
 from fwdecg.errors import ConfigError
 from fwdecg.evaluation.evaluation_config import EvaluationConfig
 from fwdecg.model.surrogate_config import SurrogateConfig
 from fwdecg.runtime.storage import Store, absolute_path
 from fwdecg.training.midline import require_midline
+from fwdecg.training.recipe import Recipe
 from fwdecg.training.training_config import TrainingConfig
 from fwdecg.tuning.tuning_config import TuningConfig
 
@@ -94,30 +95,8 @@ class Experiment:
             ConfigError: there is no such key, it does not change what is trained, or its value is
                 not acceptable.
         """
-        trees = {"model": to_tree(self.model), "training": to_tree(self.training)}
-        for name, value in settings.items():
-            section, _, key = name.partition(".")
-            if section not in trees:
-                raise ConfigError(f"{name}: must be a key of model or training")
-            if key in _mere_means(getattr(self, section)):
-                raise ConfigError(f"{name}: does not change what is trained; leave it out")
-            tree = trees[section]
-            *outer, key = key.split(".")
-            for part in outer:
-                tree = tree.setdefault(part, {})
-                if not isinstance(tree, dict):
-                    raise ConfigError(f"{name}: {part} is no section")
-            tree[key] = value
-        return replace(
-            self,
-            model=from_tree(SurrogateConfig, trees["model"], "model."),
-            training=from_tree(TrainingConfig, trees["training"], "training."),
-        )
+        changed = self.recipe.with_settings(settings)
+        return replace(self, model=changed.model, training=changed.training)
 
     def _folder(self, chosen: str, name: str) -> Path:
         return absolute_path(chosen or Path(self.results.path) / name)
-
-
-def _mere_means(config: Any) -> set[str]:
-    """Keys of a configuration that are no part of its identity."""
-    return {field.name for field in fields(config) if not field.metadata.get(IDENTITY, True)}

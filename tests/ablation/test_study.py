@@ -8,7 +8,7 @@ import pytest
 
 from fwdecg.ablation import study as ablation
 from fwdecg.ablation.study import Run, ablate, train_and_score
-from fwdecg.ablation.variants import AblationConfig, Recipe
+from fwdecg.ablation.variants import AblationConfig
 from fwdecg.errors import LibraryError, ResultError
 from fwdecg.evaluation.evaluate import evaluate
 from fwdecg.evaluation.evaluation_config import EvaluationConfig
@@ -16,6 +16,7 @@ from fwdecg.model import SurrogateConfig
 from fwdecg.runtime import nodes
 from fwdecg.training import trainer
 from fwdecg.training.checkpoint import load_surrogate
+from fwdecg.training.recipe import Recipe
 from fwdecg.training.trainer import train
 from fwdecg.training.training_config import TrainingConfig
 

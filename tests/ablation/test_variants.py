@@ -4,9 +4,10 @@ import dataclasses
 
 import pytest
 
-from fwdecg.ablation.variants import AblationConfig, Recipe, recipes
+from fwdecg.ablation.variants import AblationConfig, recipes
 from fwdecg.errors import ConfigError
 from fwdecg.model import SurrogateConfig
+from fwdecg.training.recipe import Recipe
 from fwdecg.training.training_config import TrainingConfig
 
 WHOLE = Recipe(
