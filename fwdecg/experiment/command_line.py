@@ -5,7 +5,6 @@ seconds. So Ray is imported here where it is first used, and the jobs import the
 """
 
 import argparse
-import json
 import logging
 import os
 import signal
@@ -20,6 +19,7 @@ from fwdecg.errors import ConfigError, FwdEcgError, RunError
 from fwdecg.experiment.experiment import Experiment
 from fwdecg.experiment.presets import load_preset
 from fwdecg.runtime.progress import log_to_stdout
+from fwdecg.runtime.ray_private import bind_to_loopback, submitted_environment
 
 # With a single processor, workers and the reading of their data would wait for each other.
 LEAST_CPUS = 2
@@ -36,8 +36,6 @@ LOCAL_ENVIRONMENT = {
     "PYTHONWARNINGS": "ignore::DeprecationWarning",
 }
 
-# Set in the program of a submitted job alone, to what it was submitted with.
-SUBMISSION = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 THREADS = "OMP_NUM_THREADS"
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
@@ -121,7 +119,7 @@ def connect(num_cpus: int | None = None) -> None:
         return
     for name, value in LOCAL_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    _keep_to_loopback()
+    bind_to_loopback()
     _start_local_cluster(num_cpus)
     if ray.cluster_resources().get("CPU", 0) < LEAST_CPUS:
         ray.shutdown()
@@ -137,19 +135,6 @@ def _knock(address: str) -> None:
             socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
         except OSError as error:  # also of names that nobody knows
             raise ConnectionError(str(error)) from error
-
-
-def _keep_to_loopback() -> None:
-    """Have the local cluster's processes, about ten, listen on 127.0.0.1 instead of everywhere.
-
-    Ray has no option for it: an address of loopback is replaced by an outer one wherever several
-    machines could form a cluster. What it does where they cannot is asked for here: of the
-    processes to come by the environment, of this one, which has read that already, by the constant.
-    """
-    from ray._private import ray_constants  # noqa: PLC0415
-
-    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
-    ray_constants.ENABLE_RAY_CLUSTER = False
 
 
 def _start_local_cluster(num_cpus: int | None = None) -> None:
@@ -203,11 +188,10 @@ def _take_all_processors() -> None:
 
     Ray reserves none for it, and so has it, and what it loads from here on, run on one thread.
     """
-    submission = os.environ.get(SUBMISSION)
-    if submission is None or os.environ.get(THREADS) != "1":
+    submitted = submitted_environment()
+    if submitted is None or os.environ.get(THREADS) != "1":
         return
-    environment = json.loads(submission).get("runtime_env") or {}
-    if THREADS not in (environment.get("env_vars") or {}):
+    if THREADS not in submitted:
         os.environ[THREADS] = str(_processors())
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,7 @@ from ray.data.expressions import col
 
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import SPLIT
-
-_LISTING = "use_datasource_v2"  # Ray Data's own name for it
+from fwdecg.runtime.ray_private import files_listed_by_driver
 
 
 def split_dataset(
@@ -42,7 +41,7 @@ def split_dataset(
     library.require(split)
     free: dict[str, Any] = {} if reserve else {"num_cpus": 0}
     files = library.dataset().files  # whose columns are known to be those of a library
-    with _listed_by_tasks(reserve):
+    with nullcontext() if reserve else files_listed_by_driver():
         cases = ray.data.read_parquet(
             files,
             filesystem=library.store.filesystem,
@@ -60,24 +59,6 @@ def split_dataset(
 def _readers(files: int) -> int:
     """One a processor, and no more than there are files, of which Ray would warn."""
     return min(max(int(ray.cluster_resources().get("CPU", 1)), 1), files)
-
-
-@contextmanager
-def _listed_by_tasks(reserve: bool) -> Iterator[None]:
-    """Whether Ray Data lists files and reads footers by tasks, each of which reserves a processor.
-
-    That is its newer way; the older one does so once, when the dataset is made.
-    """
-    context = ray.data.DataContext.get_current()
-    usual = getattr(context, _LISTING, None)
-    if usual is None:
-        yield
-        return
-    setattr(context, _LISTING, usual and reserve)
-    try:
-        yield
-    finally:
-        setattr(context, _LISTING, usual)
 
 
 def quieten_ray() -> None:

@@ -23,7 +23,6 @@ import ray.data
 import ray.train
 import ray.train.torch
 import torch
-from ray.train.v2.api.exceptions import TrainingFailedError
 
 from fwdecg.cases.splits import TRAIN, VALIDATION
 from fwdecg.errors import ConfigError, FwdEcgError, ResultError, RunError, named
@@ -187,7 +186,7 @@ def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> tuple[Path,
     with _own_interrupts():
         try:
             result = trainer.fit()
-        except TrainingFailedError as error:
+        except ray.train.TrainingFailedError as error:
             raise _reason(error) from error
     store = Store.at(folder)
     if store.exists(FAILURE):
@@ -229,7 +228,7 @@ def _own_interrupts() -> Iterator[None]:
             signal.signal(signal.SIGINT, handler)
 
 
-def _reason(error: TrainingFailedError) -> FwdEcgError:
+def _reason(error: ray.train.TrainingFailedError) -> FwdEcgError:
     """A worker's own error if it is one of ours, else the gist of the first failure."""
     failures = [*getattr(error, "worker_failures", {}).values()]
     failures += [getattr(error, "controller_failure", None) or error]

@@ -8,12 +8,11 @@ import logging
 import os
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ray
-from ray import cloudpickle, tune
+from ray import tune
 from ray.exceptions import OutOfMemoryError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
@@ -22,6 +21,7 @@ from ray.tune.search import Searcher
 from fwdecg.errors import ConfigError, ResultError, RunError
 from fwdecg.experiment.experiment import Experiment
 from fwdecg.runtime.nodes import may_grow
+from fwdecg.runtime.ray_private import trial_failure
 from fwdecg.runtime.telemetry import FAILURES, RETRIES, SWEEP
 from fwdecg.tuning.live_table import LiveTable
 from fwdecg.tuning.proposals import Proposals
@@ -241,7 +241,7 @@ class Halving(ASHAScheduler):
         if trial.should_recover():
             RETRIES.add(SWEEP)
             return
-        error = _last_failure(trial)
+        error = trial_failure(trial)
         if isinstance(error, ResultError):  # of its node: the same command tries it elsewhere
             logger.error("trial %d: %s", trial.config[NUMBER], getattr(error, "cause", error))
             return
@@ -258,11 +258,3 @@ class Halving(ASHAScheduler):
         number = trial.config[NUMBER]
         self._folders.close(number, outcome)
         self._table.end(number, trial.config[SETTINGS], outcome)
-
-
-def _last_failure(trial: Trial) -> Exception | str:
-    """What a trial failed of; Tune's own getters look where its files come only later."""
-    if trial.pickled_error_file:
-        failure: Exception = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
-        return failure
-    return Path(trial.error_file).read_text() if trial.error_file else ""

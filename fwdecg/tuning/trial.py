@@ -18,7 +18,6 @@ import ray.train.torch
 import torch
 from ray import tune
 from ray.exceptions import RayError
-from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from fwdecg.errors import ResultError, RunError
@@ -154,7 +153,7 @@ def _train_on_workers(number: int, plan: Plan, bench: Bench) -> None:
     )
     try:
         trainer.fit()
-    except TrainingFailedError as error:
+    except ray.train.TrainingFailedError as error:
         failures = [*getattr(error, "worker_failures", {}).values(), error]
         raise failures[0] from error
 

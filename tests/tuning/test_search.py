@@ -6,14 +6,11 @@ import os
 import signal
 import tomllib
 from dataclasses import asdict, replace
-from functools import partial
-from unittest.mock import Mock
 
 import pyarrow.parquet as pq
 import pytest
-from ray import ObjectRef, cloudpickle
+from ray import ObjectRef
 from ray.exceptions import OutOfMemoryError, RayActorError
-from ray.tune.experiment import Trial
 
 from fwdecg.config import from_tree
 from fwdecg.errors import ConfigError, ResultError, RunError
@@ -261,16 +258,6 @@ def test_a_search_that_cannot_go_on(bench, monkeypatch, cause, error, message):
     monkeypatch.setattr(sweep, "_fit", killed)
     with pytest.raises(error, match=message):
         sweep.run_sweep(bench, make_proposals(bench.experiment.tuning))
-
-
-def test_what_a_trial_failed_of_is_read_where_it_is_written(tmp_path):
-    written, pickled = tmp_path / "error.txt", tmp_path / "error.pkl"
-    written.write_text("the node running low on memory")
-    pickled.write_bytes(cloudpickle.dumps(ResultError("not the same folder")))
-    failed = partial(Mock, spec=Trial, error_file=str(written), pickled_error_file=None)
-    assert "low on memory" in sweep._last_failure(failed())
-    assert isinstance(sweep._last_failure(failed(pickled_error_file=str(pickled))), ResultError)
-    assert sweep._last_failure(failed(error_file=None)) == ""
 
 
 @pytest.mark.ray
