@@ -1,4 +1,4 @@
-"""Clusters of separate Ray nodes on this machine, and jobs submitted to them as a person would."""
+"""Ray clusters of separate nodes on this machine, and jobs submitted to them by `ray job submit`."""
 
 import json
 import os
@@ -18,46 +18,46 @@ import pytest
 ROOT = Path(__file__).parents[2]
 RAY = str(Path(sys.executable).with_name("ray"))
 LOOPBACK = "127.0.0.1"
-LONGEST_START_S = 90.0
-# A lost node is noticed in seconds instead of a minute.
-QUICK = {
+START_TIMEOUT_S = 90.0
+FAST_HEALTH_CHECKS = {
+    # Ray notices a lost node within seconds instead of a minute.
     "RAY_health_check_initial_delay_ms": "0",
     "RAY_health_check_period_ms": "500",
     "RAY_health_check_timeout_ms": "1000",
     "RAY_health_check_failure_threshold": "4",
-    # What a process has not told of its tasks when it ends with its job is never known.
+    # A worker that ends with its job never reports the task events it still buffers.
     "RAY_task_events_report_interval_ms": "100",
 }
 
 
-def until(condition, *, seconds, what):
-    """Wait for a condition; fail with what is then to be said if it does not come."""
-    deadline = time.monotonic() + seconds
-    while not (held := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what()}"
+def wait_until(condition, *, timeout_s, explain):
+    """Return the condition's first true value; fail with `explain()` after the timeout."""
+    deadline = time.monotonic() + timeout_s
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {explain()}"
         time.sleep(0.05)
-    return held
+    return result
 
 
-def family(pid):
-    """A process and all that stem from it."""
+def process_tree(pid):
+    """Yield the pids of a process and of all its descendants, children first."""
     with suppress(FileNotFoundError, ProcessLookupError):
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text().split():
-                yield from family(int(child))
+                yield from process_tree(int(child))
     yield pid
 
 
 @dataclass(frozen=True)
 class Host:
-    """Where a node runs: this machine, or a network namespace with an address of its own."""
+    """Where a node runs: this machine, or a network namespace with its own address."""
 
     namespace: str = ""
     address: str = LOOPBACK
 
     @property
-    def enter(self):
-        """What stands before a command that is to run there."""
+    def command_prefix(self):
+        """Words that run a command inside the namespace."""
         return ("ip", "netns", "exec", self.namespace) if self.namespace else ()
 
 
@@ -65,19 +65,19 @@ THIS_MACHINE = Host()
 
 
 class Node:
-    """`ray start` and the processes that stem from it."""
+    """One `ray start` process with its descendants."""
 
     def __init__(self, name, host, options, environment, folder):
         self.name, self.host = name, host
         self._log = folder / f"{name}.log"
-        own = [f"--node-name={name}", f"--node-ip-address={host.address}", "--block"]
-        # Of its own, as on a machine of its own: one node unpacks what is submitted over another's.
-        own += [f"--temp-dir={folder / name}", "--object-store-memory=100000000"]
-        # Ports are Ray's own choice: other clusters may run on this machine.
-        own += ["--dashboard-agent-listen-port=0"]
+        words = [f"--node-name={name}", f"--node-ip-address={host.address}", "--block"]
+        # Each node needs its own temporary folder: they would unpack working_dirs over each other.
+        words += [f"--temp-dir={folder / name}", "--object-store-memory=100000000"]
+        # Ray chooses free ports, because other clusters may run on this machine.
+        words += ["--dashboard-agent-listen-port=0"]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                [*host.enter, RAY, "start", *own, *options],
+                [*host.command_prefix, RAY, "start", *words, *options],
                 env=environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -89,23 +89,23 @@ class Node:
             assert self._process.poll() is None, self._log.read_text()
             return "Ray runtime started" in self._log.read_text()
 
-        until(up, seconds=LONGEST_START_S, what=self._log.read_text)
+        wait_until(up, timeout_s=START_TIMEOUT_S, explain=self._log.read_text)
 
     @property
     def alive(self):
         return self._process.poll() is None
 
     def kill(self):
-        """As a machine that loses its power: nothing of the node can still say anything."""
-        for pid in [*family(self._process.pid)]:
+        """Kill all processes of the node at once, like a power failure."""
+        for pid in [*process_tree(self._process.pid)]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait()
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a job ended: Ray's word for it, the exit code of its script, and all it said."""
+class JobResult:
+    """Ray's final status of a job, the exit code of its script, and its log."""
 
     status: str
     exit_code: int | None
@@ -113,7 +113,7 @@ class Ended:
 
 
 class Job:
-    """A job that was submitted, with `ray job submit` waiting for it."""
+    """A submitted job, with a `ray job submit` process that waits for it."""
 
     def __init__(self, cluster, words):
         self._cluster = cluster
@@ -122,53 +122,53 @@ class Job:
         options = ["--working-dir", ".", "--submission-id", self.name, "--log-style=record"]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                cluster.ray("job", "submit", *options, "--", "python", *map(str, words)),
+                cluster.ray_command("job", "submit", *options, "--", "python", *map(str, words)),
                 cwd=ROOT,
                 env=cluster.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
 
-    def until(self, condition, *, seconds=240.0):
-        """Wait until something holds, while the job runs."""
+    def wait_until(self, condition, *, timeout_s=240.0):
+        """Wait for a condition; fail if the job ends before."""
 
-        def held():
-            found = condition()
-            assert found or self._process.poll() is None, self.said()
-            return found
+        def met():
+            result = condition()
+            assert result or self._process.poll() is None, self.log()
+            return result
 
-        return until(held, seconds=seconds, what=self.said)
+        return wait_until(met, timeout_s=timeout_s, explain=self.log)
 
-    def said(self):
+    def log(self):
         return self._log.read_text()
 
     def stop(self):
-        command = self._cluster.ray("job", "stop", self.name)
+        command = self._cluster.ray_command("job", "stop", self.name)
         subprocess.run(command, env=self._cluster.environment, check=True, capture_output=True)
-        return self.end()
+        return self.wait()
 
-    def end(self, seconds=300.0):
-        """Wait for its end."""
-        self._process.wait(seconds)
-        told = self._cluster.ask(f"api/jobs/{self.name}")
-        log = self._cluster.ask(f"api/jobs/{self.name}/logs")["logs"]
-        return Ended(told["status"], told["driver_exit_code"], log)
+    def wait(self, timeout_s=300.0):
+        """Wait for the end of the job and return its result."""
+        self._process.wait(timeout_s)
+        info = self._cluster.get_json(f"api/jobs/{self.name}")
+        log = self._cluster.get_json(f"api/jobs/{self.name}/logs")["logs"]
+        return JobResult(info["status"], info["driver_exit_code"], log)
 
-    def end_well(self):
-        """Wait for its end, which is a success; what it said."""
-        ended = self.end()
-        assert (ended.status, ended.exit_code) == ("SUCCEEDED", 0), ended.log
+    def wait_for_success(self):
+        """Wait for the end of the job, require success, and return its log."""
+        result = self.wait()
+        assert (result.status, result.exit_code) == ("SUCCEEDED", 0), result.log
         assert self._process.returncode == 0
-        return ended.log
+        return result.log
 
 
 class Cluster:
-    """A head that runs jobs but no work, and nodes that come and go."""
+    """A head node without CPUs, and worker nodes that tests add and kill."""
 
     def __init__(self, folder, host=THIS_MACHINE):
         self.folder, self._host, self._nodes = folder, host, {}
         self.environment = {key: os.environ[key] for key in os.environ if key != "RAY_ADDRESS"}
-        self.environment |= QUICK | {
+        self.environment |= FAST_HEALTH_CHECKS | {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
         }
@@ -182,12 +182,12 @@ class Cluster:
         self._address = (folder / "head/ray_current_cluster").read_text().strip()
 
     def add(self, name, *options, host=None):
-        """Start a node."""
+        """Start a worker node and wait until it is up."""
         self._join(name, *options, host=host)
         self._nodes[name].wait_until_up()
 
-    def complete(self, *names):
-        """Start those nodes of these names that are not there."""
+    def with_nodes(self, *names):
+        """Start those of the named nodes that are not running, and return the cluster."""
         missing = [n for n in names if n not in self._nodes or not self._nodes[n].alive]
         for name in missing:
             self._join(name)
@@ -196,100 +196,103 @@ class Cluster:
         return self
 
     def _join(self, name, *options, host=None):
-        own = [f"--address={self._address}", *(options or ("--num-cpus=2",))]
-        self._start(name, host or self._host, own)
+        words = [f"--address={self._address}", *(options or ("--num-cpus=2",))]
+        self._start(name, host or self._host, words)
 
     def kill(self, name):
         self._nodes[name].kill()
 
-    def until_gone(self, name):
-        """Wait until a node ends by itself."""
-        until(
+    def wait_until_node_ends(self, name):
+        """Wait until a node's processes end by themselves."""
+        wait_until(
             lambda: not self._nodes[name].alive,
-            seconds=LONGEST_START_S,
-            what=lambda: f"{name} still runs",
+            timeout_s=START_TIMEOUT_S,
+            explain=lambda: f"{name} still runs",
         )
 
     def _start(self, name, host, options):
         self._nodes[name] = Node(name, host, options, self.environment, self.folder)
 
     def submit(self, job, preset, *settings):
-        """`ray job submit` of one of the jobs with the settings given."""
+        """Submit one of the jobs with a preset and `section.key=value` settings."""
         overrides = [word for pair in settings for word in ("--set", pair)]
         return self.start(job, preset, *overrides)
 
     def start(self, job, *words):
-        """`ray job submit` of one of the jobs with these words."""
+        """Submit one of the jobs with the given arguments."""
         return Job(self, [f"jobs/{job}.py", *words])
 
-    def ray(self, *words):
-        """A command line of Ray's client at the head."""
+    def ray_command(self, *words):
+        """Return the words of a Ray command that addresses the head."""
         first = 2 if words[0] == "job" else 1
         address = ["--address", self._dashboard]
-        return [*self._host.enter, RAY, *words[:first], *address, *words[first:]]
+        return [*self._host.command_prefix, RAY, *words[:first], *address, *words[first:]]
 
-    def ask(self, path):
-        """What the head's HTTP server says."""
-        command = [*self._host.enter, sys.executable, "-c", ASK, f"{self._dashboard}/{path}"]
-        if not self._host.enter:
+    def get_json(self, path):
+        """Return the head's answer to an HTTP request."""
+        command = [*self._host.command_prefix, sys.executable, "-c", GET]
+        if not self._host.command_prefix:
             with urlopen(f"{self._dashboard}/{path}") as answer:
                 return json.load(answer)
+        command.append(f"{self._dashboard}/{path}")
         return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 
-    def living(self):
-        """Names of the nodes that the head holds for alive."""
-        return {node["node_name"] for node in self.states("nodes") if node["state"] == "ALIVE"}
+    def live_nodes(self):
+        """Names of the nodes that the head considers alive."""
+        return {node["node_name"] for node in self._states("nodes") if node["state"] == "ALIVE"}
 
-    def actors(self, kind):
-        """State, node and resources of the actors of a class, past and present."""
-        found = self._placed("actors")  # classes made in a function have a longer name
-        return [actor for actor in found if actor["class_name"].split(".")[-1] == kind]
+    def actors(self, class_name):
+        """State, node and resources of all actors of a class, past and present."""
+        found = self._with_nodes("actors")  # a class made inside a function has a longer name
+        return [actor for actor in found if actor["class_name"].split(".")[-1] == class_name]
 
-    def of_job(self, job, things):
-        """Those of some actors or tasks that a job started."""
-        number = self.ask(f"api/jobs/{job.name}")["job_id"]
-        return [thing for thing in things if thing["job_id"] == number]
+    def of_job(self, job, entries):
+        """Those of the given actors or tasks that a job started."""
+        job_id = self.get_json(f"api/jobs/{job.name}")["job_id"]
+        return [entry for entry in entries if entry["job_id"] == job_id]
 
     def tasks(self, job, name, at_least):
-        """The same of the tasks of a job that have a name; the head learns of them with delay."""
+        """The tasks of a job with a given name; the head learns of them with a delay."""
 
         def known():
-            found = [task for task in self._placed("tasks") if task["name"] == name]
+            found = [task for task in self._with_nodes("tasks") if task["name"] == name]
             of_job = self.of_job(job, found)
             return of_job if len(of_job) >= at_least else None
 
-        return until(known, seconds=LONGEST_START_S, what=lambda: f"{at_least} tasks {name}")
+        return wait_until(
+            known, timeout_s=START_TIMEOUT_S, explain=lambda: f"{at_least} tasks {name}"
+        )
 
-    def _placed(self, things):
-        names = {node["node_id"]: node["node_name"] for node in self.states("nodes")}
-        return [thing | {"node": names.get(thing["node_id"])} for thing in self.states(things)]
+    def _with_nodes(self, kind):
+        names = {node["node_id"]: node["node_name"] for node in self._states("nodes")}
+        return [state | {"node": names.get(state["node_id"])} for state in self._states(kind)]
 
-    def states(self, things):
-        """What Ray's state API tells of all things of a kind."""
-        return self.ask(f"api/v0/{things}?detail=true&limit=1000")["data"]["result"]["result"]
+    def _states(self, kind):
+        """What Ray's state API lists: nodes, actors or tasks."""
+        return self.get_json(f"api/v0/{kind}?detail=true&limit=1000")["data"]["result"]["result"]
 
     def shut_down(self):
         for node in reversed(self._nodes.values()):
             node.kill()
 
 
-# Without the run-time checks of these tests, which take longer than the simulations.
-UNDISTURBED = """
+# A subprocess without the run-time type checks of these tests, which take longer than the cases.
+BUILD_IN_PROCESS = """
 import sys
 from fwdecg.config import load
-from fwdecg.runtime.cost import Cost
+from fwdecg.experiment.experiment import Experiment
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import build_part
 from fwdecg.library.part_plan import plan_parts
+from fwdecg.runtime.cost import Cost
 from fwdecg.runtime.storage import Store
-from fwdecg.experiment.experiment import Experiment
 
 place, preset, *settings = sys.argv[1:]
 config, store = load(Experiment, preset, settings).library, Store.at(place)
 records = [build_part(config, store, part) for part in plan_parts(config, [])]
 publish_descriptions(config, store, records, cost=Cost())
 """
-ASK = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode())"
+GET = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode())"
 
 
 def free_port():
@@ -300,19 +303,19 @@ def free_port():
 
 @pytest.fixture(scope="package")
 def head():
-    """A cluster of a head alone, to which each test adds what it needs."""
-    with tempfile.TemporaryDirectory(prefix="ray-") as folder:  # a short path, for sockets
+    """A cluster that consists of a head; each test adds the nodes it needs."""
+    with tempfile.TemporaryDirectory(prefix="ray-") as folder:  # sockets need a short path
         cluster = Cluster(Path(folder))
         yield cluster
         cluster.shut_down()
 
 
 @pytest.fixture(scope="session")
-def build_undisturbed():
-    """A function that builds a preset's library in one process, without Ray."""
+def build_in_process():
+    """A function that builds a preset's library in one process without Ray."""
 
     def build(place, preset, settings):
-        words = [sys.executable, "-c", UNDISTURBED, str(place), str(preset), *settings]
+        words = [sys.executable, "-c", BUILD_IN_PROCESS, str(place), str(preset), *settings]
         subprocess.run(words, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
 
     return build
@@ -325,7 +328,7 @@ def host_class():
 
 @pytest.fixture
 def cluster_on():
-    """A function that starts a cluster's head on a host."""
+    """A function that starts a cluster with its head on a given host."""
     made = []
     with tempfile.TemporaryDirectory(prefix="ray-") as folder:
 
@@ -340,5 +343,5 @@ def cluster_on():
 
 @pytest.fixture
 def cluster(head):
-    """That cluster with two nodes of two processors each."""
-    return head.complete("one", "two")
+    """That cluster with two worker nodes of two CPUs each."""
+    return head.with_nodes("one", "two")

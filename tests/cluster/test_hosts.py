@@ -1,4 +1,4 @@
-"""Nodes with addresses of their own, in network namespaces, one of which is cut off for a while."""
+"""A node that loses its network connection for a while, in network namespaces."""
 
 import os
 import shutil
@@ -13,10 +13,10 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
     pytest.mark.skipif(
-        shutil.which("ip") is None or os.geteuid() != 0, reason="needs ip and its rights"
+        shutil.which("ip") is None or os.geteuid() != 0, reason="needs the program ip and root"
     ),
 ]
-NETWORK = "198.51.100"  # of those that are kept for examples
+NETWORK = "198.51.100"  # reserved for documentation (RFC 5737)
 
 
 def ip(*words):
@@ -25,7 +25,7 @@ def ip(*words):
 
 @dataclass(frozen=True)
 class Network:
-    """Namespaces with an interface each, all on a bridge in the first."""
+    """Network namespaces, each with an interface on a bridge in the first one."""
 
     namespaces: tuple[str, ...]
 
@@ -50,7 +50,7 @@ class Network:
     def cut(self, number):
         ip("-n", self.namespaces[0], "link", "set", f"port{number}", "down")
 
-    def mend(self, number):
+    def restore(self, number):
         ip("-n", self.namespaces[0], "link", "set", f"port{number}", "up")
 
     def remove(self):
@@ -65,7 +65,7 @@ def network():
         made.make()
     except subprocess.CalledProcessError as error:
         made.remove()
-        pytest.skip(f"no namespaces here: {error.stderr.decode().strip()}")
+        pytest.skip(f"network namespaces cannot be created: {error.stderr.decode().strip()}")
     yield made
     made.remove()
 
@@ -77,8 +77,8 @@ def hosts(network, host_class):
     ]
 
 
-def test_a_node_is_cut_off_and_comes_back(
-    network, hosts, cluster_on, small_preset, build_undisturbed, tmp_path
+def test_build_survives_a_node_that_is_cut_off(
+    network, hosts, cluster_on, small_preset, build_in_process, tmp_path
 ):
     settings = (f"results.path={tmp_path}", "library.cases=240", "library.cases_per_part=20")
     root = tmp_path / "library"
@@ -94,20 +94,20 @@ def test_a_node_is_cut_off_and_comes_back(
         return len(list(root.glob(".spool/*.arrow"))) + 20 * len(parts())
 
     job = cluster.submit("build_library", small_preset, *settings)
-    job.until(lambda: cases() >= 20)
+    job.wait_until(lambda: cases() >= 20)
     network.cut(2)
-    time.sleep(2.0)  # less than it takes to be held for lost
-    network.mend(2)
-    job.until(lambda: cases() >= 60)
-    assert cluster.living() == {"head", "near", "far"}
+    time.sleep(2.0)  # shorter than the health check tolerates
+    network.restore(2)
+    job.wait_until(lambda: cases() >= 60)
+    assert cluster.live_nodes() == {"head", "near", "far"}
 
     network.cut(2)
-    job.until(lambda: "far" not in cluster.living())
-    network.mend(2)
-    cluster.until_gone("far")  # it learns that it is held for lost, and ends
-    cluster.add("far", host=far)  # as whatever watches over nodes would do
-    job.end_well()
-    assert cluster.living() == {"head", "near", "far"}
-    build_undisturbed(tmp_path / "whole", small_preset, settings)
-    whole = sorted((tmp_path / "whole").glob("cases/*.parquet"))
-    assert parts() == {path.name: path.read_bytes() for path in whole}
+    job.wait_until(lambda: "far" not in cluster.live_nodes())
+    network.restore(2)
+    cluster.wait_until_node_ends("far")  # it learns that the head considers it lost
+    cluster.add("far", host=far)  # as a cluster manager would do
+    job.wait_for_success()
+    assert cluster.live_nodes() == {"head", "near", "far"}
+    build_in_process(tmp_path / "undisturbed", small_preset, settings)
+    undisturbed = sorted((tmp_path / "undisturbed").glob("cases/*.parquet"))
+    assert parts() == {path.name: path.read_bytes() for path in undisturbed}
