@@ -1,4 +1,4 @@
-"""Ray clusters of separate nodes on this machine, and jobs submitted to them by `ray job submit`."""
+"""Ray clusters of separate nodes on this machine, and jobs that are submitted to them."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Which nodes Ray's own autoscaler would start for what a job asks for."""
+"""The nodes that Ray's autoscaler would start for the resources a job requests."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ CLUSTERS = {
 
 
 def nodes_started(cluster, resources, count, selector=()):
-    """Number of nodes of each type, from none, for so many tasks or actors."""
+    """Nodes of each type that an empty cluster starts for `count` tasks or actors."""
     config = AutoscalingConfig(CLUSTERS[cluster](), skip_content_hash=True)
     request = ResourceRequestUtil.make(resources, label_selectors=[list(selector)])
     demand = SchedulingRequest(
@@ -48,17 +48,17 @@ def nodes_started(cluster, resources, count, selector=()):
 
 
 def selector_of(options):
-    """Ray's own form of a selector of labels that are not to be there."""
+    """A label selector that excludes labels, in the autoscaler's own form."""
     for key, value in options["label_selector"].items():
         assert value.startswith("!")
         yield key, LabelSelectorOperator.LABEL_OPERATOR_NOT_IN, [value[1:]]
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
-def test_simulations_start_all_nodes_without_gpu_and_no_other(cluster):
+def test_simulations_start_all_cpu_nodes_and_no_gpu_node(cluster):
     selector = list(selector_of(NOT_ON_GPU_NODES))
     assert nodes_started(cluster, {"CPU": 1.0}, 500, selector) == {"cpu": 8}
-    # Without the label they would.
+    # Without the label selector they would start GPU nodes.
     assert nodes_started(cluster, {"CPU": 1.0}, 500)["gpu"] > 0
 
 

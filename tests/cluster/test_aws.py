@@ -1,4 +1,4 @@
-"""The file for `ray up`, read as Ray reads it."""
+"""The configuration for `ray up`, validated by Ray's own functions."""
 
 from pathlib import Path
 
@@ -15,19 +15,19 @@ def config():
     return yaml.safe_load(PATH.read_text())
 
 
-def test_ray_accepts_it(config):
+def test_ray_accepts_the_configuration(config):
     prepared = prepare_config(config)
     validate_config(prepared)
     assert sum(kind["min_workers"] for kind in prepared["available_node_types"].values()) == 0
 
 
-def test_ray_would_refuse_a_misspelt_key(config):
+def test_ray_rejects_a_misspelt_key(config):
     prepared = prepare_config(config | {"idle_timeout": 5})
     with pytest.raises(jsonschema.ValidationError, match="'idle_timeout' was unexpected"):
         validate_config(prepared)
 
 
-def test_simulations_run_on_spot_machines_and_the_head_gets_none(config):
+def test_simulations_run_on_spot_instances_and_none_on_the_head(config):
     kinds = config["available_node_types"]
     assert kinds["cpu"]["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
     for kind in ("head", "gpu"):
@@ -37,7 +37,7 @@ def test_simulations_run_on_spot_machines_and_the_head_gets_none(config):
         assert kinds[kind]["min_workers"] == 0
 
 
-def test_nothing_listens_to_the_outside_without_a_token(config):
+def test_no_port_is_open_without_a_token(config):
     (start,) = (line for line in config["head_start_ray_commands"] if "--head" in line)
     assert "--dashboard-host=127.0.0.1" in start
     for line in config["head_start_ray_commands"] + config["worker_start_ray_commands"]:
@@ -45,17 +45,16 @@ def test_nothing_listens_to_the_outside_without_a_token(config):
         assert "ray start" not in line or "--disable-usage-stats" in line
 
 
-def test_it_holds_no_keys_of_the_account():
+def test_the_file_contains_no_credentials():
     text = PATH.read_text().lower()
     for word in ("aws_access_key_id", "aws_secret_access_key", "akia", "password"):
         assert word not in text
 
 
-def test_machines_have_what_ray_and_the_shared_folder_need(config):
-    """The head's container, from which workers are started, and the machines around containers."""
+def test_images_and_machines_have_ssh_nfs_and_gpu_support(config):
     dockerfile = (PATH.parent / "Dockerfile").read_text()
     assert "openssh-client rsync" in dockerfile
-    # Ray enters by `bash --login`, which sets PATH anew.
+    # Ray runs commands through `bash --login`, which resets PATH.
     assert "> /etc/profile.d/fwdecg.sh" in dockerfile
     mounted = [line for line in config["initialization_commands"] if "mount -t nfs4" in line]
     installed = [line for line in config["initialization_commands"] if "nfs-common" in line]

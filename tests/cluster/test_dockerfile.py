@@ -1,4 +1,4 @@
-"""The image is installed as the README installs, and runs without root."""
+"""The image installs fwdecg like the README does, and does not run as root."""
 
 import re
 from pathlib import Path
@@ -11,21 +11,21 @@ README = (ROOT / "README.md").read_text()
 
 @pytest.fixture(scope="module")
 def steps():
-    """Instruction and argument of each step of the Dockerfile."""
+    """Instruction and argument of each Dockerfile step."""
     text = (ROOT / "cluster/Dockerfile").read_text()
     lines = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
     joined = re.sub(r"\s*\\\n\s*", " ", lines)
     return [tuple(line.split(maxsplit=1)) for line in joined.splitlines() if line]
 
 
-def test_the_install_step_is_the_readmes(steps):
+def test_the_install_step_equals_the_readmes(steps):
     command = next(line for line in README.splitlines() if line.startswith("python3 -m venv"))
     install = " && ".join(command.split(" && ")[:2])
     assert install == "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e ."
     assert ("RUN", install) in steps
 
 
-def test_everything_is_of_the_tested_version(steps):
+def test_every_package_has_the_tested_version(steps):
     for instruction, argument in steps:
         if instruction == "RUN":
             assert argument.count("pip install") == argument.count("-c constraints.txt")
@@ -34,14 +34,14 @@ def test_everything_is_of_the_tested_version(steps):
         assert re.search(rf"^{package}==", constraints, re.MULTILINE)
 
 
-def test_what_is_copied_exists_and_is_let_through(steps):
+def test_copied_files_exist_and_are_not_ignored(steps):
     ignore = ROOT / "cluster/Dockerfile.dockerignore"
-    let_through = {line[1:] for line in ignore.read_text().splitlines() if line.startswith("!")}
+    not_ignored = {line[1:] for line in ignore.read_text().splitlines() if line.startswith("!")}
     copied = set()
     for instruction, argument in steps:
         if instruction == "COPY":
             copied |= set(argument.split()[:-1])
-    assert copied == let_through
+    assert copied == not_ignored
     for name in copied:
         assert (ROOT / name).exists()
 

@@ -1,4 +1,4 @@
-"""The Kubernetes manifests: their fields exist, so do their commands, and they fit together."""
+"""The Kubernetes manifests: their fields and commands exist, and they fit together."""
 
 import json
 import re
@@ -23,40 +23,40 @@ SCHEMA = json.loads(Path(__file__).with_name("ray_io_v1.json").read_text())
 IMAGE_ROOT = "/opt/fwdecg"
 
 
-def manifest(name):
+def read_manifest(name):
     return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
 
 
-CLUSTER, STORAGE = manifest("raycluster"), manifest("storage")
+CLUSTER, STORAGE = read_manifest("raycluster"), read_manifest("storage")
 JOBS = {
-    path.stem: manifest(path.stem)
+    path.stem: read_manifest(path.stem)
     for path in sorted(FOLDER.glob("*.yaml"))
     if path.stem not in ("raycluster", "storage")
 }
 JOB_NAMES = pytest.mark.parametrize("name", JOBS)
-# What each job runs on.
+# The worker groups that each job needs.
 NODES = {"build_library": {"cpu"}, "train": {"gpu"}, "tune": {"gpu"}, "reproduce": {"cpu", "gpu"}}
 RAY_MANIFESTS = {"raycluster": CLUSTER} | JOBS
 
 
-def cluster_spec(held):
-    return held["spec"]["rayClusterSpec"] if held["kind"] == "RayJob" else held["spec"]
+def cluster_spec(manifest):
+    return manifest["spec"]["rayClusterSpec"] if manifest["kind"] == "RayJob" else manifest["spec"]
 
 
-def groups(held):
-    return {group["groupName"]: group for group in cluster_spec(held)["workerGroupSpecs"]}
+def groups(manifest):
+    return {group["groupName"]: group for group in cluster_spec(manifest)["workerGroupSpecs"]}
 
 
-def pods(held):
-    yield cluster_spec(held)["headGroupSpec"]["template"]
-    yield from (group["template"] for group in groups(held).values())
+def pods(manifest):
+    yield cluster_spec(manifest)["headGroupSpec"]["template"]
+    yield from (group["template"] for group in groups(manifest).values())
 
 
 SIMPLE = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 
 
 def as_schema(kind):
-    """The schema of a type as the Kubernetes client names it, closed, one level deep."""
+    """The closed schema, one level deep, of a type that the Kubernetes client names."""
     if found := re.fullmatch(r"List\[(.*)\]", kind):
         return {"type": "array", "items": {"kubernetesType": found[1]}}
     if found := re.fullmatch(r"Dict\[str, (.*)\]", kind):
@@ -82,12 +82,12 @@ Validator = jsonschema.validators.extend(
 )
 
 
-def require_fields(held):
-    """Fail unless every field of a manifest exists, and its value is of the right type."""
-    Validator(SCHEMA).validate(held)
+def require_fields(manifest):
+    """Fail unless every field of a manifest exists and its value has the right type."""
+    Validator(SCHEMA).validate(manifest)
 
 
-def test_the_schema_is_one_and_knows_its_kubernetes_types():
+def test_the_schema_is_valid_and_its_kubernetes_types_exist():
     Validator.check_schema(SCHEMA)
     kinds = set(re.findall(r'"kubernetesType": "(\w+)"', json.dumps(SCHEMA)))
     assert kinds
@@ -99,54 +99,54 @@ def test_every_field_exists(name):
     require_fields(RAY_MANIFESTS[name])
 
 
-def test_the_storage_is_a_claim_that_many_nodes_may_write():
+def test_the_volume_claim_allows_writes_from_many_nodes():
     Validator({"kubernetesType": "V1PersistentVolumeClaim"}).validate(STORAGE)
     assert (STORAGE["apiVersion"], STORAGE["kind"]) == ("v1", "PersistentVolumeClaim")
     assert STORAGE["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
-def misspelt_autoscaler(held):
-    cluster_spec(held)["enableInTreeAutoScaling"] = True
+def misspelt_autoscaler(manifest):
+    cluster_spec(manifest)["enableInTreeAutoScaling"] = True
 
 
-def misspelt_retries(held):
-    held["spec"]["backOffLimit"] = 3
+def misspelt_retries(manifest):
+    manifest["spec"]["backOffLimit"] = 3
 
 
-def number_for_text(held):
-    cluster_spec(held)["headGroupSpec"]["rayStartParams"]["num-cpus"] = 0
+def number_for_text(manifest):
+    cluster_spec(manifest)["headGroupSpec"]["rayStartParams"]["num-cpus"] = 0
 
 
-def misspelt_mount(held):
-    next(pods(held))["spec"]["containers"][0]["volumeMount"] = []
+def misspelt_mount(manifest):
+    next(pods(manifest))["spec"]["containers"][0]["volumeMount"] = []
 
 
-def text_for_number(held):
-    next(pods(held))["spec"]["terminationGracePeriodSeconds"] = "30"
+def text_for_number(manifest):
+    next(pods(manifest))["spec"]["terminationGracePeriodSeconds"] = "30"
 
 
-def table_for_list(held):
-    next(pods(held))["spec"]["containers"] = {}
+def table_for_list(manifest):
+    next(pods(manifest))["spec"]["containers"] = {}
 
 
-def group_without_limits(held):
-    del cluster_spec(held)["workerGroupSpecs"][0]["maxReplicas"]
+def group_without_limits(manifest):
+    del cluster_spec(manifest)["workerGroupSpecs"][0]["maxReplicas"]
 
 
-def time_to_live_without_end(held):
-    held["spec"]["shutdownAfterJobFinishes"] = False
+def time_to_live_without_end(manifest):
+    manifest["spec"]["shutdownAfterJobFinishes"] = False
 
 
-def unknown_submission(held):
-    held["spec"]["submissionMode"] = "K8SJobMode"
+def unknown_submission(manifest):
+    manifest["spec"]["submissionMode"] = "K8SJobMode"
 
 
-def job_without_cluster(held):
-    del held["spec"]["rayClusterSpec"]
+def job_without_cluster(manifest):
+    del manifest["spec"]["rayClusterSpec"]
 
 
-def long_name(held):
-    held["metadata"]["name"] = 48 * "n"
+def long_name(manifest):
+    manifest["metadata"]["name"] = 48 * "n"
 
 
 @pytest.mark.parametrize(
@@ -165,11 +165,11 @@ def long_name(held):
         long_name,
     ],
 )
-def test_a_manifest_that_the_operator_would_not_take_is_noticed(fault):
-    held = deepcopy(JOBS["train"])
-    fault(held)
+def test_a_manifest_that_the_operator_would_reject_is_found(fault):
+    manifest = deepcopy(JOBS["train"])
+    fault(manifest)
     with pytest.raises(jsonschema.ValidationError):
-        require_fields(held)
+        require_fields(manifest)
 
 
 def read_command(name):
@@ -182,8 +182,7 @@ def read_command(name):
 
 
 @JOB_NAMES
-def test_a_job_runs_a_command_of_this_repository(name):
-    """Its keys too are read, as the job would."""
+def test_a_job_runs_a_command_of_this_repository_with_valid_keys(name):
     script, preset, overrides = read_command(name)
     assert script == ROOT / "jobs" / f"{name}.py"
     assert script.is_file()
@@ -191,7 +190,7 @@ def test_a_job_runs_a_command_of_this_repository(name):
 
 
 @JOB_NAMES
-def test_a_job_finds_the_nodes_it_asks_for(name):
+def test_a_job_has_the_worker_groups_it_needs(name):
     _, preset, overrides = read_command(name)
     training = load(Experiment, preset, overrides).training
     found = groups(JOBS[name])
@@ -201,18 +200,18 @@ def test_a_job_finds_the_nodes_it_asks_for(name):
         gpus = int(worker["resources"]["limits"]["nvidia.com/gpu"])
         assert training.device == "gpu"
         assert training.workers <= gpus * found["gpu"]["maxReplicas"]
-        # Each worker reserves at most one processor, and one is left to read the data.
+        # Each worker reserves at most one CPU, and one must remain for reading data.
         assert int(worker["resources"]["limits"]["cpu"]) > gpus
 
 
-def test_a_search_asks_for_all_its_gpus_at_once():
-    """By itself Ray Tune has one trial wait at a time, and so would start node after node."""
+def test_a_search_requests_all_its_gpus_at_once():
+    """Ray Tune queues one trial at a time by default and would start the nodes one by one."""
     _, preset, overrides = read_command("tune")
     tuning = load(Experiment, preset, overrides).tuning
     assert tuning.concurrency == groups(JOBS["tune"])["gpu"]["maxReplicas"]
 
 
-def test_a_head_and_its_workers_have_room_for_the_cases_of_a_search():
+def test_pods_have_enough_memory_for_the_cases_of_a_search():
     _, preset, overrides = read_command("tune")
     library = load(Experiment, preset, overrides).library
     places = [place_of(case_id, library.shifts) for case_id in range(library.cases)]
@@ -220,25 +219,25 @@ def test_a_head_and_its_workers_have_room_for_the_cases_of_a_search():
     needed = cases * library.recording.map_bytes
     for pod in pods(JOBS["tune"]):
         memory = pod["spec"]["containers"][0]["resources"]["limits"]["memory"]
-        # The object store has 30 % of it.
+        # The object store takes 30 % of a pod's memory.
         assert 0.3 * int(memory.removesuffix("Gi")) * 2**30 > needed
 
 
 @JOB_NAMES
-def test_a_job_is_tried_again_and_leaves_no_cluster_behind(name):
+def test_a_job_is_retried_and_leaves_no_cluster_behind(name):
     assert JOBS[name]["spec"]["backoffLimit"] > 0
     assert JOBS[name]["spec"]["shutdownAfterJobFinishes"]
 
 
 @JOB_NAMES
-def test_clusters_are_made_of_the_same_parts(name):
+def test_all_clusters_share_the_same_head_and_worker_groups(name):
     own, common = cluster_spec(JOBS[name]), cluster_spec(CLUSTER)
     assert own | {"workerGroupSpecs": None} == common | {"workerGroupSpecs": None}
     for group, spec in groups(JOBS[name]).items():
         assert spec == groups(CLUSTER)[group]
 
 
-def test_the_cluster_is_of_the_tested_ray_and_closed():
+def test_the_cluster_has_the_tested_ray_version_and_is_not_exposed():
     spec = cluster_spec(CLUSTER)
     assert spec["rayVersion"] == ray.__version__
     assert spec["authOptions"] == {"mode": "token"}
@@ -251,7 +250,7 @@ def test_the_cluster_is_of_the_tested_ray_and_closed():
 
 
 @pytest.mark.parametrize("name", RAY_MANIFESTS)
-def test_pods_run_without_root_and_see_the_shared_folder(name):
+def test_pods_do_not_run_as_root_and_mount_the_shared_folder(name):
     for pod in pods(RAY_MANIFESTS[name]):
         spec = pod["spec"]
         assert spec["securityContext"]["runAsNonRoot"]
@@ -260,4 +259,4 @@ def test_pods_run_without_root_and_see_the_shared_folder(name):
         (container,) = spec["containers"]
         assert container["volumeMounts"] == [{"name": volume["name"], "mountPath": "/shared"}]
         assert container["resources"]["requests"] == container["resources"]["limits"]
-        assert not container.get("env")  # no place for a secret
+        assert not container.get("env")  # environment variables must not hold secrets
