@@ -110,7 +110,7 @@ def load(kind: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
     return from_tree(kind, tree)
 
 
-def edited(config: C, edits: Sequence[str]) -> C:
+def with_overrides(config: C, edits: Sequence[str]) -> C:
     """A configuration with `section.key=value` edits.
 
     Raises:
@@ -194,13 +194,13 @@ def differing_keys(first: dict[str, Any], second: dict[str, Any], prefix: str = 
     return names
 
 
-def describe(kind: type, prefix: str = "") -> Iterator[str]:
+def describe_keys(kind: type, prefix: str = "") -> Iterator[str]:
     """One line per key for `--help`: dotted name, type, default, meaning."""
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
         hint = hints[field.name]
         if dataclasses.is_dataclass(hint):
-            yield from describe(typing.cast(type, hint), f"{prefix}{field.name}.")
+            yield from describe_keys(typing.cast(type, hint), f"{prefix}{field.name}.")
             continue
         default = "required"
         if field.default is not dataclasses.MISSING:

@@ -37,7 +37,7 @@ class ResultError(FwdEcgError):
     """A folder of results is missing, unfinished, damaged, or made with another configuration."""
 
 
-def named(error: BaseException) -> str:
+def error_summary(error: BaseException) -> str:
     """The kind of an error and the last line of its text, which may be a whole traceback."""
     lines = str(error).strip().splitlines()
     return ": ".join([type(error).__name__, *lines[-1:]])

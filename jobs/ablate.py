@@ -1,7 +1,7 @@
 """Train the surrogate of a preset without one part after another, and test what each is worth."""
 
-from fwdecg.experiment.command_line import connect, job_parser, load_experiment, run_job
-from fwdecg.runtime.storage import REPORT
+from fwdecg.experiment.command_line import connect_to_ray, job_parser, load_experiment, run_job
+from fwdecg.runtime.storage import REPORT_FILE
 
 
 def main() -> None:
@@ -13,10 +13,10 @@ def main() -> None:
     from fwdecg.runtime.cost import cost_text
 
     library = open_library(experiment.library_store, experiment.library)
-    connect()
+    connect_to_ray()
     folder = experiment.ablation_folder
     metrics = ablate(library, experiment.ablation, experiment.recipe, folder)
-    print((folder / REPORT).read_text(encoding="utf-8"))
+    print((folder / REPORT_FILE).read_text(encoding="utf-8"))
     print(f"cost: {cost_text(metrics['cost'])}")
     print(f"  {folder}")
 

@@ -15,9 +15,15 @@ import os
 from pathlib import Path
 
 from fwdecg.errors import ConfigError
-from fwdecg.experiment.command_line import LEAST_CPUS, connect, job_parser, load_experiment, run_job
+from fwdecg.experiment.command_line import (
+    MIN_CPUS,
+    connect_to_ray,
+    job_parser,
+    load_experiment,
+    run_job,
+)
 from fwdecg.experiment.experiment import Experiment
-from fwdecg.runtime.storage import REPORT
+from fwdecg.runtime.storage import REPORT_FILE
 
 PRESET = Path(__file__).with_name("paper.toml")
 CASES = {"solver": 2, "scheduling": 10_000}
@@ -29,7 +35,7 @@ def main() -> None:
     experiment = load_experiment(arguments)
     folder = experiment.results_folder / "benchmark" / arguments.subject
     BENCHMARKS[arguments.subject](experiment, folder, arguments)
-    print((folder / REPORT).read_text(encoding="utf-8"))
+    print((folder / REPORT_FILE).read_text(encoding="utf-8"))
     print(f"  {folder}")
 
 
@@ -49,8 +55,8 @@ def _overhead(experiment: Experiment, folder: Path, arguments: argparse.Namespac
     from fwdecg.benchmarks.library_benchmark import benchmark_overhead
 
     _require_own_cluster()
-    processes = max(os.cpu_count() or 1, LEAST_CPUS)
-    connect(processes)
+    processes = max(os.cpu_count() or 1, MIN_CPUS)
+    connect_to_ray(processes)
     benchmark_overhead(experiment.library, folder, turns=arguments.turns, processes=processes)
 
 
@@ -58,7 +64,7 @@ def _storage(experiment: Experiment, folder: Path, arguments: argparse.Namespace
     from fwdecg.benchmarks.storage_benchmark import benchmark_storage
     from fwdecg.library.reader import open_library
 
-    connect()
+    connect_to_ray()
     benchmark_storage(
         open_library(experiment.library_store, experiment.library), folder, turns=arguments.turns
     )
@@ -91,7 +97,7 @@ def _scheduling(experiment: Experiment, folder: Path, arguments: argparse.Namesp
     from fwdecg.benchmarks.library_benchmark import benchmark_scheduling
 
     _require_own_cluster()
-    connect(arguments.slots)
+    connect_to_ray(arguments.slots)
     benchmark_scheduling(
         experiment.library,
         folder,
@@ -171,13 +177,13 @@ def _arguments() -> argparse.Namespace:
             raise ConfigError(f"--{name} {getattr(arguments, name)}: must be at least 1")
     if arguments.cases is not None and arguments.cases < least:
         raise ConfigError(f"--cases {arguments.cases}: must be at least {least}")
-    if arguments.slots < LEAST_CPUS or not arguments.sleep >= 0:
+    if arguments.slots < MIN_CPUS or not arguments.sleep >= 0:
         raise ConfigError(
             f"--slots {arguments.slots} --sleep {arguments.sleep}: must be at least "
-            f"{LEAST_CPUS} and 0"
+            f"{MIN_CPUS} and 0"
         )
     return arguments
 
 
 if __name__ == "__main__":
-    run_job(main, then="the report has what was measured; the same command starts over")
+    run_job(main, on_interrupt="the report has what was measured; the same command starts over")

@@ -1,6 +1,6 @@
 """Simulate a library of cases on a Ray cluster."""
 
-from fwdecg.experiment.command_line import connect, job_parser, load_experiment, run_job
+from fwdecg.experiment.command_line import connect_to_ray, job_parser, load_experiment, run_job
 
 
 def main() -> None:
@@ -9,13 +9,13 @@ def main() -> None:
     from fwdecg.library.build import build_library
     from fwdecg.runtime.cost import cost_text
 
-    connect()
+    connect_to_ray()
     manifest = build_library(experiment.library, experiment.library_store)
     usable, failed = (manifest["counts"][status]["all"]["all"] for status in ("ok", "quarantined"))
     error = manifest["largest_cv_error_estimate"]
     print(f"{usable} cases, {failed} quarantined, CV error up to {error:.1%}")
     print(f"cost: {cost_text(manifest['cost'].get('last_run'))}")
-    print(f"  {experiment.library_store.shown()}")
+    print(f"  {experiment.library_store.label()}")
     print("next: the job train with the same preset; show_library draws what is in it")
 
 

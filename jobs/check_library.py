@@ -20,7 +20,7 @@ def main() -> None:
     report = check_library(arguments.library, sample=arguments.sample, seed=arguments.seed)
     print(report.text)
     print(f"{len(report.faults) or 'no'} faults in")
-    print(f"  {report.store.shown()}")
+    print(f"  {report.store.label()}")
     if report.faults:
         sys.exit(FAILED)
 
@@ -47,4 +47,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run_job(main, then="nothing was written")
+    run_job(main, on_interrupt="nothing was written")

@@ -22,13 +22,13 @@ def main() -> None:
     from fwdecg.evaluation.ensemble import load_members
     from fwdecg.evaluation.uncertainty import assess_uncertainty
     from fwdecg.library.reader import open_library
-    from fwdecg.runtime.storage import REPORT
+    from fwdecg.runtime.storage import REPORT_FILE
 
     library = open_library(experiment.library_store, experiment.library)
     members = load_members(arguments.checkpoints)
     folder = experiment.results_folder / "ensemble"
     assess_uncertainty(library, members, folder, batch_size=experiment.evaluation.batch_size)
-    print((folder / REPORT).read_text(encoding="utf-8"))
+    print((folder / REPORT_FILE).read_text(encoding="utf-8"))
     print(f"  {folder}")
 
 

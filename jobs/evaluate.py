@@ -16,7 +16,7 @@ def main() -> None:
     from fwdecg.evaluation.evaluate import evaluate
     from fwdecg.evaluation.gallery import FIGURES
     from fwdecg.library.reader import open_library
-    from fwdecg.runtime.storage import REPORT
+    from fwdecg.runtime.storage import REPORT_FILE
     from fwdecg.training.checkpoint import load_surrogate
     from fwdecg.training.run import BEST
 
@@ -24,7 +24,7 @@ def main() -> None:
     trained = load_surrogate(arguments.checkpoint or experiment.training_folder / BEST)
     folder = experiment.evaluation_folder
     evaluate(library, trained, experiment.evaluation, folder)
-    print((folder / REPORT).read_text(encoding="utf-8"))
+    print((folder / REPORT_FILE).read_text(encoding="utf-8"))
     print(f"  {folder}, pictures in its folder {FIGURES}")
 
 

@@ -9,7 +9,7 @@ cluster, on GPUs if it has any; maps of a file, and a library with --here, in th
 import argparse
 from pathlib import Path
 
-from fwdecg.experiment.command_line import Parser, connect, run_job
+from fwdecg.experiment.command_line import Parser, connect_to_ray, run_job
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
         if not arguments.here:
             from fwdecg.evaluation.prediction_actors import forecast_on_cluster
 
-            connect()
+            connect_to_ray()
             forecaster = forecast_on_cluster
         written = predict_library(
             library, members, output, batch_size=batch_size, forecaster=forecaster
@@ -75,4 +75,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run_job(main, then="nothing was written")
+    run_job(main, on_interrupt="nothing was written")

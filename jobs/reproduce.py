@@ -1,6 +1,6 @@
 """Build the library of a preset, train its surrogate, evaluate it; finished stages are skipped."""
 
-from fwdecg.experiment.command_line import connect, job_parser, load_experiment, run_job
+from fwdecg.experiment.command_line import connect_to_ray, job_parser, load_experiment, run_job
 
 
 def main() -> None:
@@ -15,13 +15,13 @@ def main() -> None:
     experiment = load_experiment(arguments)
     from fwdecg.experiment.reproduction import reproduce
     from fwdecg.runtime.cost import cost_text
-    from fwdecg.runtime.storage import REPORT
+    from fwdecg.runtime.storage import REPORT_FILE
 
-    connect()
+    connect_to_ray()
     done = reproduce(experiment, search=arguments.tune)
     evaluated = done.experiment.evaluation_folder
-    print((evaluated / REPORT).read_text(encoding="utf-8"))
-    print(f"library     {experiment.library_store.shown()}")
+    print((evaluated / REPORT_FILE).read_text(encoding="utf-8"))
+    print(f"library     {experiment.library_store.label()}")
     if arguments.tune:
         print(f"search      {experiment.tuning_folder}")
     print(f"training    {done.experiment.training_folder}")

@@ -45,4 +45,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run_job(main, then="the same command draws them anew")
+    run_job(main, on_interrupt="the same command draws them anew")

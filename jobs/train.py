@@ -1,6 +1,6 @@
 """Train the surrogate of a preset on its library."""
 
-from fwdecg.experiment.command_line import connect, job_parser, load_experiment, run_job
+from fwdecg.experiment.command_line import connect_to_ray, job_parser, load_experiment, run_job
 
 
 def main() -> None:
@@ -13,7 +13,7 @@ def main() -> None:
 
     library = open_library(experiment.library_store, experiment.library)
     if experiment.training.workers > 0:
-        connect()
+        connect_to_ray()
     metrics = train(library, experiment.model, experiment.training, experiment.training_folder)
     draw_learning(experiment.training_folder)
     print(

@@ -1,7 +1,7 @@
 """Search the hyperparameters of a preset's surrogate on its library, by ASHA on Ray Tune."""
 
-from fwdecg.experiment.command_line import connect, job_parser, load_experiment, run_job
-from fwdecg.runtime.storage import REPORT
+from fwdecg.experiment.command_line import connect_to_ray, job_parser, load_experiment, run_job
+from fwdecg.runtime.storage import REPORT_FILE
 
 
 def main() -> None:
@@ -12,10 +12,10 @@ def main() -> None:
     from fwdecg.tuning.search import PRESET, plan_search, tune
 
     search = plan_search(open_library(experiment.library_store, experiment.library), experiment)
-    connect()
+    connect_to_ray()
     folder = experiment.tuning_folder
     metrics = tune(search, folder)
-    print((folder / REPORT).read_text(encoding="utf-8"))
+    print((folder / REPORT_FILE).read_text(encoding="utf-8"))
     print(f"cost: {cost_text(metrics.get('cost'))}")
     print(f"  {folder}, the best settings in its {PRESET}")
 

@@ -7,9 +7,8 @@ import pytest
 
 from fwdecg.config import (
     check_settings,
-    describe,
+    describe_keys,
     differing_keys,
-    edited,
     from_tree,
     identity_hash,
     identity_tree,
@@ -17,6 +16,7 @@ from fwdecg.config import (
     setting,
     to_toml,
     to_tree,
+    with_overrides,
 )
 from fwdecg.errors import ConfigError
 
@@ -130,11 +130,11 @@ def test_a_key_without_default_is_required():
 
 def test_edits_of_a_configuration():
     config = Outer(count=4, fixed=None, inner=Inner(sites=((1.0, 2.0, 3.0),)))
-    changed = edited(config, ["inner.diffusivity=2", "count=5"])
+    changed = with_overrides(config, ["inner.diffusivity=2", "count=5"])
     assert changed == Outer(count=5, inner=Inner(diffusivity=2.0, sites=((1.0, 2.0, 3.0),)))
-    assert edited(config, []) == config
+    assert with_overrides(config, []) == config
     with pytest.raises(ConfigError, match=r"^outer.count=4: there is no section outer$"):
-        edited(config, ["outer.count=4"])
+        with_overrides(config, ["outer.count=4"])
 
 
 def test_trees_round_trip():
@@ -207,7 +207,7 @@ def test_toml_reads_as_what_it_was_written_from():
 
 
 def test_help_has_a_line_per_key():
-    lines = list(describe(Outer))
+    lines = list(describe_keys(Outer))
     assert "inner.diffusivity (number, default 0.1): D in mm^2/ms" in lines
     assert "inner.sites (list of [number, number, number], default []): electrodes" in lines
     assert "fixed (number or left out, default none): or chosen automatically" in lines

@@ -19,7 +19,7 @@ import click
 import pytest
 
 from fwdecg.__main__ import main as fwdecg_command
-from fwdecg.config import describe, edited, from_tree
+from fwdecg.config import describe_keys, from_tree, with_overrides
 from fwdecg.experiment.command_line import Parser, load_experiment
 from fwdecg.experiment.experiment import Experiment
 from fwdecg.tuning.search_space import check_space, read_space
@@ -42,7 +42,7 @@ SYNOPSIS = {
 LEFT_BY_COMMANDS = "results/"
 
 JOBS = {path.stem for path in (ROOT / "jobs").glob("*.py")}
-KEYS = {line.partition(" ")[0] for line in describe(Experiment)}
+KEYS = {line.partition(" ")[0] for line in describe_keys(Experiment)}
 SECTIONS = {key.rpartition(".")[0] for key in KEYS}
 SETTING = re.compile(
     rf"({'|'.join(sorted(SECTIONS))})\.(?!(?:json|toml|safetensors|png)$)\w[\w.]*( ?=.*)?"
@@ -313,7 +313,7 @@ SETTINGS = [piece for piece in spans() if SETTING.fullmatch(piece.text)]
 def test_keys_exist_and_take_their_values(piece):
     if "=" in piece.text:
         name, _, value = piece.text.partition("=")
-        edited(Experiment(), [f"{name.strip()}={value.strip()}"])
+        with_overrides(Experiment(), [f"{name.strip()}={value.strip()}"])
     else:
         assert piece.text in KEYS | SECTIONS
 

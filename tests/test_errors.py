@@ -25,4 +25,4 @@ def test_errors_survive_pickling(kind):
     ],
 )
 def test_an_error_is_named_by_kind_and_last_line(error, expected):
-    assert errors.named(error) == expected
+    assert errors.error_summary(error) == expected

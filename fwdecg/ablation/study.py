@@ -35,12 +35,12 @@ from fwdecg.library.paths import MANIFEST
 from fwdecg.library.reader import Library, open_library
 from fwdecg.pictures.ablation_figure import draw_ablation
 from fwdecg.runtime.cost import Cost
-from fwdecg.runtime.nodes import require_claimed, require_same, require_shared
-from fwdecg.runtime.ownership import claim
+from fwdecg.runtime.nodes import require_folder_visible, require_same_file, require_shared_folder
+from fwdecg.runtime.ownership import record_owner
 from fwdecg.runtime.progress import Progress, log_to_stdout
-from fwdecg.runtime.storage import METRICS, REPORT, Store
+from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 from fwdecg.runtime.task_pool import Task, run_tasks
-from fwdecg.runtime.telemetry import ABLATION, ITEMS, SHARE_DONE
+from fwdecg.runtime.telemetry import ABLATION, FRACTION_DONE, ITEMS
 from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.recipe import Recipe
 from fwdecg.training.run import BEST
@@ -123,7 +123,7 @@ def _claim(runs: Sequence[Run], library: Library) -> None:
     """Refuse folders of other trainings before the first of these begins."""
     for run in runs:
         plan = plan_training(library, run.recipe.model, run.recipe.training)
-        claim(run.store, plan.identity)
+        record_owner(run.store, plan.identity)
 
 
 def _train_missing(
@@ -133,8 +133,8 @@ def _train_missing(
     if not missing:
         logger.info("all %d trainings are there already", len(runs))
         return
-    require_shared(Store.at(folder))
-    require_same(library.store, MANIFEST)
+    require_shared_folder(Store.at(folder))
+    require_same_file(library.store, MANIFEST)
     progress = Progress(logger, "trainings done", len(missing))
     options = {
         "num_cpus": config.cpus_per_run,
@@ -145,8 +145,8 @@ def _train_missing(
         Task(
             name=run.name,
             work=partial(train_and_score, library.store, run, threads=config.cpus_per_run),
-            then=lambda _: _count(progress),
-            lost=_give_up,
+            on_result=lambda _: _count(progress),
+            on_failure=_give_up,
             options=options,
         )
         for run in missing
@@ -157,7 +157,7 @@ def _train_missing(
 def _count(progress: Progress) -> None:
     progress.advance(1)
     ITEMS.add(ABLATION)
-    SHARE_DONE.set(ABLATION, progress.share)
+    FRACTION_DONE.set(ABLATION, progress.fraction_done)
 
 
 def _give_up(error: RunError) -> None:
@@ -167,7 +167,7 @@ def _give_up(error: RunError) -> None:
 def train_and_score(place: Store, run: Run, *, threads: int) -> None:
     """Train one variant, or go on with it, and leave its scores of the test split."""
     log_to_stdout(run.name)
-    require_claimed(run.store)
+    require_folder_visible(run.store)
     torch.set_num_threads(threads)
     library = open_library(place)
     train(library, run.recipe.model, run.recipe.training, run.folder)
@@ -177,7 +177,7 @@ def train_and_score(place: Store, run: Run, *, threads: int) -> None:
         for cases in stream_cases(library, TEST)
         for score in score_cases(run.variant, network.predict(cases), cases, library.statistics)
     ]
-    run.store.publish_by(SCORES, partial(pq.write_table, scores_table(scores)))
+    run.store.publish_with(SCORES, partial(pq.write_table, scores_table(scores)))
 
 
 def _publish(
@@ -194,9 +194,10 @@ def _publish(
         for run, table in zip(runs, tables, strict=True)
     ]
     trainings: list[dict[str, Any]] = [
-        {"variant": run.variant, "seed": run.seed} | run.store.read_json(METRICS) for run in runs
+        {"variant": run.variant, "seed": run.seed} | run.store.read_json(METRICS_FILE)
+        for run in runs
     ]
-    costs = (Cost.of(each["cost"]) for each in trainings if each.get("cost"))
+    costs = (Cost.from_dict(each["cost"]) for each in trainings if each.get("cost"))
     content = {
         "library_hash": library.config_hash,
         "study": identity_tree(config),
@@ -207,9 +208,9 @@ def _publish(
     }
     store = Store.at(folder)
     table = pa.concat_tables(seeded).rename_columns({"predictor": "variant"})
-    store.publish_by(CASES, partial(pq.write_table, table))
-    store.publish_by(FIGURE, partial(draw_ablation, comparisons))
-    store.publish(REPORT, ablation_text(comparisons, config.seeds) + "\n")
-    store.publish_json(METRICS, content)
+    store.publish_with(CASES, partial(pq.write_table, table))
+    store.publish_with(FIGURE, partial(draw_ablation, comparisons))
+    store.publish(REPORT_FILE, ablation_text(comparisons, config.seeds) + "\n")
+    store.publish_json(METRICS_FILE, content)
     store.clear_staging()
     return content

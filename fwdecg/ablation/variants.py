@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 
-from fwdecg.config import check_settings, edited, identity_hash, setting
+from fwdecg.config import check_settings, identity_hash, setting, with_overrides
 from fwdecg.errors import ConfigError
 from fwdecg.training.recipe import Recipe
 
@@ -81,7 +81,7 @@ def recipes(config: AblationConfig, whole: Recipe) -> dict[str, Recipe]:
 
 def _variant(base: Recipe, name: str, edits: list[str]) -> Recipe:
     try:
-        variant = edited(base, edits)
+        variant = with_overrides(base, edits)
     except ConfigError as error:
         raise ConfigError(f"ablation.variants: {name}: {error}") from error
     seed = base.training.seed  # the study's own seeds come in its place

@@ -20,7 +20,7 @@ from fwdecg.cases.simulation import CaseRecord, simulate_case
 from fwdecg.library.build import build_library
 from fwdecg.library.part_plan import costliest_first, expected_work
 from fwdecg.library.pending_cases import Simulate
-from fwdecg.runtime.storage import METRICS, REPORT, Store
+from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 
 logger = logging.getLogger(__name__)
 
@@ -134,8 +134,8 @@ def benchmark_scheduling(
 
 def _publish(folder: Path, found: Overhead | Scheduling, report: str) -> None:
     store = Store.at(folder)
-    store.publish_json(METRICS, asdict(found))
-    store.publish(REPORT, report)
+    store.publish_json(METRICS_FILE, asdict(found))
+    store.publish(REPORT_FILE, report)
 
 
 def _build(config: LibraryConfig, simulate: Simulate = simulate_case) -> float:

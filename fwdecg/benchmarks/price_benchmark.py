@@ -23,7 +23,7 @@ from fwdecg.library.labelled_cases import LabelledCases, read_cases
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION
 from fwdecg.model import Surrogate, SurrogateConfig
-from fwdecg.runtime.storage import METRICS, REPORT, Store
+from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 from fwdecg.training.inference import predict_maps
 
 AT_ONCE = 8  # cases of a batch
@@ -110,7 +110,7 @@ def _seconds(way: Callable[[], object]) -> float:
 
 def _publish(store: Store, prices: dict[str, float], *, cases: int, device: str) -> None:
     metrics: dict[str, Any] = {"cases": cases, "network_on": device, "seconds_per_case": prices}
-    store.publish_json(METRICS, metrics)
+    store.publish_json(METRICS_FILE, metrics)
     lines = [f"Milliseconds per case, mean of {cases} test cases, one core; network on {device}"]
     lines += [f"  {name:30s}{1e3 * price:10.2f}" for name, price in prices.items()]
-    store.publish(REPORT, "\n".join(lines) + "\n")
+    store.publish(REPORT_FILE, "\n".join(lines) + "\n")

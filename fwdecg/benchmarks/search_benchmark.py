@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from fwdecg.errors import ResultError
-from fwdecg.runtime.storage import METRICS, REPORT, Store
+from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 from fwdecg.tuning.tuning_config import TuningConfig
 
 EPOCH, R2 = "epoch", "r2"
@@ -146,7 +146,7 @@ def _publish(store: Store, curves: Float[np.ndarray, "N K"], found: list[Replay]
         "share_asha_ahead": float(ahead),
         "share_asha_behind": float(behind),
     }
-    store.publish_json(METRICS, metrics)
+    store.publish_json(METRICS_FILE, metrics)
     lines = [
         f"{trials} trials of {epochs} epochs, replayed in {len(found)} orders",
         f"  ASHA spends {spent.mean():.0f} of {trials * epochs} epochs on average",
@@ -155,4 +155,4 @@ def _publish(store: Store, curves: Float[np.ndarray, "N K"], found: list[Replay]
         f"  {'without stopping':24s}{plain.mean():14.4f}{np.mean(plain >= best):16.0%}",
         f"  ASHA ahead in {ahead:.0%}, behind in {behind:.0%}; best of all trials {best:.4f}",
     ]
-    store.publish(REPORT, "\n".join(lines) + "\n")
+    store.publish(REPORT_FILE, "\n".join(lines) + "\n")

@@ -13,7 +13,7 @@ import numpy as np
 from fwdecg.benchmarks.solver_accuracy import PLAIN, Outcome, solver_accuracy
 from fwdecg.benchmarks.solver_speed import solver_speed
 from fwdecg.cases.library_config import LibraryConfig
-from fwdecg.runtime.storage import METRICS, REPORT, Store
+from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +63,9 @@ def _publish(folder: Path, speed: dict[str, float], outcomes: list[Outcome]) -> 
         "cost_over_plain": _gains(outcomes),
     }
     store = Store.at(folder)
-    store.publish_json(METRICS, metrics)
+    store.publish_json(METRICS_FILE, metrics)
     text = "\n".join([*_speed_lines(metrics), *_accuracy_lines(outcomes)]) + "\n"
-    store.publish(REPORT, text)
+    store.publish(REPORT_FILE, text)
 
 
 def _machine() -> dict[str, Any]:

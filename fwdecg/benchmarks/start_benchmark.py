@@ -20,7 +20,7 @@ from typing import NamedTuple
 from fwdecg.benchmarks.turns import in_turns
 from fwdecg.errors import RunError
 from fwdecg.evaluation.text_table import aligned
-from fwdecg.runtime.storage import METRICS, REPORT, Store
+from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 
 LOADED = {
     "Python alone": "pass",
@@ -33,15 +33,15 @@ LOADED = {
 ON_RAY = """
 import json, time
 import ray
-from fwdecg.experiment.command_line import connect
-from fwdecg.runtime.cost import Meter
+from fwdecg.experiment.command_line import connect_to_ray
+from fwdecg.runtime.cost import CostMeter
 
 def first_task():
     import fwdecg.library.build
     return time.process_time()
 
-started, meter = time.monotonic(), Meter()
-connect()
+started, meter = time.monotonic(), CostMeter()
+connect_to_ray()
 connected, own = time.monotonic(), meter.lap()
 worker = ray.get(ray.remote(num_cpus=1)(first_task).remote())
 print(json.dumps([
@@ -54,9 +54,9 @@ SERVE = """
 import sys, time
 import ray
 from ray.job_submission import JobSubmissionClient
-from fwdecg.experiment.command_line import connect
+from fwdecg.experiment.command_line import connect_to_ray
 
-connect()
+connect_to_ray()
 again = ray.init(ignore_reinit_error=True, logging_level="ERROR")
 address = "http://" + again.dashboard_url
 for _ in range(120):
@@ -156,7 +156,7 @@ def _medians(starts: list[Start] | tuple[Start, ...]) -> Start:
 
 
 def _publish(store: Store, found: Mapping[str, Start]) -> None:
-    store.publish_json(METRICS, {name: start._asdict() for name, start in found.items()})
+    store.publish_json(METRICS_FILE, {name: start._asdict() for name, start in found.items()})
     rows = [[name, f"{s.core_seconds:.2f}", f"{s.seconds:.2f}"] for name, s in found.items()]
     lines = aligned([["seconds", "of processors", "by the clock"], *rows])
-    store.publish(REPORT, "\n".join(lines) + "\n")
+    store.publish(REPORT_FILE, "\n".join(lines) + "\n")

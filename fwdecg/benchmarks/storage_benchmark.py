@@ -17,7 +17,7 @@ from fwdecg.library.dataset import shuffled_batches, split_dataset
 from fwdecg.library.part import CASES_PER_ROW_GROUP
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, PHI_E, U
-from fwdecg.runtime.storage import METRICS, REPORT, Store
+from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 
 COLUMNS = (CASE_ID, U, PHI_E)
 COMPRESSED_CASES = 128
@@ -75,8 +75,8 @@ def benchmark_storage(library: Library, folder: Path, *, turns: int) -> None:
         },
     }
     store = Store.at(folder)
-    store.publish_json(METRICS, found)
-    store.publish(REPORT, _report(found))
+    store.publish_json(METRICS_FILE, found)
+    store.publish(REPORT_FILE, _report(found))
 
 
 def _written_and_read(cases: pa.Table, kind: dict[str, Any]) -> tuple[float, float, float]:

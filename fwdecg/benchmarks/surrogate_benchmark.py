@@ -19,7 +19,7 @@ from fwdecg.benchmarks.surrogate_speed import (
     team,
 )
 from fwdecg.benchmarks.turns import in_turns
-from fwdecg.runtime.storage import METRICS, REPORT, Store
+from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 
 ONE_CORE, ALL_CORES = "one core", "all cores"
 
@@ -79,7 +79,7 @@ def _publish(
         "batch_size": work.training.batch_size,
         "cases_per_s": {f"{activity}, {where}": rate for (where, activity), rate in rows.items()},
     }
-    store.publish_json(METRICS, metrics)
+    store.publish_json(METRICS_FILE, metrics)
     lines = [
         f"Cases per second, batches of {work.training.batch_size}, {work.frames} frames of "
         f"{work.pixels} x {work.pixels}, {cores} cores",
@@ -89,4 +89,4 @@ def _publish(
         ours, plain = rate[OURS], rate[STEP_BY_STEP]
         title = f"{activity}, {where}"
         lines.append(f"  {title:24s}{ours:10.2f}{plain:16.2f}{ours / plain:9.1f}")
-    store.publish(REPORT, "\n".join(lines) + "\n")
+    store.publish(REPORT_FILE, "\n".join(lines) + "\n")

@@ -35,10 +35,10 @@ from fwdecg.evaluation.scores import CaseScore, Ecgs, score_cases, scores_table
 from fwdecg.library.labelled_cases import LabelledCases, stream_cases
 from fwdecg.library.reader import Library
 from fwdecg.pictures.evaluation_figures import Trace, draw_bars
-from fwdecg.runtime.cost import Meter
-from fwdecg.runtime.ownership import claim
+from fwdecg.runtime.cost import CostMeter
+from fwdecg.runtime.ownership import record_owner
 from fwdecg.runtime.progress import Progress
-from fwdecg.runtime.storage import METRICS, REPORT, Store
+from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 from fwdecg.training.checkpoint import TrainedSurrogate
 
 logger = logging.getLogger(__name__)
@@ -68,11 +68,11 @@ def evaluate(
     trained.signature.require_fit(library.config)
     identity = _identity(library, trained, config)
     store = Store.at(folder)
-    claim(store, identity)
-    if store.exists(METRICS):
+    record_owner(store, identity)
+    if store.exists(METRICS_FILE):
         logger.info("%s is evaluated already", folder)
-        return store.read_json(METRICS)
-    meter = Meter()
+        return store.read_json(METRICS_FILE)
+    meter = CostMeter()
     network = Network.of(trained, config.batch_size)
     logger.info("fitting the baselines to the training split")
     baselines = fit_baselines(library)
@@ -88,7 +88,7 @@ def evaluate(
     if trained.config.attention:
         draw_attentions(library, trained, trial.traces, folder)
     content["cost"] = meter.lap().as_dict()
-    store.publish_json(METRICS, content)
+    store.publish_json(METRICS_FILE, content)
     store.clear_staging()
     return content
 
@@ -128,7 +128,7 @@ class _Trial:
 def _publish(trial: _Trial, shifted: Mapping[str, _Trial], store: Store) -> dict[str, Any]:
     """Write scores, report and the picture of the shifts; what metrics.json says of them."""
     scores = [score for each in (trial, *shifted.values()) for score in each.scores]
-    store.publish_by(CASES, partial(pq.write_table, scores_table(scores)))
+    store.publish_with(CASES, partial(pq.write_table, scores_table(scores)))
     regular = trial.reports
     text, content = report_text(regular[0], regular[1:]) + "\n", {"split": TEST} | trial.as_dict()
     if shifted:
@@ -136,8 +136,8 @@ def _publish(trial: _Trial, shifted: Mapping[str, _Trial], store: Store) -> dict
         text += "\n" + shifts_text(regular, reports) + "\n"
         content["shifted"] = {shift: each.as_dict() for shift, each in shifted.items()}
         draw = partial(draw_bars, by_shift(regular, reports))
-        store.publish_by(f"{FIGURES}/r2_by_shift.png", draw)
-    store.publish(REPORT, text)
+        store.publish_with(f"{FIGURES}/r2_by_shift.png", draw)
+    store.publish(REPORT_FILE, text)
     return content
 
 

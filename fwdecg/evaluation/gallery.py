@@ -35,15 +35,15 @@ def draw_gallery(
         folder: of the evaluation; the pictures lie in its folder figures.
     """
     store = Store.at(folder)
-    store.publish_by(f"{FIGURES}/r2.png", partial(draw_bars, reports))
+    store.publish_with(f"{FIGURES}/r2.png", partial(draw_bars, reports))
     for rank in RANKS:
         draw = partial(
             draw_overlays, ranked(traces, rank), rank=rank, statistics=library.statistics
         )
-        store.publish_by(f"{FIGURES}/ecg_{rank}.png", draw)
+        store.publish_with(f"{FIGURES}/ecg_{rank}.png", draw)
     for trace in ranked(traces, "median"):
         picture = plot_case(load_case(library, trace.case_id), trace.predicted)
-        store.publish_by(f"{FIGURES}/case_{trace.condition}.png", partial(save, picture))
+        store.publish_with(f"{FIGURES}/case_{trace.condition}.png", partial(save, picture))
 
 
 def draw_attentions(
@@ -59,7 +59,7 @@ def draw_attentions(
     """
     cases = recorded_cases(library, [trace.case_id for trace in ranked(traces, "median")])
     picture = plot_attentions([attention_of(case, trained) for case in cases])
-    Store.at(folder).publish_by(f"{FIGURES}/attention.png", partial(save, picture))
+    Store.at(folder).publish_with(f"{FIGURES}/attention.png", partial(save, picture))
 
 
 def draw_errors(library: Library, scores: Sequence[CaseScore], folder: Path) -> None:
@@ -71,7 +71,7 @@ def draw_errors(library: Library, scores: Sequence[CaseScore], folder: Path) -> 
         folder: of the evaluation.
     """
     picture = plot_errors(scores, library.table(TEST, COLUMNS))
-    Store.at(folder).publish_by(f"{FIGURES}/errors.png", partial(save, picture))
+    Store.at(folder).publish_with(f"{FIGURES}/errors.png", partial(save, picture))
 
 
 def ranked(traces: Sequence[Trace], rank: str) -> list[Trace]:

@@ -17,7 +17,7 @@ import torch
 from ray.exceptions import RayError
 
 from fwdecg.cases.splits import ALL
-from fwdecg.errors import FwdEcgError, LibraryError, RunError, named
+from fwdecg.errors import FwdEcgError, LibraryError, RunError, error_summary
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
 from fwdecg.evaluation.predictions import SPREAD, CaseForecasts
 from fwdecg.library.dataset import quieten_ray
@@ -98,7 +98,7 @@ def _read_parts(parts: Batch, *, store: Store, cases_at_once: int) -> Iterator[B
                     yield labels | {U: tensor_column(table, U)}
         except (OSError, pa.ArrowInvalid) as error:
             raise LibraryError(
-                f"{store.shown(part)} cannot be read: {error}; build it again"
+                f"{store.label(part)} cannot be read: {error}; build it again"
             ) from error
 
 
@@ -136,4 +136,4 @@ def _reason(error: RayError) -> FwdEcgError:
         cause = inner
     if isinstance(cause, FwdEcgError) and not isinstance(cause, RayError):
         return type(cause)(str(cause).splitlines()[0])  # below it Ray adds advice of its own
-    return RunError(f"the prediction failed: {named(cause)}")
+    return RunError(f"the prediction failed: {error_summary(cause)}")

@@ -199,7 +199,7 @@ def write_predictions(path: Path, tables: Iterable[pa.Table]) -> Written:
 
     try:
         store = Store.at(path.parent)
-        store.publish_by(path.name, write)
+        store.publish_with(path.name, write)
         result = Written(cases=written, seconds=time.monotonic() - started)
         figures = {
             "cases": written,

@@ -35,9 +35,9 @@ from fwdecg.evaluation.scores import z_scored
 from fwdecg.library.labelled_cases import LabelledCases, stream_cases
 from fwdecg.library.reader import Library
 from fwdecg.library.statistics import Statistics
-from fwdecg.runtime.ownership import claim
+from fwdecg.runtime.ownership import record_owner
 from fwdecg.runtime.progress import Progress
-from fwdecg.runtime.storage import METRICS, REPORT, Store
+from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 from fwdecg.training import metrics
 from fwdecg.training.checkpoint import TrainedSurrogate
 
@@ -122,10 +122,10 @@ def assess_uncertainty(
         member.signature.require_fit(library.config)
     identity = _identity(library, members)
     store = Store.at(folder)
-    claim(store, identity)
-    if store.exists(METRICS):
+    record_owner(store, identity)
+    if store.exists(METRICS_FILE):
         logger.info("%s is assessed already", folder)
-        return store.read_json(METRICS)
+        return store.read_json(METRICS_FILE)
     ensemble = Ensemble.of(members, batch_size)
     fitted = _residuals(ensemble, library, VALIDATION)
     factor = fit_factor(fitted.error, fitted.spread)
@@ -139,9 +139,9 @@ def assess_uncertainty(
     table = pa.Table.from_pylist(
         [row for split, own in judged.items() for row in _rows(split, own, factor)]
     )
-    store.publish_by(CASES, lambda path: pq.write_table(table, path))
-    store.publish(REPORT, report_text(factor, len(members), figures) + "\n")
-    store.publish_json(METRICS, content)
+    store.publish_with(CASES, lambda path: pq.write_table(table, path))
+    store.publish(REPORT_FILE, report_text(factor, len(members), figures) + "\n")
+    store.publish_json(METRICS_FILE, content)
     store.clear_staging()
     return content
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from fwdecg.config import describe
+from fwdecg.config import describe_keys
 from fwdecg.errors import ConfigError, FwdEcgError, RunError
 from fwdecg.experiment.experiment import Experiment
 from fwdecg.experiment.presets import load_preset
@@ -22,9 +22,9 @@ from fwdecg.runtime.progress import log_to_stdout
 from fwdecg.runtime.ray_private import bind_to_loopback, submitted_environment
 
 # With a single processor, workers and the reading of their data would wait for each other.
-LEAST_CPUS = 2
+MIN_CPUS = 2
 
-KNOCK_S = 10.0
+CONNECT_TIMEOUT_S = 10.0
 
 LOCAL_ENVIRONMENT = {
     # No password is needed against other users of the network, whom a local cluster does not serve.
@@ -68,7 +68,9 @@ def job_parser(
         subjects: what the job can be about, if there is a choice.
         default_preset: taken if none is given; without it one must be.
     """
-    parser = Parser(purpose, epilog="keys of a preset:\n  " + "\n  ".join(describe(Experiment)))
+    parser = Parser(
+        purpose, epilog="keys of a preset:\n  " + "\n  ".join(describe_keys(Experiment))
+    )
     if subjects:
         parser.add_argument("subject", choices=subjects, help="what it is about")
     parser.add_argument(
@@ -95,7 +97,7 @@ def load_experiment(arguments: argparse.Namespace) -> Experiment:
     return load_preset(arguments.preset, arguments.overrides)
 
 
-def connect(num_cpus: int | None = None) -> None:
+def connect_to_ray(num_cpus: int | None = None) -> None:
     """Join the Ray cluster of RAY_ADDRESS, or start a local one that listens on loopback alone.
 
     Args:
@@ -108,31 +110,33 @@ def connect(num_cpus: int | None = None) -> None:
     address = os.environ.get("RAY_ADDRESS")
     if address:
         try:
-            _knock(address)
+            _check_reachable(address)
             ray.init(logging_level=logging.WARNING)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise ConfigError(
                 f"RAY_ADDRESS = {address}: no Ray cluster answers there; give host:port of its "
                 "head, or unset it to start a local one"
             ) from error
-        _heed_requests_to_stop()
+        _install_sigterm_handler()
         return
     for name, value in LOCAL_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     bind_to_loopback()
     _start_local_cluster(num_cpus)
-    if ray.cluster_resources().get("CPU", 0) < LEAST_CPUS:
+    if ray.cluster_resources().get("CPU", 0) < MIN_CPUS:
         ray.shutdown()
-        _start_local_cluster(num_cpus=LEAST_CPUS)
-    _heed_requests_to_stop()
+        _start_local_cluster(num_cpus=MIN_CPUS)
+    _install_sigterm_handler()
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Fail within seconds where nobody listens; Ray itself would try for minutes."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if host and port.isdecimal():
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
+            socket.create_connection(
+                (host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S
+            ).close()
         except OSError as error:  # also of names that nobody knows
             raise ConnectionError(str(error)) from error
 
@@ -148,7 +152,7 @@ def _start_local_cluster(num_cpus: int | None = None) -> None:
     )
 
 
-def _heed_requests_to_stop() -> None:
+def _install_sigterm_handler() -> None:
     """Have SIGTERM, by which schedulers and `ray job stop` ask for an end, interrupt like Ctrl-C.
 
     To be called again after `ray.init`, whose own handlers end the process without a word.
@@ -156,7 +160,7 @@ def _heed_requests_to_stop() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def run_job(job: Callable[[], None], *, then: str = "the same command resumes") -> NoReturn:
+def run_job(job: Callable[[], None], *, on_interrupt: str = "the same command resumes") -> NoReturn:
     """Run a job and exit with 0 if all is done.
 
     Otherwise one line on stderr says why, and the code is 2 if the input is at fault, 1 if the
@@ -164,11 +168,11 @@ def run_job(job: Callable[[], None], *, then: str = "the same command resumes") 
 
     Args:
         job: the work.
-        then: what to say after an interrupt.
+        on_interrupt: what to say after an interrupt.
     """
     log_to_stdout()
-    _heed_requests_to_stop()
-    _take_all_processors()
+    _install_sigterm_handler()
+    _use_all_cpus()
     try:
         job()
     except FwdEcgError as error:
@@ -178,12 +182,12 @@ def run_job(job: Callable[[], None], *, then: str = "the same command resumes") 
         print(f"error: {error.filename or 'storage'}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
         sys.exit(FAILED)
     except KeyboardInterrupt:
-        print(f"interrupted; {then}", file=sys.stderr)  # noqa: T201
+        print(f"interrupted; {on_interrupt}", file=sys.stderr)  # noqa: T201
         sys.exit(INTERRUPTED)
     sys.exit(0)
 
 
-def _take_all_processors() -> None:
+def _use_all_cpus() -> None:
     """Let a submitted job's own process, which evaluates, use all processors of its machine.
 
     Ray reserves none for it, and so has it, and what it loads from here on, run on one thread.
@@ -192,10 +196,10 @@ def _take_all_processors() -> None:
     if submitted is None or os.environ.get(THREADS) != "1":
         return
     if THREADS not in submitted:
-        os.environ[THREADS] = str(_processors())
+        os.environ[THREADS] = str(_usable_cpus())
 
 
-def _processors() -> int:
+def _usable_cpus() -> int:
     """Those that this process may run on, or as many as its container has if these are fewer."""
     allowed = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     try:

@@ -10,7 +10,7 @@ from fwdecg.cases.library_config import LibraryConfig, warn_of_fixed_resolution
 from fwdecg.cases.recorded_case import RecordedCase
 from fwdecg.cases.shifts import place_of
 from fwdecg.cases.simulation import simulate_case
-from fwdecg.config import edited
+from fwdecg.config import with_overrides
 from fwdecg.errors import ConfigError
 from fwdecg.experiment.experiment import Experiment
 from fwdecg.experiment.presets import load_preset
@@ -48,7 +48,7 @@ def simulate(
 def _library_config(preset: str | Path | None, settings: Sequence[str]) -> LibraryConfig:
     if preset is not None:
         return load_preset(preset, settings).library
-    return edited(Experiment(), settings).library
+    return with_overrides(Experiment(), settings).library
 
 
 def _case_id(config: LibraryConfig, condition: str, number: int) -> int:

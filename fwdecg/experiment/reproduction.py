@@ -11,7 +11,7 @@ from fwdecg.library.build import build_library
 from fwdecg.library.reader import Library, open_library
 from fwdecg.pictures.learning_picture import draw_learning
 from fwdecg.runtime.cost import Cost
-from fwdecg.runtime.storage import METRICS, Store
+from fwdecg.runtime.storage import METRICS_FILE, Store
 from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.run import BEST
 from fwdecg.training.trainer import train
@@ -61,8 +61,8 @@ def reproduce(experiment: Experiment, *, search: bool = False) -> Reproduction:
         stages["tuning"], experiment = found, with_best(experiment, found["best"])
     stages["training"], stages["evaluation"] = _train_and_evaluate(library, experiment)
     costs |= {stage: found.get("cost") for stage, found in stages.items() if stage != "library"}
-    total = sum((Cost.of(cost) for cost in costs.values() if cost), Cost()).as_dict()
-    results.publish_json(METRICS, stages | {"cost": total})
+    total = sum((Cost.from_dict(cost) for cost in costs.values() if cost), Cost()).as_dict()
+    results.publish_json(METRICS_FILE, stages | {"cost": total})
     results.clear_staging()
     return Reproduction(experiment=experiment, costs=costs | {"all": total})
 

@@ -27,13 +27,13 @@ from fwdecg.library.paths import (
 )
 from fwdecg.library.pending_cases import Simulate, quarantine, spool_case
 from fwdecg.library.reader import open_library
-from fwdecg.runtime.cost import Cost, Meter
-from fwdecg.runtime.nodes import require_claimed, require_shared
-from fwdecg.runtime.ownership import claim
+from fwdecg.runtime.cost import Cost, CostMeter
+from fwdecg.runtime.nodes import require_folder_visible, require_shared_folder
+from fwdecg.runtime.ownership import record_owner
 from fwdecg.runtime.progress import Progress
-from fwdecg.runtime.storage import Store, patiently
+from fwdecg.runtime.storage import Store, retry_io
 from fwdecg.runtime.task_pool import Task, run_tasks
-from fwdecg.runtime.telemetry import BUILD, FAILURES, ITEMS, ITEMS_PER_SECOND, SHARE_DONE
+from fwdecg.runtime.telemetry import BUILD, FAILURES, FRACTION_DONE, ITEMS, ITEMS_PER_SECOND
 
 logger = logging.getLogger(__name__)
 
@@ -61,25 +61,25 @@ def build_library(
         RunError: a part could not be gathered, as its workers died over and over again.
         OSError: the store cannot be written, for longer than a passing trouble lasts.
     """
-    meter, store = Meter(), Store.at(place)
-    claim(store, identity_tree(config), "library")
+    meter, store = CostMeter(), Store.at(place)
+    record_owner(store, identity_tree(config), "library")
     finished = _finished(config, store)
     if finished is not None:
-        logger.info("%s is built already", store.shown())
+        logger.info("%s is built already", store.label())
         return finished
-    require_shared(store)
+    require_shared_folder(store)
     warn_of_fixed_resolution(config)
     build = _Build(config, store, simulate)
     records = build.run()
     logger.info("library complete")
     cost = build.cost + meter.lap()
-    content = patiently(lambda: publish_descriptions(config, store, records, cost=cost))
+    content = retry_io(lambda: publish_descriptions(config, store, records, cost=cost))
     store.remove_folder(SPOOL)
     store.clear_staging()
     if content["counts"]["ok"]["all"]["all"] == 0:
         raise LibraryError(
-            f"{store.shown()}: every case is quarantined; the reasons stand in "
-            f"{store.shown(QUARANTINE)}"
+            f"{store.label()}: every case is quarantined; the reasons stand in "
+            f"{store.label(QUARANTINE)}"
         )
     return content
 
@@ -125,8 +125,8 @@ class _Build:
         return Task(
             name=f"case {case_id}",
             work=partial(_spool_case, self._config, self._store, case_id, self._simulate),
-            then=partial(self._simulated, part, case_id),
-            lost=partial(self._poisoned, part, case_id),
+            on_result=partial(self._simulated, part, case_id),
+            on_failure=partial(self._poisoned, part, case_id),
             options=NOT_ON_GPU_NODES,
         )
 
@@ -140,8 +140,8 @@ class _Build:
                 part,
                 self._quarantined.intersection(part.case_ids),
             ),
-            then=partial(self._records.__setitem__, part),
-            lost=_give_up,
+            on_result=partial(self._records.__setitem__, part),
+            on_failure=_give_up,
             options=NOT_ON_GPU_NODES,
         )
 
@@ -154,7 +154,7 @@ class _Build:
         self._progress.advance(1, note, work=self._work[case_id])
         ITEMS.add(BUILD)
         ITEMS_PER_SECOND.set(BUILD, self._progress.rate)
-        SHARE_DONE.set(BUILD, self._progress.share)
+        FRACTION_DONE.set(BUILD, self._progress.fraction_done)
         self._missing[part].remove(case_id)
         if not self._missing[part]:
             self._tasks.appendleft(self._gathering(part))
@@ -166,7 +166,7 @@ class _Build:
 
 def _spool_case(config: LibraryConfig, store: Store, case_id: int, simulate: Simulate) -> bool:
     """Simulate and keep a case, on a node that may have joined when others were at work."""
-    require_claimed(store)
+    require_folder_visible(store)
     return spool_case(config, store, case_id, simulate)
 
 

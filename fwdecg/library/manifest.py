@@ -15,7 +15,7 @@ from fwdecg.library.paths import CARD, MANIFEST, STATISTICS
 from fwdecg.library.schema import SCHEMA_VERSION
 from fwdecg.library.statistics import combine
 from fwdecg.runtime.cost import Cost
-from fwdecg.runtime.storage import METRICS, Store
+from fwdecg.runtime.storage import METRICS_FILE, Store
 
 CONDITION_NAMES = tuple(condition.name for condition in CONDITIONS)
 
@@ -69,7 +69,7 @@ def publish_descriptions(
     if statistics is not None:
         store.publish_json(STATISTICS, statistics.as_dict())
     store.publish(CARD, data_card(config, content, statistics))
-    store.publish_json(METRICS, _main_figures(content))
+    store.publish_json(METRICS_FILE, _main_figures(content))
     store.publish_json(MANIFEST, content)
     return content
 

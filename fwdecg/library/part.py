@@ -30,7 +30,7 @@ from fwdecg.library.schema import (
     tensor_column,
 )
 from fwdecg.library.statistics import Moments, PartMoments
-from fwdecg.runtime.storage import Store, patiently
+from fwdecg.runtime.storage import Store, retry_io
 
 CASES_PER_ROW_GROUP = 16  # what a reader must hold at least; 20 MB of the paper's maps
 _DESCRIBED = ("cv_error_estimate", "active_fraction_at_end", "redraws", "node_updates")
@@ -100,7 +100,7 @@ def finish_part(
         if not held:
             return _empty_record(config, part)
         content = _gathered(config, store, held)
-        patiently(lambda: store.publish(part.file, content))
+        retry_io(lambda: store.publish(part.file, content))
     with contextlib.suppress(OSError):  # the part is safe, and the driver clears up in the end
         for case_id in part.case_ids:
             store.remove(spool_file(case_id))
@@ -109,7 +109,7 @@ def finish_part(
 
 def _published(store: Store, part: Part) -> pa.Buffer | None:
     try:
-        return patiently(lambda: store.read(part.file))
+        return retry_io(lambda: store.read(part.file))
     except FileNotFoundError:
         return None
 
@@ -136,7 +136,7 @@ def _described(config: LibraryConfig, store: Store, part: Part, content: pa.Buff
         )
     except (OSError, ValueError) as error:  # pyarrow's are ValueErrors
         raise LibraryError(
-            f"{store.shown(part.file)} is damaged ({error}); delete it and build again"
+            f"{store.label(part.file)} is damaged ({error}); delete it and build again"
         ) from error
     return PartRecord(
         part=part,

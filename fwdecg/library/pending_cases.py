@@ -16,7 +16,7 @@ from fwdecg.cases.warm_up import compile_once_per_node
 from fwdecg.errors import LibraryError
 from fwdecg.library.paths import quarantine_file, spool_file
 from fwdecg.library.schema import cases_table
-from fwdecg.runtime.storage import Store, patiently
+from fwdecg.runtime.storage import Store, retry_io
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def spool_case(
         quarantine(store, case_id, error, spec)
         return False
     content = _packed(cases_table([record], config))
-    patiently(lambda: store.publish(spool_file(case_id), content))
+    retry_io(lambda: store.publish(spool_file(case_id), content))
     return True
 
 
@@ -67,7 +67,7 @@ def quarantine(store: Store, case_id: int, error: Exception, spec: CaseSpec | No
         "error": reason,
         "traceback": traceback.format_exception(error),
     }
-    patiently(lambda: store.publish_json(quarantine_file(case_id), content))
+    retry_io(lambda: store.publish_json(quarantine_file(case_id), content))
 
 
 def spooled_tables(store: Store, case_ids: Sequence[int], at_once: int) -> Iterator[pa.Table]:
@@ -91,13 +91,13 @@ def _packed(table: pa.Table) -> pa.Buffer:
 
 
 def _unpacked(store: Store, file: str) -> pa.Table:
-    content = patiently(lambda: store.read(file))
+    content = retry_io(lambda: store.read(file))
     try:
         table = pa.ipc.open_stream(content).read_all()
     except (OSError, pa.ArrowInvalid) as error:
         raise LibraryError(
-            f"{store.shown(file)} is damaged ({error}); delete it and build again"
+            f"{store.label(file)} is damaged ({error}); delete it and build again"
         ) from error
     if table.num_rows != 1:
-        raise LibraryError(f"{store.shown(file)} is cut short; delete it and build again")
+        raise LibraryError(f"{store.label(file)} is cut short; delete it and build again")
     return table

@@ -62,7 +62,7 @@ class Library:
     @property
     def place(self) -> str:
         """Where it is, for people."""
-        return self.store.shown()
+        return self.store.label()
 
     def count(self, split: str) -> int:
         """Number of usable cases of a split; "all" stands for every split.
@@ -168,25 +168,25 @@ def open_library(place: str | Path | Store, expected: LibraryConfig | None = Non
     """
     store = Store.at(place)
     if not store.exists():
-        raise LibraryError(f"{store.shown()}: no such library; build it with the job build_library")
+        raise LibraryError(f"{store.label()}: no such library; build it with the job build_library")
     manifest = store.read_json(MANIFEST)
     found = manifest.get("schema_version")
     if found != SCHEMA_VERSION:
         raise LibraryError(
-            f"{store.shown()} has schema version {found}, this fwdecg reads {SCHEMA_VERSION}; "
+            f"{store.label()} has schema version {found}, this fwdecg reads {SCHEMA_VERSION}; "
             "build it again"
         )
     missing = REQUIRED - manifest.keys()
     if missing:
         raise LibraryError(
-            f"{store.shown(MANIFEST)} has no {', '.join(sorted(missing))}; delete it and build the "
+            f"{store.label(MANIFEST)} has no {', '.join(sorted(missing))}; delete it and build the "
             "library again"
         )
     try:
         library = _opened(store, manifest)
     except (KeyError, TypeError, AttributeError) as error:
         raise LibraryError(
-            f"{store.shown(MANIFEST)} is damaged ({type(error).__name__}: {error}); delete it and "
+            f"{store.label(MANIFEST)} is damaged ({type(error).__name__}: {error}); delete it and "
             "build the library again"
         ) from error
     if expected is not None:
@@ -197,7 +197,7 @@ def open_library(place: str | Path | Store, expected: LibraryConfig | None = Non
 def _opened(store: Store, manifest: dict[str, Any]) -> Library:
     if manifest["counts"]["ok"][TRAIN]["all"] == 0:
         raise LibraryError(
-            f"{store.shown()} has no usable training case; raise library.cases and build it"
+            f"{store.label()} has no usable training case; raise library.cases and build it"
         )
     _require_whole_parts(store, manifest["parts"])
     statistics = Statistics.from_dict(store.read_json(STATISTICS))
@@ -227,7 +227,7 @@ def _require_whole_parts(store: Store, parts: list[dict[str, Any]]) -> None:
         size = sizes.get(Path(part["file"]).name, 0)
         if size != part["bytes"]:
             raise LibraryError(
-                f"{store.shown(part['file'])} has {size} bytes, its manifest says "
+                f"{store.label(part['file'])} has {size} bytes, its manifest says "
                 f"{part['bytes']}; delete the file and build the library again: the other parts "
                 "are kept"
             )

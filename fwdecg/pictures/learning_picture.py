@@ -26,7 +26,7 @@ def draw_learning(folder: Path) -> None:
     Raises:
         ResultError: there is no finished training.
     """
-    Store.at(folder).publish_by(LEARNING, partial(save, plot_learning(folder)))
+    Store.at(folder).publish_with(LEARNING, partial(save, plot_learning(folder)))
 
 
 def plot_learning(folder: str | Path) -> Picture:

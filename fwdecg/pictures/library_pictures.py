@@ -95,7 +95,7 @@ def _require_elsewhere(folder: Path, library: Library) -> None:
 def _publish(folder: Path, pictures: Mapping[str, Callable[[Path], None]]) -> None:
     try:
         for name, write in pictures.items():
-            Store.at(folder).publish_by(name, write)
+            Store.at(folder).publish_with(name, write)
     except OSError as error:
         reason = error.strerror or error
         raise ResultError(f"{folder} cannot be written: {reason}; choose another") from error

@@ -27,7 +27,7 @@ class Cost:
     peak_memory_bytes: int = 0
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> "Cost":
+    def from_dict(cls, record: Mapping[str, Any]) -> "Cost":
         """The cost that `as_dict` made a record of."""
         return cls(**record)
 
@@ -54,10 +54,10 @@ class Cost:
 
 def cost_text(record: Mapping[str, Any] | None) -> str:
     """What `Cost.as_dict` left in a result, in words; None if an earlier version made it."""
-    return str(Cost.of(record)) if record else "not recorded"
+    return str(Cost.from_dict(record)) if record else "not recorded"
 
 
-class Meter:
+class CostMeter:
     """Measures what this process spends."""
 
     def __init__(self, *, gpus: float = 0.0, since_start: bool = False) -> None:

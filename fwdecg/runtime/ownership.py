@@ -5,10 +5,10 @@ from typing import Any
 
 from fwdecg.config import differing_keys
 from fwdecg.errors import ResultError
-from fwdecg.runtime.storage import CONFIG, Store
+from fwdecg.runtime.storage import CONFIG_FILE, Store
 
 
-def claim(store: Store, asked: dict[str, Any], section: str = "") -> None:
+def record_owner(store: Store, asked: dict[str, Any], section: str = "") -> None:
     """Leave a configuration in a new place; refuse a place that has another one.
 
     Args:
@@ -20,21 +20,21 @@ def claim(store: Store, asked: dict[str, Any], section: str = "") -> None:
         ResultError: the place has another configuration, or files but none, or is read-only.
     """
     asked = json.loads(json.dumps(asked))  # as it is read back, with lists for tuples
-    if store.exists(CONFIG):
-        differing = differing_keys(store.read_json(CONFIG), asked)
+    if store.exists(CONFIG_FILE):
+        differing = differing_keys(store.read_json(CONFIG_FILE), asked)
         if differing:
             names = ", ".join(f"{section}.{name}".lstrip(".") for name in differing)
             raise ResultError(
-                f"{store.shown()} was made with another {names}; choose another path or delete it"
+                f"{store.label()} was made with another {names}; choose another path or delete it"
             )
         return
     try:
         if not store.is_empty():
             raise ResultError(
-                f"{store.shown()} is not empty and has no {CONFIG}; choose another path"
+                f"{store.label()} is not empty and has no {CONFIG_FILE}; choose another path"
             )
-        store.publish_json(CONFIG, asked)
+        store.publish_json(CONFIG_FILE, asked)
     except OSError as error:
         raise ResultError(
-            f"{store.shown()} cannot be written: {error.strerror or error}; choose another"
+            f"{store.label()} cannot be written: {error.strerror or error}; choose another"
         ) from error

@@ -5,7 +5,7 @@ import sys
 import time
 
 SECONDS_BETWEEN_LINES = 10.0
-SHARE_BETWEEN_LINES = 0.02  # of the time so far: a day takes a few hundred lines
+FRACTION_BETWEEN_LINES = 0.02  # of the time so far: a day takes a few hundred lines
 
 
 def log_to_stdout(name: str = "") -> None:
@@ -48,7 +48,7 @@ class Progress:
         return self._done / max(time.monotonic() - self._started, 1e-9)
 
     @property
-    def share(self) -> float:
+    def fraction_done(self) -> float:
         """What part of the items is finished."""
         return self._done / self._total if self._total else 1.0
 
@@ -64,7 +64,7 @@ class Progress:
         self._work_done += items if work is None else work
         now = time.monotonic()
         finished = self._done >= self._total
-        pause_s = max(SECONDS_BETWEEN_LINES, SHARE_BETWEEN_LINES * (now - self._started))
+        pause_s = max(SECONDS_BETWEEN_LINES, FRACTION_BETWEEN_LINES * (now - self._started))
         if finished or now - self._last_line >= pause_s:
             self._last_line = now
             self._logger.info("%s", self._line(now - self._started) + note)
@@ -73,11 +73,11 @@ class Progress:
         rate = self._done / max(elapsed_s, 1e-9)
         left_s = elapsed_s * max(self._work / self._work_done - 1, 0.0)
         finished = self._done >= self._total
-        ends = f"in {clock_text(elapsed_s)}" if finished else f"{clock_text(left_s)} left"
+        ends = f"in {duration_text(elapsed_s)}" if finished else f"{duration_text(left_s)} left"
         return f"{self._done}/{self._total} {self._what}, {rate:.2f}/s, {ends}"
 
 
-def clock_text(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """A duration as a person says it: 42 s, 3 min 10 s, 2 h 05 min."""
     if seconds < 60:
         return f"{seconds:.0f} s"

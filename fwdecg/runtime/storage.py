@@ -31,14 +31,14 @@ Answer = TypeVar("Answer")
 STAGING = ".staging"
 SMALL_OBJECT = 4 * 2**20  # bytes; what S3 takes in one request
 _PYARROW = {"file", "s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss"}
-CONFIG, METRICS, REPORT = "config.json", "metrics.json", "report.txt"
+CONFIG_FILE, METRICS_FILE, REPORT_FILE = "config.json", "metrics.json", "report.txt"
 
 # A store that does not answer is asked again after these times, two minutes in all.
-WAITS_S = (1, 2, 4, 8, 15, 30, 60)
+RETRY_DELAYS_S = (1, 2, 4, 8, 15, 30, 60)
 # User and password or keys in a URI.
 _KEYS = re.compile(r"(?<=://)[^/@]*@")
 # What waiting does not help.
-LASTING = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
+PERMANENT_ERRORS = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Store:
         """Where a file lies in `filesystem`."""
         return f"{_open(self.root)[1]}/{file}".rstrip("/")
 
-    def shown(self, file: str = "") -> str:
+    def label(self, file: str = "") -> str:
         """Where a file lies, for people: without the keys that a URI may hold."""
         return f"{_hidden(self.root).rstrip('/')}/{file}".rstrip("/")
 
@@ -133,16 +133,16 @@ class Store:
         """
         held = content.encode() if isinstance(content, str) else content
         if self.folder is not None:
-            self.publish_by(file, lambda path: path.write_bytes(held))
+            self.publish_with(file, lambda path: path.write_bytes(held))
             return
         filesystem, path = _open(self.root, delayed=len(held) <= SMALL_OBJECT)
         with filesystem.open_output_stream(f"{path}/{file}") as stream:
             stream.write(held)
         # A stream is closed, and what it holds uploaded, even if writing to it failed.
         if len(held) > SMALL_OBJECT and self.size(file) != len(held):
-            raise OSError(f"{self.shown(file)}: its upload is not complete")
+            raise OSError(f"{self.label(file)}: its upload is not complete")
 
-    def publish_by(self, file: str, write: Callable[[Path], object]) -> None:
+    def publish_with(self, file: str, write: Callable[[Path], object]) -> None:
         """Make a file appear at once with what `write` writes to the path it is given."""
         folder = self.folder
         if folder is not None:
@@ -163,7 +163,7 @@ class Store:
         Raises:
             ResultError: it is missing or damaged.
         """
-        place = self.shown(file)
+        place = self.label(file)
         try:
             content = json.loads(self.read(file).to_pybytes())
         except FileNotFoundError as error:
@@ -215,7 +215,7 @@ def absolute_path(path: str | Path) -> Path:
         ) from error
 
 
-def patiently(action: Callable[[], Answer]) -> Answer:
+def retry_io(action: Callable[[], Answer]) -> Answer:
     """What an action on a store returns, tried again while the store has a passing trouble.
 
     Such as: a full disk, a server that does not answer, a stale handle of a network folder.
@@ -223,10 +223,10 @@ def patiently(action: Callable[[], Answer]) -> Answer:
     Raises:
         OSError: the trouble lasts, or waiting would not help.
     """
-    for wait_s in WAITS_S:
+    for wait_s in RETRY_DELAYS_S:
         try:
             return action()
-        except LASTING:
+        except PERMANENT_ERRORS:
             raise
         except OSError as error:
             logger.warning("%s; trying again in %g s", error, wait_s)

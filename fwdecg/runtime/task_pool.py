@@ -23,9 +23,9 @@ from ray.exceptions import (
 )
 
 from fwdecg.errors import RunError
-from fwdecg.runtime.cost import Cost, Meter
-from fwdecg.runtime.nodes import may_grow
-from fwdecg.runtime.storage import LASTING
+from fwdecg.runtime.cost import Cost, CostMeter
+from fwdecg.runtime.nodes import cluster_may_grow
+from fwdecg.runtime.storage import PERMANENT_ERRORS
 from fwdecg.runtime.telemetry import RETRIES
 
 logger = logging.getLogger(__name__)
@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 TASKS_PER_CPU = 2  # one running, one waiting, so that no processor idles between two tasks
 TASKS_TO_GROW_BY = 256  # what an autoscaler sees to be waiting, and starts nodes for
 SECONDS_BETWEEN_CHECKS = 5.0
-LARGEST_ATTEMPTS = 6
-LARGEST_NODE_LOSSES = 20  # nodes come and go, but may go because of a task
+MAX_ATTEMPTS = 6
+MAX_NODE_LOSSES = 20  # nodes come and go, but may go because of a task
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 LONGEST_REASON = 300  # letters
 
@@ -46,8 +46,8 @@ class Task:
     Attributes:
         name: for messages.
         work: called without arguments on a node, by a worker that can import it.
-        then: called here with what the work returned.
-        lost: called here with a `RunError` if worker after worker died of it.
+        on_result: called here with what the work returned.
+        on_failure: called here with a `RunError` if worker after worker died of it.
         options: Ray's, where it needs more of a node than one processor.
         attempts: how often it was tried in vain.
         nodes_lost: how often its node was lost.
@@ -55,8 +55,8 @@ class Task:
 
     name: str
     work: Callable[[], Any]
-    then: Callable[[Any], None]
-    lost: Callable[[RunError], None]
+    on_result: Callable[[Any], None]
+    on_failure: Callable[[RunError], None]
     options: Mapping[str, Any] = field(default_factory=dict)
     attempts: int = 0
     nodes_lost: int = 0
@@ -79,7 +79,7 @@ def run_tasks(tasks: deque[Task], stage: str) -> Cost:
     # Attempts are counted here, where the kinds of loss can be told apart.
     call = ray.remote(num_cpus=1, max_retries=0)(_call)
     running: dict[ray.ObjectRef, Task] = {}
-    resting = _Resting()
+    resting = _RetryQueue()
     cost = Cost()
     while tasks or running or resting:
         tasks.extendleft(resting.rested())
@@ -102,22 +102,22 @@ def run_tasks(tasks: deque[Task], stage: str) -> Cost:
                     resting.add(again)
             else:
                 cost += spent
-                task.then(outcome)
+                task.on_result(outcome)
     return cost
 
 
 def _call(work: Callable[[], Any], gpus: float) -> tuple[Any, Cost]:
-    meter = Meter(gpus=gpus)
+    meter = CostMeter(gpus=gpus)
     return work(), meter.lap()
 
 
 def _window() -> int:
     """Tasks in flight; the cluster may grow and shrink meanwhile."""
-    least = TASKS_TO_GROW_BY if may_grow() else 1
+    least = TASKS_TO_GROW_BY if cluster_may_grow() else 1
     return max(TASKS_PER_CPU * int(ray.cluster_resources().get("CPU", 1)), least)
 
 
-class _Resting:
+class _RetryQueue:
     """Tasks that wait before they are tried again, each time twice as long."""
 
     def __init__(self) -> None:
@@ -153,18 +153,18 @@ def _next_attempt(task: Task, error: RayError) -> Task | None:
     own = error.cause if isinstance(error, RayTaskError) else None
     reason = " ".join(str(own or error).split())[:LONGEST_REASON]
     logger.warning("%s: %s", task.name, reason)
-    if isinstance(error, NodeDiedError) and task.nodes_lost < LARGEST_NODE_LOSSES:
+    if isinstance(error, NodeDiedError) and task.nodes_lost < MAX_NODE_LOSSES:
         return replace(task, nodes_lost=task.nodes_lost + 1)
-    passing = own is None or isinstance(own, MemoryError) or _may_pass(own)
-    if passing and task.attempts + 1 < LARGEST_ATTEMPTS:
+    passing = own is None or isinstance(own, MemoryError) or _is_transient(own)
+    if passing and task.attempts + 1 < MAX_ATTEMPTS:
         return replace(task, attempts=task.attempts + 1)
     if isinstance(own or error, (NodeDiedError, WorkerCrashedError, OutOfMemoryError, MemoryError)):
-        task.lost(RunError(f"{task.name}: its workers died again and again; {reason}"))
+        task.on_failure(RunError(f"{task.name}: its workers died again and again; {reason}"))
         return None
     if own is not None:
         raise own from error
     raise RunError(f"{task.name}: the cluster failed again and again; {reason}") from error
 
 
-def _may_pass(error: Exception) -> bool:
-    return isinstance(error, OSError) and not isinstance(error, LASTING)
+def _is_transient(error: Exception) -> bool:
+    return isinstance(error, OSError) and not isinstance(error, PERMANENT_ERRORS)

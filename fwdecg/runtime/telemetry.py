@@ -47,12 +47,12 @@ FAILURES = Counter("fwdecg_failures", "given up: cases quarantined, trials and t
 RETRIES = Counter(
     "fwdecg_retries", "tried again after a worker, a node or the storage failed, or memory ran out"
 )
-SHARE_DONE = Gauge("fwdecg_share_done", "of the stage, 0 to 1; of a resumed build, of the rest")
+FRACTION_DONE = Gauge("fwdecg_share_done", "of the stage, 0 to 1; of a resumed build, of the rest")
 ITEMS_PER_SECOND = Gauge(
     "fwdecg_items_per_second",
     "items by the clock: since a build began, in the last epoch of a training",
 )
-EXPORTED = (ITEMS, FAILURES, RETRIES, SHARE_DONE, ITEMS_PER_SECOND)
+EXPORTED = (ITEMS, FAILURES, RETRIES, FRACTION_DONE, ITEMS_PER_SECOND)
 
 
 def _connected() -> bool:

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from fwdecg.errors import ConfigError, RunError
 from fwdecg.model import Surrogate
-from fwdecg.runtime.ownership import claim
-from fwdecg.runtime.storage import METRICS, Store
+from fwdecg.runtime.ownership import record_owner
+from fwdecg.runtime.storage import METRICS_FILE, Store
 from fwdecg.training.checkpoint import TrainedSurrogate
 from fwdecg.training.inference import predict_maps
 from fwdecg.training.signature import Signature
@@ -72,8 +72,8 @@ def export_surrogate(trained: TrainedSurrogate, folder: Path, *, onnx: bool) -> 
     if onnx:
         _require_onnx()
     store = Store.at(folder)
-    claim(store, trained.describe())
-    store.publish_by(WEIGHTS, trained.save)
+    record_owner(store, trained.describe())
+    store.publish_with(WEIGHTS, trained.save)
     program = export_program(trained)
     differences = {}
 
@@ -88,11 +88,11 @@ def export_surrogate(trained: TrainedSurrogate, folder: Path, *, onnx: bool) -> 
         _export_onnx(program, path)
         differences[ONNX] = _compare(trained, _load_onnx(path), ONNX)
 
-    store.publish_by(PROGRAM, write_program)
+    store.publish_with(PROGRAM, write_program)
     if onnx:
-        store.publish_by(ONNX, write_onnx)
+        store.publish_with(ONNX, write_onnx)
     metrics = trained.describe() | {"largest_difference": differences}
-    store.publish_json(METRICS, metrics)
+    store.publish_json(METRICS_FILE, metrics)
     store.clear_staging()
     return metrics
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from fwdecg.model import Surrogate
-from fwdecg.runtime.cost import Cost, Meter
-from fwdecg.runtime.progress import SECONDS_BETWEEN_LINES, clock_text
+from fwdecg.runtime.cost import Cost, CostMeter
+from fwdecg.runtime.progress import SECONDS_BETWEEN_LINES, duration_text
 from fwdecg.training.batches import Cases, Shuffle, own_batches, training_batches
 from fwdecg.training.checkpoint import TrainedSurrogate, load_surrogate, load_tensors
 from fwdecg.training.epoch import Objective, Validation, train_epoch, validate
@@ -87,7 +87,7 @@ def run_training(
     *,
     device: torch.device,
     report: Report,
-    meter: Meter,
+    meter: CostMeter,
     resume_from: Path | None = None,
 ) -> None:
     """Train on this worker, together with the others if there are any.
@@ -119,7 +119,7 @@ def run_training(
 class _Run:
     """The state of a training between two epochs."""
 
-    def __init__(self, plan: Plan, device: torch.device, meter: Meter) -> None:
+    def __init__(self, plan: Plan, device: torch.device, meter: CostMeter) -> None:
         config = plan.training
         self.meter = meter
         torch.manual_seed(config.seed)
@@ -258,7 +258,7 @@ class _Run:
             record.validation_r2,
             record.best_r2,
             record.learning_rate,
-            clock_text(left_s),
+            duration_text(left_s),
         )
 
 

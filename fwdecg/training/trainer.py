@@ -25,22 +25,27 @@ import ray.train.torch
 import torch
 
 from fwdecg.cases.splits import TRAIN, VALIDATION
-from fwdecg.errors import ConfigError, FwdEcgError, ResultError, RunError, named
+from fwdecg.errors import ConfigError, FwdEcgError, ResultError, RunError, error_summary
 from fwdecg.library.dataset import quieten_ray, split_dataset
 from fwdecg.library.paths import MANIFEST
 from fwdecg.library.reader import Library
 from fwdecg.model import SurrogateConfig
-from fwdecg.runtime.cost import Cost, Meter
-from fwdecg.runtime.nodes import may_grow, require_claimed, require_same, require_shared
-from fwdecg.runtime.ownership import claim
+from fwdecg.runtime.cost import Cost, CostMeter
+from fwdecg.runtime.nodes import (
+    cluster_may_grow,
+    require_folder_visible,
+    require_same_file,
+    require_shared_folder,
+)
+from fwdecg.runtime.ownership import record_owner
 from fwdecg.runtime.progress import log_to_stdout
-from fwdecg.runtime.storage import METRICS, Store
+from fwdecg.runtime.storage import METRICS_FILE, Store
 from fwdecg.runtime.telemetry import (
     FAILURES,
+    FRACTION_DONE,
     ITEMS,
     ITEMS_PER_SECOND,
     RETRIES,
-    SHARE_DONE,
     TRAINING,
 )
 from fwdecg.training.feed import COLUMNS, Shelf, case_ids, read_cases
@@ -83,10 +88,10 @@ def train(
     """
     plan = plan_training(library, model, training)
     store = Store.at(folder)
-    claim(store, plan.identity)
-    if store.exists(METRICS):
+    record_owner(store, plan.identity)
+    if store.exists(METRICS_FILE):
         logger.info("%s is trained already", folder)
-        return store.read_json(METRICS)
+        return store.read_json(METRICS_FILE)
     run = _train_on_cluster if training.workers else _train_in_process
     checkpoint, cost = run(plan, library, folder)
     return publish_result(plan, checkpoint, folder, cost)
@@ -100,7 +105,7 @@ def _train_in_process(plan: Plan, library: Library, folder: Path) -> tuple[Path,
             "or choose another training.path"
         )
     device = _own_device(plan.training)
-    meter = Meter(gpus=float(device.type == "cuda"))
+    meter = CostMeter(gpus=float(device.type == "cuda"))
     splits = Splits(train=read_cases(library, TRAIN), validation=read_cases(library, VALIDATION))
 
     def keep(record: EpochRecord, checkpoint: Path | None) -> None:
@@ -119,7 +124,7 @@ def _tell(record: EpochRecord, plan: Plan, cases: int) -> None:
     """Export what an epoch came to."""
     ITEMS.add(TRAINING, cases)
     ITEMS_PER_SECOND.set(TRAINING, cases / record.seconds)
-    SHARE_DONE.set(TRAINING, record.epoch / plan.training.epochs)
+    FRACTION_DONE.set(TRAINING, record.epoch / plan.training.epochs)
 
 
 def _own_device(training: TrainingConfig) -> torch.device:
@@ -153,9 +158,9 @@ class _WorkerJob:
 
 def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> tuple[Path, Cost]:
     """The last checkpoint, and the cost of this process."""
-    meter = Meter()
-    require_shared(Store.at(folder))
-    require_same(library.store, MANIFEST)
+    meter = CostMeter()
+    require_shared_folder(Store.at(folder))
+    require_same_file(library.store, MANIFEST)
     quieten_ray()
     job = _WorkerJob(
         plan=plan,
@@ -235,7 +240,7 @@ def _reason(error: ray.train.TrainingFailedError) -> FwdEcgError:
     for failure in failures:
         if isinstance(failure, FwdEcgError):
             return failure
-    return RunError(f"the training failed: {named(failures[0])}")
+    return RunError(f"the training failed: {error_summary(failures[0])}")
 
 
 def _scaling(training: TrainingConfig) -> ray.train.ScalingConfig:
@@ -266,7 +271,7 @@ def _reserved_cpus(training: TrainingConfig) -> float:
     if training.cpus_per_worker:
         asked = training.cpus_per_worker * training.workers
         told = f"training.cpus_per_worker = {training.cpus_per_worker:g} times {training.workers}"
-        if asked > total - 1 and not may_grow():
+        if asked > total - 1 and not cluster_may_grow():
             raise ConfigError(
                 f"{told} workers: must leave one of the cluster's {total:g} processors to read the "
                 "data; lower one of the two"
@@ -295,9 +300,9 @@ def _threads(training: TrainingConfig) -> int:
 def _work(config: dict[str, Any]) -> None:
     """The loop that Ray Train runs in each worker process."""
     job: _WorkerJob = config["job"]
-    require_claimed(Store.at(job.folder))
+    require_folder_visible(Store.at(job.folder))
     device = ray.train.torch.get_device()
-    meter = Meter(gpus=float(device.type == "cuda"), since_start=True)
+    meter = CostMeter(gpus=float(device.type == "cuda"), since_start=True)
     log_to_stdout()
     quieten_ray()
     torch.set_num_threads(job.threads)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fwdecg.runtime.cost import Cost
-from fwdecg.runtime.storage import METRICS, STAGING, Store
+from fwdecg.runtime.storage import METRICS_FILE, STAGING, Store
 from fwdecg.training.checkpoint import load_tensors
 from fwdecg.training.run import BEST, LAST, PROGRESS, EpochRecord
 from fwdecg.training.training_plan import Plan
@@ -32,7 +32,7 @@ def publish_result(plan: Plan, checkpoint: Path, folder: Path, cost: Cost) -> di
     """
     store = Store.at(folder)
     for name in (BEST, LAST):
-        store.publish_by(name, partial(shutil.copyfile, checkpoint / name))
+        store.publish_with(name, partial(shutil.copyfile, checkpoint / name))
     history = load_tensors(checkpoint / PROGRESS)["history"]
     cost = sum((EpochRecord(**record).cost for record in history), cost)
     lines = "".join(json.dumps(record) + "\n" for record in history)
@@ -50,7 +50,7 @@ def publish_result(plan: Plan, checkpoint: Path, folder: Path, cost: Cost) -> di
         "seconds_per_epoch": round(float(np.median([r["seconds"] for r in history])), 3),
         "cost": cost.as_dict(),
     }
-    store.publish_json(METRICS, metrics)
+    store.publish_json(METRICS_FILE, metrics)
     store.clear_staging()
     return metrics
 

@@ -5,8 +5,8 @@ import time
 from typing import Any
 
 from fwdecg.evaluation.text_table import aligned
-from fwdecg.runtime.progress import SHARE_BETWEEN_LINES, clock_text
-from fwdecg.runtime.telemetry import FAILURES, SHARE_DONE, SWEEP
+from fwdecg.runtime.progress import FRACTION_BETWEEN_LINES, duration_text
+from fwdecg.runtime.telemetry import FAILURES, FRACTION_DONE, SWEEP
 from fwdecg.tuning.search_space import Settings
 from fwdecg.tuning.settings_text import r2_text, settings_text, short_name, value_text
 from fwdecg.tuning.trial_folders import FAILED, Outcome, TrialFolders
@@ -52,7 +52,7 @@ class LiveTable:
             *(value_text(value) for value in settings.values()),
         ]
         now = time.monotonic()
-        pause_s = max(SECONDS_BETWEEN_TABLES, SHARE_BETWEEN_LINES * (now - self._started))
+        pause_s = max(SECONDS_BETWEEN_TABLES, FRACTION_BETWEEN_LINES * (now - self._started))
         if now - self._last_table >= pause_s:
             self._last_table = now
             head = ["trial", "epoch", "R2", "best", *map(short_name, settings)]
@@ -62,7 +62,7 @@ class LiveTable:
     def end(self, number: int, settings: Settings, outcome: Outcome) -> None:
         """Log how a trial ended."""
         self._statuses.append(outcome.status)
-        SHARE_DONE.set(SWEEP, len(self._statuses) / self._trials)
+        FRACTION_DONE.set(SWEEP, len(self._statuses) / self._trials)
         if outcome.status == FAILED:
             FAILURES.add(SWEEP)
         row = self._rows.pop(number, None)
@@ -83,6 +83,6 @@ class LiveTable:
         return (
             f"{len(self._statuses)} of {self._trials} trials ended"
             + (f" ({counts})" if counts else "")
-            + f", {clock_text(time.monotonic() - self._started)}"
+            + f", {duration_text(time.monotonic() - self._started)}"
             + (leader if self._best >= 0 else "")
         )

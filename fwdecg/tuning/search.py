@@ -20,10 +20,10 @@ from fwdecg.experiment.experiment import Experiment, ResultsConfig
 from fwdecg.library.paths import MANIFEST
 from fwdecg.library.reader import Library
 from fwdecg.pictures.tuning_figures import draw_cost, draw_curves, draw_parameters
-from fwdecg.runtime.cost import Cost, Meter
-from fwdecg.runtime.nodes import require_same, require_shared
-from fwdecg.runtime.ownership import claim
-from fwdecg.runtime.storage import METRICS, REPORT, Store
+from fwdecg.runtime.cost import Cost, CostMeter
+from fwdecg.runtime.nodes import require_same_file, require_shared_folder
+from fwdecg.runtime.ownership import record_owner
+from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 from fwdecg.training.run import BEST
 from fwdecg.training.training_folder import newest_checkpoint
 from fwdecg.training.training_plan import Plan, plan_training
@@ -151,14 +151,14 @@ def tune(search: Search, folder: Path) -> dict[str, Any]:
         ConfigError: the cluster has no room for a trial.
         RunError: no trial came to a result.
     """
-    meter, store = Meter(), Store.at(folder)
-    claim(store, search.identity)
+    meter, store = CostMeter(), Store.at(folder)
+    record_owner(store, search.identity)
     folders = TrialFolders(folder)
     if _complete(store, folders, search.experiment.tuning.trials):
         logger.info("%s is tuned already", folder)
-        return store.read_json(METRICS)
-    require_shared(store)
-    require_same(search.library.store, MANIFEST)
+        return store.read_json(METRICS_FILE)
+    require_shared_folder(store)
+    require_same_file(search.library.store, MANIFEST)
     experiment = with_gpus(search.experiment)
     plan_resources(experiment)
     logger.info("reading the cases")
@@ -174,28 +174,30 @@ def tune(search: Search, folder: Path) -> dict[str, Any]:
 
 def _complete(store: Store, folders: TrialFolders, trials: int) -> bool:
     """True if a result was left and each of the trials asked for has an outcome."""
-    return store.exists(METRICS) and all(folders.outcome(n) is not None for n in range(trials))
+    return store.exists(METRICS_FILE) and all(folders.outcome(n) is not None for n in range(trials))
 
 
-def _publish(search: Search, folders: TrialFolders, store: Store, meter: Meter) -> dict[str, Any]:
+def _publish(
+    search: Search, folders: TrialFolders, store: Store, meter: CostMeter
+) -> dict[str, Any]:
     trials = read_trials(folders, _plans(search, folders))
     best = best_trial(trials)
-    store.publish_by(TABLE, partial(pq.write_table, trials_table(trials)))
+    store.publish_with(TABLE, partial(pq.write_table, trials_table(trials)))
     if best is None:
         raise RunError(
-            f"{store.shown()}: none of {len(trials)} trials came to a result; the first: "
+            f"{store.label()}: none of {len(trials)} trials came to a result; the first: "
             f"{trials[0].reason or UNFINISHED}; see {TABLE}"
         )
     metrics = search.identity | search_metrics(search.experiment, trials, best)
     checkpoint = newest_checkpoint(folders.folder(best.number))
     assert checkpoint is not None, "a trial with a history has a checkpoint"
-    store.publish_by(BEST, partial(shutil.copyfile, checkpoint / BEST))
+    store.publish_with(BEST, partial(shutil.copyfile, checkpoint / BEST))
     store.publish(PRESET, _preset(search, best, folders.root))
-    store.publish(REPORT, report_text(search.experiment, trials, metrics))
+    store.publish(REPORT_FILE, report_text(search.experiment, trials, metrics))
     _draw(search.experiment, trials, best, metrics["importance"], folders.root / FIGURES)
     cost = sum((trial.cost for trial in trials), Cost()) + meter.lap()
     metrics["cost"] = cost.as_dict()
-    store.publish_json(METRICS, metrics)
+    store.publish_json(METRICS_FILE, metrics)
     store.clear_staging()
     folders.clear()
     return metrics

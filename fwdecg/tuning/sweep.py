@@ -20,7 +20,7 @@ from ray.tune.search import Searcher
 
 from fwdecg.errors import ConfigError, ResultError, RunError
 from fwdecg.experiment.experiment import Experiment
-from fwdecg.runtime.nodes import may_grow
+from fwdecg.runtime.nodes import cluster_may_grow
 from fwdecg.runtime.ray_private import trial_failure
 from fwdecg.runtime.telemetry import FAILURES, RETRIES, SWEEP
 from fwdecg.tuning.live_table import LiveTable
@@ -139,7 +139,7 @@ def plan_resources(experiment: Experiment) -> tuple[dict[str, float], int]:
             f"room for {seats} such workers, with {ray.cluster_resources().get('CPU', 0):g} "
             f"processors and {ray.cluster_resources().get('GPU', 0):g} GPUs"
         )
-        if not may_grow():
+        if not cluster_may_grow():
             raise ConfigError(f"{complaint}; lower them")
         logger.warning(
             "%s; waiting for more nodes: if none come, stop it and lower them", complaint
@@ -148,7 +148,7 @@ def plan_resources(experiment: Experiment) -> tuple[dict[str, float], int]:
         return {name.lower(): amount for name, amount in own.items()}, tuning.concurrency
     room = max(seats // workers, 1)
     wanted = tuning.concurrency or room
-    return {"cpu": DRIVER_CPUS}, wanted if may_grow() else min(wanted, room)
+    return {"cpu": DRIVER_CPUS}, wanted if cluster_may_grow() else min(wanted, room)
 
 
 def _copies(node: dict[str, float], needed: dict[str, float]) -> int:

@@ -23,10 +23,10 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from fwdecg.errors import ResultError, RunError
 from fwdecg.experiment.experiment import Experiment
 from fwdecg.library.reader import Library
-from fwdecg.runtime.cost import Meter
-from fwdecg.runtime.nodes import require_claimed
+from fwdecg.runtime.cost import CostMeter
+from fwdecg.runtime.nodes import require_folder_visible
 from fwdecg.runtime.progress import log_to_stdout
-from fwdecg.runtime.storage import LASTING, Store
+from fwdecg.runtime.storage import PERMANENT_ERRORS, Store
 from fwdecg.runtime.telemetry import ITEMS, ITEMS_PER_SECOND, SWEEP
 from fwdecg.training.run import EpochRecord, run_training
 from fwdecg.training.training_folder import keep_checkpoint, newest_checkpoint
@@ -86,7 +86,7 @@ def run_trial(config: dict[str, Any], bench: Bench) -> None:
             not see the folder of the search.
     """
     _keep_quiet()
-    require_claimed(Store.at(bench.folders.root))
+    require_folder_visible(Store.at(bench.folders.root))
     number = config[NUMBER]
     history = bench.folders.history(number)
     for record in history:
@@ -105,7 +105,7 @@ def run_trial(config: dict[str, Any], bench: Bench) -> None:
 
 def passes(error: Exception) -> bool:
     """Whether it may go well another time: a disk was full, a node was lost."""
-    return isinstance(error, OSError | RayError) and not isinstance(error, LASTING)
+    return isinstance(error, OSError | RayError) and not isinstance(error, PERMANENT_ERRORS)
 
 
 def gist(error: BaseException) -> str:
@@ -116,7 +116,7 @@ def gist(error: BaseException) -> str:
 
 def _train_here(number: int, plan: Plan, bench: Bench) -> None:
     tuning = bench.experiment.tuning
-    meter = Meter(gpus=tuning.gpus_per_trial)
+    meter = CostMeter(gpus=tuning.gpus_per_trial)
     torch.set_num_threads(_threads(tuning))
     device = _device(tuning.gpus_per_trial)
     _run(number, plan, bench, device=device, meter=meter, send=tune.report)
@@ -174,9 +174,9 @@ def _threads(tuning: TuningConfig) -> int:
 def _work(config: dict[str, Any]) -> None:
     """The loop that Ray Train runs in each worker process of a trial."""
     job: _WorkerJob = config["job"]
-    require_claimed(Store.at(job.bench.folders.root))
+    require_folder_visible(Store.at(job.bench.folders.root))
     resources = worker_resources(job.bench.experiment)
-    meter = Meter(gpus=resources.get("GPU", 0.0), since_start=True)
+    meter = CostMeter(gpus=resources.get("GPU", 0.0), since_start=True)
     _keep_quiet()
     torch.set_num_threads(_threads(job.bench.experiment.tuning))
     device = ray.train.torch.get_device()
@@ -188,7 +188,7 @@ def _work(config: dict[str, Any]) -> None:
 
 
 def _run(
-    number: int, plan: Plan, bench: Bench, *, device: torch.device, meter: Meter, send: Send
+    number: int, plan: Plan, bench: Bench, *, device: torch.device, meter: CostMeter, send: Send
 ) -> None:
     folder = bench.folders.folder(number)
     splits = ray.get(bench.splits).splits()

@@ -6,7 +6,7 @@ from typing import Any
 
 from fwdecg.evaluation.text_table import aligned
 from fwdecg.experiment.experiment import Experiment
-from fwdecg.runtime.progress import clock_text
+from fwdecg.runtime.progress import duration_text
 from fwdecg.tuning.importance import importances
 from fwdecg.tuning.settings_text import r2_text, short_name, value_text
 from fwdecg.tuning.trial_folders import FAILED
@@ -67,8 +67,8 @@ def report_text(
         "",
         _counts(metrics["trials"]),
         f"{epochs['spent']} epochs of {epochs['of_all_trials_whole']} that all trials would take "
-        f"if none ended early ({epochs['share']:.0%}), {clock_text(metrics['seconds_of_epochs'])} "
-        "of training",
+        f"if none ended early ({epochs['share']:.0%}), "
+        f"{duration_text(metrics['seconds_of_epochs'])} of training",
         "",
         f"importance: share of the variance of R2's ranks after {compared_after(experiment)} "
         "epochs that goes with one key alone",

@@ -55,7 +55,7 @@ def folder(library, tmp_path_factory):
 
 
 def test_a_training_looks_for_its_folder(library, tmp_path, monkeypatch):
-    monkeypatch.setattr(nodes, "WAITS_S", ())
+    monkeypatch.setattr(nodes, "VISIBILITY_DELAYS_S", ())
     run = Run(variant="full", recipe=WHOLE, folder=tmp_path)
     with pytest.raises(ResultError, match="is not the same folder on all nodes"):
         train_and_score(library.store, run, threads=1)

@@ -11,7 +11,7 @@ import pytest
 
 from fwdecg.errors import ConfigError
 from fwdecg.experiment import command_line as command
-from fwdecg.experiment.command_line import connect, run_job
+from fwdecg.experiment.command_line import connect_to_ray, run_job
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,7 +22,7 @@ from pathlib import Path
 import ray
 from ray._common.usage import usage_lib
 
-from fwdecg.experiment.command_line import connect
+from fwdecg.experiment.command_line import connect_to_ray
 
 LISTENING = "0A"
 # 127.0.0.1, the same written as IPv6, ::1
@@ -57,7 +57,7 @@ def listening():
                 yield words[1].split(":")[0]
 
 if __name__ == "__main__":
-    connect()
+    connect_to_ray()
     ray.get(work.remote())  # a worker is up
     addresses = list(listening())
     print("listening:", len(addresses))
@@ -96,7 +96,7 @@ def test_an_address_where_nobody_listens_is_refused_at_once(scheme, host, monkey
         port = server.getsockname()[1]
     monkeypatch.setenv("RAY_ADDRESS", f"{scheme}{host}:{port}")
     with pytest.raises(ConfigError, match=f"{host}:{port}: no Ray cluster answers there"):
-        connect()
+        connect_to_ray()
 
 
 ASKED_TO_STOP = """
@@ -104,10 +104,10 @@ import os
 import signal
 import time
 
-from fwdecg.experiment.command_line import connect, run_job
+from fwdecg.experiment.command_line import connect_to_ray, run_job
 
 def main():
-    connect()
+    connect_to_ray()
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(60)
 

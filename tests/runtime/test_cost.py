@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from fwdecg.runtime import cost
-from fwdecg.runtime.cost import Cost, Meter, cost_text
+from fwdecg.runtime.cost import Cost, CostMeter, cost_text
 
 
 def spin(seconds):
@@ -28,7 +28,7 @@ def test_a_record_is_read_again():
     spent = Cost(core_seconds=12.34, gpu_seconds=0.06, peak_memory_bytes=1_234_567)
     kept = spent.as_dict()
     assert kept == {"core_seconds": 12.3, "gpu_seconds": 0.1, "peak_memory_bytes": 1_234_567}
-    assert asdict(Cost.of(kept)) == kept
+    assert asdict(Cost.from_dict(kept)) == kept
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_in_words(record, text):
 
 def test_laps_are_of_processor_time_and_of_the_time_that_gpus_are_held():
     before = time.process_time()
-    meter = Meter(gpus=0.5)
+    meter = CostMeter(gpus=0.5)
     spin(0.2)
     first = meter.lap()
     time.sleep(0.3)
@@ -63,16 +63,16 @@ def test_laps_are_of_processor_time_and_of_the_time_that_gpus_are_held():
 def test_what_a_process_spent_before_counts_if_it_was_started_for_the_work():
     spin(0.05)
     before = time.process_time()
-    assert Meter(since_start=True).lap().core_seconds >= before
+    assert CostMeter(since_start=True).lap().core_seconds >= before
 
 
 MEASURE = """
-from fwdecg.runtime.cost import Meter
+from fwdecg.runtime.cost import CostMeter
 held = bytearray(200_000_000)
 for place in range(0, len(held), 4096):
     held[place] = 1
 del held
-print(Meter().lap().peak_memory_bytes)
+print(CostMeter().lap().peak_memory_bytes)
 """
 
 
@@ -90,4 +90,4 @@ def test_the_peak_of_memory_that_was_given_back(status, tmp_path):
 
 def test_the_peak_is_not_below_what_is_resident_now():
     pages = int(cost.STATUS.with_name("statm").read_text().split()[1])
-    assert Meter().lap().peak_memory_bytes > pages * 4096 * 0.5
+    assert CostMeter().lap().peak_memory_bytes > pages * 4096 * 0.5

@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from fwdecg.runtime import progress
-from fwdecg.runtime.progress import Progress, clock_text, log_to_stdout
+from fwdecg.runtime.progress import Progress, duration_text, log_to_stdout
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_day_of_work_takes_a_few_hundred_lines(clock, caplog):
     [(0.4, "0 s"), (59, "59 s"), (190, "3 min 10 s"), (7500, "2 h 05 min")],
 )
 def test_durations_as_a_person_says_them(seconds, text):
-    assert clock_text(seconds) == text
+    assert duration_text(seconds) == text
 
 
 @pytest.mark.parametrize(("name", "line"), [("", "3 of 4\n"), ("seed 2", "seed 2: 3 of 4\n")])

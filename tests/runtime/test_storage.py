@@ -6,7 +6,7 @@ import pytest
 
 from fwdecg.errors import ConfigError, ResultError
 from fwdecg.runtime import storage
-from fwdecg.runtime.storage import Store, patiently
+from fwdecg.runtime.storage import Store, retry_io
 
 
 def test_what_is_published_is_read_again(store):
@@ -28,7 +28,7 @@ def test_what_is_published_is_read_again(store):
 
 
 def test_a_writer_that_wants_a_path_gets_one(store):
-    store.publish_by("figures/a.txt", lambda path: path.write_text(path.suffix))
+    store.publish_with("figures/a.txt", lambda path: path.write_text(path.suffix))
     assert store.read("figures/a.txt").to_pybytes() == b".txt"
 
 
@@ -67,7 +67,7 @@ def test_paths_and_uris_name_places(tmp_path, monkeypatch):
     assert Store.at(f"file://{tmp_path}/x").folder == tmp_path / "x"
     store = Store.at("s3://key:secret@bucket/a/b?endpoint_override=http://127.0.0.1:1&region=x")
     assert (store.folder, store.path("c")) == (None, "bucket/a/b/c")
-    assert store.shown("c") == "s3://bucket/a/b/c"
+    assert store.label("c") == "s3://bucket/a/b/c"
     assert Store.at(store) is store
     with pytest.raises(ConfigError, match="neither pyarrow nor fsspec can open it"):
         Store.at("nonsense://bucket/a")
@@ -81,7 +81,7 @@ def test_nothing_of_a_writer_that_dies_is_seen(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        store.publish_by("cases/a", die)
+        store.publish_with("cases/a", die)
     assert store.sizes("cases") == {}
     assert list((tmp_path / ".staging").iterdir()) == []
 
@@ -96,7 +96,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
             full.write(b"x")
 
     with pytest.raises(OSError, match="No space left"):
-        store.publish_by("a", fill)
+        store.publish_with("a", fill)
     assert store.read("a").to_pybytes() == b"old"
 
 
@@ -132,18 +132,18 @@ def test_passing_troubles_are_waited_for(monkeypatch):
     waited = []
     monkeypatch.setattr(storage.time, "sleep", waited.append)
     flaky = Flaky([OSError(errno.ENOSPC, "No space left"), OSError(errno.EIO, "input/output")])
-    assert patiently(flaky) == "done"
-    assert waited == list(storage.WAITS_S[:2])
+    assert retry_io(flaky) == "done"
+    assert waited == list(storage.RETRY_DELAYS_S[:2])
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError("x"), PermissionError("x"), ValueError("x")])
 def test_what_waiting_does_not_help_is_raised_at_once(error, monkeypatch):
     monkeypatch.setattr(storage.time, "sleep", pytest.fail)
     with pytest.raises(type(error)):
-        patiently(Flaky([error]))
+        retry_io(Flaky([error]))
 
 
 def test_a_trouble_that_lasts_is_raised_in_the_end(monkeypatch):
     monkeypatch.setattr(storage.time, "sleep", lambda seconds: None)
     with pytest.raises(OSError, match="again"):
-        patiently(Flaky([OSError("again")] * (len(storage.WAITS_S) + 1)))
+        retry_io(Flaky([OSError("again")] * (len(storage.RETRY_DELAYS_S) + 1)))

@@ -28,7 +28,7 @@ from fwdecg.library.part import build_part
 from fwdecg.library.part_plan import plan_parts
 from fwdecg.runtime import task_pool as fanout
 from fwdecg.runtime.storage import Store
-from fwdecg.runtime.task_pool import LARGEST_ATTEMPTS, Task, run_tasks
+from fwdecg.runtime.task_pool import MAX_ATTEMPTS, Task, run_tasks
 from fwdecg.runtime.telemetry import BUILD
 
 # Workers cannot import the tests; what is defined here travels to them whole.
@@ -137,7 +137,7 @@ def failing_with(error, folder):
     [
         (ValueError("no such thing"), 1),
         (PermissionError(errno.EACCES, "Permission denied"), 1),
-        (OSError(errno.ENOSPC, "No space left on device"), LARGEST_ATTEMPTS),
+        (OSError(errno.ENOSPC, "No space left on device"), MAX_ATTEMPTS),
     ],
 )
 def test_only_trouble_that_may_pass_is_tried_again(
@@ -146,13 +146,16 @@ def test_only_trouble_that_may_pass_is_tried_again(
     monkeypatch.setattr(fanout, "FIRST_WAIT_S", 0.01)
     with pytest.raises(type(error), match=str(error.args[-1])):
         run_tasks(
-            deque([Task("this", failing_with(error, tmp_path), then=print, lost=print)]), BUILD
+            deque([Task("this", failing_with(error, tmp_path), on_result=print, on_failure=print)]),
+            BUILD,
         )
     assert len(list(tmp_path.iterdir())) == attempts
 
 
 def task_after(attempts, lost, nodes_lost=0):
-    return Task("case 3", int, then=print, lost=lost, attempts=attempts, nodes_lost=nodes_lost)
+    return Task(
+        "case 3", int, on_result=print, on_failure=lost, attempts=attempts, nodes_lost=nodes_lost
+    )
 
 
 @pytest.mark.parametrize("error", [WorkerCrashedError(), OutOfMemoryError("killed")])
@@ -160,7 +163,7 @@ def test_a_task_whose_workers_die_is_given_up_in_the_end(error):
     lost = []
     again = fanout._next_attempt(task_after(0, lost.append), error)
     assert (again.attempts, lost) == (1, [])
-    assert fanout._next_attempt(task_after(LARGEST_ATTEMPTS - 1, lost.append), error) is None
+    assert fanout._next_attempt(task_after(MAX_ATTEMPTS - 1, lost.append), error) is None
     assert "case 3: its workers died again and again" in str(lost[0])
 
 
@@ -168,16 +171,14 @@ def test_a_cluster_that_fails_is_not_the_fault_of_the_task():
     error = RuntimeEnvSetupError("the working directory cannot be fetched")
     assert fanout._next_attempt(task_after(0, pytest.fail), error).attempts == 1
     with pytest.raises(RunError, match="the cluster failed again and again; .*cannot be fetched"):
-        fanout._next_attempt(task_after(LARGEST_ATTEMPTS - 1, pytest.fail), error)
+        fanout._next_attempt(task_after(MAX_ATTEMPTS - 1, pytest.fail), error)
 
 
 def test_the_loss_of_nodes_counts_apart():
-    again = fanout._next_attempt(
-        task_after(LARGEST_ATTEMPTS - 1, pytest.fail), NodeDiedError("lost")
-    )
-    assert (again.attempts, again.nodes_lost) == (LARGEST_ATTEMPTS - 1, 1)
+    again = fanout._next_attempt(task_after(MAX_ATTEMPTS - 1, pytest.fail), NodeDiedError("lost"))
+    assert (again.attempts, again.nodes_lost) == (MAX_ATTEMPTS - 1, 1)
     lost = []
-    exhausted = task_after(LARGEST_ATTEMPTS - 1, lost.append, fanout.LARGEST_NODE_LOSSES)
+    exhausted = task_after(MAX_ATTEMPTS - 1, lost.append, fanout.MAX_NODE_LOSSES)
     assert fanout._next_attempt(exhausted, NodeDiedError("lost")) is None
     assert lost
 
@@ -189,9 +190,9 @@ def test_what_follows_from_a_task_may_add_more(ray_cluster):
     def count(number):
         outcomes.append(number)
         if number < 3:
-            tasks.append(Task("next", partial(int, number + 1), then=count, lost=print))
+            tasks.append(Task("next", partial(int, number + 1), on_result=count, on_failure=print))
 
-    tasks.append(Task("first", partial(int, 0), then=count, lost=print))
+    tasks.append(Task("first", partial(int, 0), on_result=count, on_failure=print))
     run_tasks(tasks, BUILD)
     assert outcomes == [0, 1, 2, 3]
 
@@ -205,7 +206,9 @@ def test_the_cost_of_tasks_is_that_of_the_processes_that_did_them(ray_cluster):
         while time.process_time() < until:
             pass
 
-    tasks = [Task(f"{number}", spin, then=lambda _: None, lost=print) for number in range(3)]
+    tasks = [
+        Task(f"{number}", spin, on_result=lambda _: None, on_failure=print) for number in range(3)
+    ]
     before = time.process_time()
     cost = run_tasks(deque(tasks), BUILD)
     assert cost.core_seconds >= 3 * 0.3
@@ -262,7 +265,7 @@ def test_a_task_has_what_it_needs_of_a_node(ray_cluster):
 
     found = []
     options = {"num_cpus": 2, "runtime_env": {"env_vars": {"FWDECG_TEST": "yes"}}}
-    plain = Task(name="plain", work=resources, then=found.append, lost=found.append)
+    plain = Task(name="plain", work=resources, on_result=found.append, on_failure=found.append)
     run_tasks(deque([plain]), BUILD)
     run_tasks(deque([replace(plain, options=options)]), BUILD)
     assert found == [({"CPU": 1.0}, None), ({"CPU": 2.0}, "yes")]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fwdecg.runtime import telemetry
-from fwdecg.runtime.telemetry import BUILD, EXPORTED, ITEMS, SHARE_DONE
+from fwdecg.runtime.telemetry import BUILD, EXPORTED, FRACTION_DONE, ITEMS
 
 ROOT = Path(__file__).parents[1]
 
@@ -110,8 +110,8 @@ def test_a_node_exports_what_build_training_and_sweep_do(small_preset, tmp_path)
 
 def test_without_ray_nothing_is_exported_or_loaded():
     code = (
-        "import sys; from fwdecg.runtime.telemetry import BUILD, EXPORTED, ITEMS, SHARE_DONE\n"
-        "ITEMS.add(BUILD); SHARE_DONE.set(BUILD, 0.5)\n"
+        "import sys; from fwdecg.runtime.telemetry import BUILD, EXPORTED, ITEMS, FRACTION_DONE\n"
+        "ITEMS.add(BUILD); FRACTION_DONE.set(BUILD, 0.5)\n"
         "print('loaded:', *{name.split('.')[0] for name in sys.modules} & {'ray', 'numpy'})"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -129,7 +129,7 @@ def test_ray_that_is_loaded_but_not_connected_is_left_alone(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", Unconnected)
     monkeypatch.setattr(telemetry, "_exported", None)
     ITEMS.add(BUILD)
-    SHARE_DONE.set(BUILD, 0.5)
+    FRACTION_DONE.set(BUILD, 0.5)
 
 
 def test_the_readme_of_the_cluster_lists_them():

@@ -6,7 +6,7 @@ import torch
 
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
-from fwdecg.runtime.cost import Meter
+from fwdecg.runtime.cost import CostMeter
 from fwdecg.training.batches import Cases
 from fwdecg.training.checkpoint import TrainedSurrogate
 from fwdecg.training.epoch import Validation
@@ -92,5 +92,5 @@ def train(plan: Plan, splits: Splits, keep: Path | None = None, **options) -> li
                 (keep / file.name).write_bytes(file.read_bytes())
 
     cpu = torch.device("cpu")
-    run_training(plan, splits, device=cpu, report=report, meter=Meter(), **options)
+    run_training(plan, splits, device=cpu, report=report, meter=CostMeter(), **options)
     return records

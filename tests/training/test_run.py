@@ -10,7 +10,7 @@ from synthetic import plan, splits, train, waves
 
 from fwdecg.errors import RunError
 from fwdecg.model.map_features import front_speed
-from fwdecg.runtime.cost import Cost, Meter
+from fwdecg.runtime.cost import Cost, CostMeter
 from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.metrics import r2
 from fwdecg.training.run import BEST, LAST, run_training
@@ -68,7 +68,7 @@ def stop_after(epochs, planned, folder):
             raise InterruptedError
 
     cpu = torch.device("cpu")
-    run_training(planned, splits(), device=cpu, report=report, meter=Meter())
+    run_training(planned, splits(), device=cpu, report=report, meter=CostMeter())
 
 
 def test_the_same_seed_gives_the_same_training():

@@ -52,7 +52,7 @@ def test_what_a_training_leaves(small_library, tmp_path):
 
 def test_the_cost_is_that_of_all_epochs_and_of_what_surrounds_them(small_library, tmp_path):
     before = time.process_time()
-    cost = Cost.of(train(small_library, MODEL, TRAINING, tmp_path)["cost"])
+    cost = Cost.from_dict(train(small_library, MODEL, TRAINING, tmp_path)["cost"])
     assert cost.core_seconds <= time.process_time() - before + 0.05  # it is rounded to tenths
     lines = (tmp_path / "history.jsonl").read_text().splitlines()
     of_epochs = sum(json.loads(line)["core_seconds"] for line in lines)
@@ -190,7 +190,7 @@ def test_where_nodes_come_on_demand_workers_wait_for_theirs(ray_cluster, monkeyp
 
 
 def test_a_worker_looks_for_the_folder_of_the_result(tmp_path, small_library, monkeypatch):
-    monkeypatch.setattr(nodes, "WAITS_S", ())
+    monkeypatch.setattr(nodes, "VISIBILITY_DELAYS_S", ())
     plan = trainer.plan_training(small_library, MODEL, TRAINING)
     job = trainer._WorkerJob(plan=plan, threads=1, case_ids={}, shelves="", folder=tmp_path)
     with pytest.raises(ResultError, match="is not the same folder on all nodes"):

@@ -217,7 +217,7 @@ def bench(small_library, tmp_path):
 
 
 def test_a_trial_and_its_workers_look_for_the_folder_of_the_search(bench, monkeypatch):
-    monkeypatch.setattr(nodes, "WAITS_S", ())
+    monkeypatch.setattr(nodes, "VISIBILITY_DELAYS_S", ())
     plan = trial.plan_trial(bench.library, bench.experiment, {})
     job = trial._WorkerJob(number=0, plan=plan, bench=bench)
     for begin in (lambda: trial.run_trial({}, bench), lambda: trial._work({"job": job})):

@@ -32,10 +32,10 @@ def library_store(place: str | Path | Store) -> Store:
     """
     store = Store.at(place)
     if not store.exists():
-        raise LibraryError(f"{store.shown()}: no such folder; give the folder that has {MANIFEST}")
+        raise LibraryError(f"{store.label()}: no such folder; give the folder that has {MANIFEST}")
     if not (store.exists(MANIFEST) or store.sizes(CASES)):
         raise LibraryError(
-            f"{store.shown()} is no library: it has neither {MANIFEST} nor {CASES}/; give "
+            f"{store.label()} is no library: it has neither {MANIFEST} nor {CASES}/; give "
             "the folder that has them"
         )
     return store

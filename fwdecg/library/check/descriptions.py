@@ -11,7 +11,7 @@ from fwdecg.library.check.fault import Check, Fault, quoted
 from fwdecg.library.paths import CARD, MANIFEST, STATISTICS
 from fwdecg.library.reader import REQUIRED
 from fwdecg.library.schema import SCHEMA_VERSION
-from fwdecg.runtime.storage import CONFIG, Store
+from fwdecg.runtime.storage import CONFIG_FILE, Store
 
 NOT_TRUSTED = "ask its makers, or build the library again"
 
@@ -107,12 +107,12 @@ def _check_card(store: Store, manifest: dict[str, Any]) -> Iterator[Fault]:
 def _check_copy(store: Store, manifest: dict[str, Any]) -> Generator[Fault, None, None]:
     """The builder's copy of the configuration; a library that was passed on may lack it."""
     wanted = manifest.get("config")
-    if store.size(CONFIG) is None or not isinstance(wanted, dict):
+    if store.size(CONFIG_FILE) is None or not isinstance(wanted, dict):
         return
-    found = yield from _readable(store, CONFIG)
+    found = yield from _readable(store, CONFIG_FILE)
     differing = differing_keys(found, wanted) if found is not None else []
     if differing:
-        yield _fault(CONFIG, f"is unlike {MANIFEST} in {', '.join(differing)}")
+        yield _fault(CONFIG_FILE, f"is unlike {MANIFEST} in {', '.join(differing)}")
 
 
 def _fault(file: str, problem: str, remedy: str = NOT_TRUSTED) -> Fault:
