@@ -1,13 +1,11 @@
-"""Benchmark the solver, the surrogate, libraries, searches, and how a job starts.
+"""Benchmark the solver, the library build, the surrogate, ECG cost, or early stopping.
 
-solver      its speed beside the machine's limits, and what accuracy costs
-storage     compressions of the preset's built library, and the speed of its readers
-overhead    building the preset's library, in turns with a bare loop over its cases
-surrogate   training and prediction beside a plain loop over the frames
-prices      the ECG of the built library's cases by simulation, by Eq. 1 and by the network
-scheduling  building a library of --cases sleeps on --slots pretended processors
-search      the preset's finished search replayed --replays times, with ASHA and without
-start       what a job loads and waits for before it works
+solver      speed relative to the machine's limits, and CPU time against accuracy
+overhead    building the preset's library, compared with a bare loop over its cases
+scheduling  building a library of --cases cases that only sleep, on --slots nominal CPUs
+surrogate   cases trained and predicted per second on 1 and 2 threads
+prices      time per ECG of the built library's cases by simulation, by Eq. 1 and by the network
+search      the preset's finished search replayed --replays times, with and without ASHA
 """
 
 import argparse
@@ -26,7 +24,7 @@ from fwdecg.experiment.experiment import Experiment
 from fwdecg.runtime.storage import REPORT_FILE
 
 PRESET = Path(__file__).with_name("paper.toml")
-CASES = {"solver": 2, "scheduling": 10_000}
+DEFAULT_CASES = {"solver": 2, "scheduling": 10_000}
 
 
 def main() -> None:
@@ -45,9 +43,9 @@ def _solver(experiment: Experiment, folder: Path, arguments: argparse.Namespace)
     benchmark_solver(
         experiment.library,
         folder,
-        turns=arguments.turns,
-        cases_per_condition=CASES["solver"] if arguments.cases is None else arguments.cases,
-        peer_python=arguments.finitewave,
+        rounds=arguments.turns,
+        cases_per_condition=DEFAULT_CASES["solver"] if arguments.cases is None else arguments.cases,
+        finitewave_python=arguments.finitewave,
     )
 
 
@@ -57,32 +55,21 @@ def _overhead(experiment: Experiment, folder: Path, arguments: argparse.Namespac
     _require_own_cluster()
     processes = max(os.cpu_count() or 1, MIN_CPUS)
     connect_to_ray(processes)
-    benchmark_overhead(experiment.library, folder, turns=arguments.turns, processes=processes)
-
-
-def _storage(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
-    from fwdecg.benchmarks.storage_benchmark import benchmark_storage
-    from fwdecg.library.reader import open_library
-
-    connect_to_ray()
-    benchmark_storage(
-        open_library(experiment.library_store, experiment.library), folder, turns=arguments.turns
-    )
+    benchmark_overhead(experiment.library, folder, rounds=arguments.turns, processes=processes)
 
 
 def _surrogate(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
-    from fwdecg.benchmarks.surrogate_benchmark import benchmark_surrogate
-    from fwdecg.benchmarks.surrogate_speed import Work
+    from fwdecg.benchmarks.surrogate_benchmark import Workload, benchmark_surrogate
 
     recording = experiment.library.recording
-    work = Work(
+    workload = Workload(
         model=experiment.model,
         training=experiment.training,
         frames=recording.frames,
         pixels=recording.map_pixels,
         electrodes=len(experiment.library.electrodes_mm),
     )
-    benchmark_surrogate(work, folder, turns=arguments.turns)
+    benchmark_surrogate(workload, folder, rounds=arguments.turns)
 
 
 def _prices(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
@@ -90,7 +77,7 @@ def _prices(experiment: Experiment, folder: Path, arguments: argparse.Namespace)
     from fwdecg.library.reader import open_library
 
     library = open_library(experiment.library_store, experiment.library)
-    benchmark_prices(library, experiment.model, folder, turns=arguments.turns)
+    benchmark_prices(library, experiment.model, folder, rounds=arguments.turns)
 
 
 def _scheduling(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
@@ -101,7 +88,7 @@ def _scheduling(experiment: Experiment, folder: Path, arguments: argparse.Namesp
     benchmark_scheduling(
         experiment.library,
         folder,
-        cases=CASES["scheduling"] if arguments.cases is None else arguments.cases,
+        cases=DEFAULT_CASES["scheduling"] if arguments.cases is None else arguments.cases,
         slots=arguments.slots,
         sleep_seconds=arguments.sleep,
     )
@@ -116,15 +103,8 @@ def _search(experiment: Experiment, folder: Path, arguments: argparse.Namespace)
         experiment.tuning,
         folder,
         replays=arguments.replays,
-        at_once=experiment.tuning.concurrency or 2,
+        concurrency=experiment.tuning.concurrency or 2,
     )
-
-
-def _start(_: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
-    from fwdecg.benchmarks.start_benchmark import benchmark_start
-
-    _require_own_cluster()
-    benchmark_start(Path(__file__).parent, folder, turns=arguments.turns)
 
 
 def _require_own_cluster() -> None:
@@ -136,39 +116,43 @@ def _require_own_cluster() -> None:
 
 BENCHMARKS = {
     "solver": _solver,
-    "storage": _storage,
     "overhead": _overhead,
     "scheduling": _scheduling,
     "surrogate": _surrogate,
     "prices": _prices,
     "search": _search,
-    "start": _start,
 }
 
 
 def _arguments() -> argparse.Namespace:
     parser = job_parser(str(__doc__), subjects=list(BENCHMARKS), default_preset=PRESET)
     parser.add_argument(
-        "--turns", type=int, default=5, help="how often what is compared is timed (default: 5)"
+        "--turns", type=int, default=5, help="rounds of interleaved measurements (default: 5)"
     )
     parser.add_argument(
         "--cases",
         type=int,
         metavar="N",
-        help="solver: cases of each condition on which accuracy is measured, 0 for none "
-        f"(default: {CASES['solver']}); scheduling: cases in all (default: {CASES['scheduling']})",
+        help="solver: cases per condition on which accuracy is measured, 0 for none "
+        f"(default: {DEFAULT_CASES['solver']}); scheduling: total number of cases "
+        f"(default: {DEFAULT_CASES['scheduling']})",
     )
     parser.add_argument(
-        "--finitewave", metavar="PYTHON", help="a Python that has finitewave, to be timed beside"
+        "--finitewave",
+        metavar="PYTHON",
+        help="Python with finitewave, to time it as well",
     )
     parser.add_argument(
-        "--slots", type=int, default=32, help="cases that sleep at once (default: 32)"
+        "--slots", type=int, default=32, help="cases that sleep concurrently (default: 32)"
     )
     parser.add_argument(
-        "--sleep", type=float, default=2.0, metavar="S", help="seconds of each (default: 2)"
+        "--sleep", type=float, default=2.0, metavar="S", help="seconds per sleep (default: 2)"
     )
     parser.add_argument(
-        "--replays", type=int, default=1000, help="orders of a search's trials (default: 1000)"
+        "--replays",
+        type=int,
+        default=1000,
+        help="random orders of the trials (default: 1000)",
     )
     arguments = parser.parse_args()
     least = 0 if arguments.subject == "solver" else 1

@@ -1,1 +1,1 @@
-"""Benchmarks of the solver, the library builder, the surrogate and the search."""
+"""Benchmarks of the solver, the library build, the surrogate, ECG cost per case, and the search."""

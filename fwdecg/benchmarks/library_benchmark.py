@@ -1,4 +1,4 @@
-"""The benchmark of the library's builder: its overhead, and its scheduling of very many cases."""
+"""Benchmarks of the library build: overhead over a bare loop, and scheduling of many cases."""
 
 import logging
 import multiprocessing
@@ -25,19 +25,19 @@ from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 logger = logging.getLogger(__name__)
 
 WARM_UP_CASES = 8
-SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BETWEEN_SAMPLES = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overhead:
-    """The builder beside a bare loop over the same cases on the same processors.
+    """Wall time of the build and of a bare loop over the same cases on the same CPUs.
 
     Attributes:
         cases: number of cases.
-        processes: number of processors.
-        bare_seconds: of a pool of processes that simulates them and keeps nothing, the median.
-        build_seconds: of `build_library`, from its first look at the store to the manifest.
-        overhead: median of the ratios of both in each turn, less 1.
+        processes: number of CPUs.
+        bare_seconds: median time of a process pool that simulates the cases and stores nothing.
+        build_seconds: median time of `build_library`.
+        overhead: median over the rounds of build time / bare time - 1.
     """
 
     cases: int
@@ -49,15 +49,15 @@ class Overhead:
 
 @dataclass(frozen=True, kw_only=True)
 class Scheduling:
-    """Very many cases whose simulation is a sleep.
+    """A build of many cases in which each simulation only sleeps.
 
     Attributes:
         cases: number of cases.
-        slots: how many sleep at a time.
-        sleep_seconds: of each.
-        seconds: of the build.
-        overhead_seconds_per_case: what a case took of a slot beyond its sleep.
-        driver_mb: memory of the driver after a tenth, half and all of that time.
+        slots: number of cases that sleep concurrently.
+        sleep_seconds: duration of each sleep.
+        seconds: wall time of the build.
+        overhead_seconds_per_case: time that a case occupies its slot beyond its sleep.
+        driver_mb: resident memory of the driver at 10 %, 50 % and 100 % of the build time.
     """
 
     cases: int
@@ -68,25 +68,26 @@ class Scheduling:
     driver_mb: tuple[float, ...]
 
 
-def benchmark_overhead(config: LibraryConfig, folder: Path, *, turns: int, processes: int) -> None:
-    """Build a library in turns with a bare loop, and leave `report.txt` and `metrics.json`.
+def benchmark_overhead(config: LibraryConfig, folder: Path, *, rounds: int, processes: int) -> None:
+    """Interleave builds with a bare loop and write `report.txt` and `metrics.json`.
 
     Args:
-        config: the library.
-        folder: where the result goes.
-        turns: how often.
-        processes: processors of the connected Ray cluster.
+        config: library configuration.
+        folder: result folder.
+        rounds: number of interleaved rounds.
+        processes: number of CPUs of the connected Ray cluster.
     """
-    _build(replace(config, cases=WARM_UP_CASES * processes))  # workers start, kernels load
+    # The first build starts the workers and loads the kernels; it does not count.
+    _build(replace(config, cases=WARM_UP_CASES * processes))
     ratios, bare, built = [], [], []
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         list(pool.map(partial(_simulate, config), range(WARM_UP_CASES * processes)))
-        for turn in range(turns):
-            bare.append(_seconds_of_loop(config, pool))
+        for number in range(rounds):
+            bare.append(_time_bare_loop(config, pool))
             built.append(_build(config))
             ratios.append(built[-1] / bare[-1])
-            logger.info("turn %d: %.1f s bare, %.1f s built", turn + 1, bare[-1], built[-1])
-    found = Overhead(
+            logger.info("round %d: bare loop %.1f s, build %.1f s", number + 1, bare[-1], built[-1])
+    overhead = Overhead(
         cases=config.cases,
         processes=processes,
         bare_seconds=median(bare),
@@ -94,60 +95,60 @@ def benchmark_overhead(config: LibraryConfig, folder: Path, *, turns: int, proce
         overhead=median(ratios) - 1,
     )
     report = (
-        f"{found.cases} cases on {processes} processors, medians of {turns} turns\n"
-        f"  bare loop  {found.bare_seconds:8.1f} s\n"
-        f"  builder    {found.build_seconds:8.1f} s, {found.overhead:+.1%}\n"
+        f"{overhead.cases} cases on {processes} CPUs, medians of {rounds} rounds\n"
+        f"  bare loop  {overhead.bare_seconds:8.1f} s\n"
+        f"  build      {overhead.build_seconds:8.1f} s, {overhead.overhead:+.1%}\n"
     )
-    _publish(folder, found, report)
+    _publish(folder, overhead, report)
 
 
 def benchmark_scheduling(
     config: LibraryConfig, folder: Path, *, cases: int, slots: int, sleep_seconds: float
 ) -> None:
-    """Build a library of sleeps, and leave `report.txt` and `metrics.json`.
+    """Build a library whose simulations sleep and write `report.txt` and `metrics.json`.
 
     Args:
-        config: the library, for its draws and the size of its maps.
-        folder: where the result goes.
+        config: library configuration; it determines the draws and the size of the maps.
+        folder: result folder.
         cases: number of cases.
-        slots: processors that the connected Ray cluster claims to have.
-        sleep_seconds: length of each.
+        slots: number of CPUs that the connected Ray cluster was told to have.
+        sleep_seconds: duration of each sleep.
     """
-    with _Memory() as memory:
+    with _MemorySampler() as memory:
         seconds = _build(replace(config, cases=cases), partial(_sleep, sleep_seconds))
-    found = Scheduling(
+    scheduling = Scheduling(
         cases=cases,
         slots=slots,
         sleep_seconds=sleep_seconds,
         seconds=seconds,
         overhead_seconds_per_case=seconds * slots / cases - sleep_seconds,
-        driver_mb=memory.after_shares(0.1, 0.5, 1.0),
+        driver_mb=memory.at_fractions(0.1, 0.5, 1.0),
     )
     report = (
         f"{cases} cases of {sleep_seconds:g} s on {slots} slots: {seconds:.0f} s, "
-        f"{found.overhead_seconds_per_case:.3f} s of a slot each beyond the sleep\n"
-        f"  memory of the driver after a tenth, half and all of it: "
-        f"{', '.join(f'{mb:.0f}' for mb in found.driver_mb)} MB\n"
+        f"{scheduling.overhead_seconds_per_case:.3f} s overhead per case\n"
+        f"  driver memory at 10 %, 50 % and 100 % of the time: "
+        f"{', '.join(f'{mb:.0f}' for mb in scheduling.driver_mb)} MB\n"
     )
-    _publish(folder, found, report)
+    _publish(folder, scheduling, report)
 
 
-def _publish(folder: Path, found: Overhead | Scheduling, report: str) -> None:
+def _publish(folder: Path, result: Overhead | Scheduling, report: str) -> None:
     store = Store.at(folder)
-    store.publish_json(METRICS_FILE, asdict(found))
+    store.publish_json(METRICS_FILE, asdict(result))
     store.publish(REPORT_FILE, report)
 
 
 def _build(config: LibraryConfig, simulate: Simulate = simulate_case) -> float:
-    """Seconds of building a library that is thrown away."""
+    """Build a library in a temporary folder and return the seconds."""
     with TemporaryDirectory() as folder:
         started = time.perf_counter()
         build_library(config, Path(folder) / "library", simulate)
         return time.perf_counter() - started
 
 
-def _seconds_of_loop(config: LibraryConfig, pool: ProcessPoolExecutor) -> float:
-    """Seconds of the same cases in the same order, nothing kept."""
+def _time_bare_loop(config: LibraryConfig, pool: ProcessPoolExecutor) -> float:
+    """Simulate the same cases in the same order, discard them, and return the seconds."""
     started = time.perf_counter()
     work = {case_id: expected_work(config, case_id) for case_id in range(config.cases)}
     for _ in pool.map(partial(_simulate, config), costliest_first(work, work)):
@@ -160,7 +161,7 @@ def _simulate(config: LibraryConfig, case_id: int) -> None:
 
 
 def _sleep(seconds: float, case: Case, config: LibraryConfig) -> CaseRecord:
-    """A record of the size of a case's, after a while."""
+    """Sleep, then return a record of the size that a simulated case has."""
     time.sleep(seconds)
     recording = config.recording
     frames, pixels = recording.frames, recording.map_pixels
@@ -181,29 +182,30 @@ def _sleep(seconds: float, case: Case, config: LibraryConfig) -> CaseRecord:
     )
 
 
-class _Memory:
-    """Memory of this process, looked at while a block runs."""
+class _MemorySampler:
+    """Sample the resident memory of this process while a block runs."""
 
     def __init__(self) -> None:
         self._mb: list[float] = []
-        self._over = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
 
-    def __enter__(self) -> "_Memory":
-        self._watcher.start()
+    def __enter__(self) -> "_MemorySampler":
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._watcher.join()
+        self._stop.set()
+        self._thread.join()
 
-    def after_shares(self, *shares: float) -> tuple[float, ...]:
-        """MB after these shares of the time."""
-        return tuple(self._mb[round(share * (len(self._mb) - 1))] for share in shares)
+    def at_fractions(self, *fractions: float) -> tuple[float, ...]:
+        """Return the memory in MB at these fractions of the time."""
+        last = len(self._mb) - 1
+        return tuple(self._mb[round(fraction * last)] for fraction in fractions)
 
-    def _watch(self) -> None:
+    def _sample(self) -> None:
         while True:
             pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
             self._mb.append(pages * resource.getpagesize() / 1e6)
-            if self._over.wait(SECONDS_BETWEEN_LOOKS):
+            if self._stop.wait(SECONDS_BETWEEN_SAMPLES):
                 return

@@ -1,4 +1,4 @@
-"""The benchmark of prices: what a case's ECG costs by simulation, by Eq. 1 and by a network."""
+"""The benchmark of ECG cost: seconds per case by simulation, by Eq. 1 and by the network."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from fwdecg.benchmarks.surrogate_speed import untrained
-from fwdecg.benchmarks.turns import in_turns
+from fwdecg.benchmarks.interleave import interleave
+from fwdecg.benchmarks.surrogate_benchmark import untrained_surrogate
 from fwdecg.cases.conditions import CONDITIONS
 from fwdecg.cases.draw import draw_case
 from fwdecg.cases.library_config import LibraryConfig
@@ -26,49 +26,48 @@ from fwdecg.model import Surrogate, SurrogateConfig
 from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 from fwdecg.training.inference import predict_maps
 
-AT_ONCE = 8  # cases of a batch
+BATCH_SIZE = 8
 SIMULATION = "simulation, its ECG included"
 EXACT, READ_OFF = "exact operator on its maps", "read-off operator"
-ALONE, BATCHED = "network, a case at a time", f"network, batches of {AT_ONCE}"
+ALONE, BATCHED = "network, a case at a time", f"network, batches of {BATCH_SIZE}"
 
 
-def benchmark_prices(library: Library, model: SurrogateConfig, folder: Path, *, turns: int) -> None:
-    """Time each way to the ECGs of the same test cases, and leave `report.txt` and `metrics.json`.
+def benchmark_prices(
+    library: Library, model: SurrogateConfig, folder: Path, *, rounds: int
+) -> None:
+    """Time each method on the same test cases and write `report.txt` and `metrics.json`.
 
-    All on one core, but for the network where there is a GPU. Its weights are not trained.
+    Everything runs on one core, except the network if there is a GPU. The network is untrained.
 
     Args:
-        library: a finished one, with test cases of each condition.
-        model: of the network.
-        folder: where the result goes.
-        turns: how often each is timed, after one time that is not counted.
+        library: finished library with test cases of each condition.
+        model: configuration of the network.
+        folder: result folder.
+        rounds: number of interleaved rounds; a warm-up round before them does not count.
 
     Raises:
         LibraryError: the library has no test case, or a part cannot be read.
     """
-    cases = read_cases(library, _chosen(library))
-    network = untrained(model, library.config.recording.electrode_count)
+    cases = read_cases(library, _sample(library))
+    network = untrained_surrogate(model, library.config.recording.electrode_count)
+    methods = _methods(library.config, cases, network)
     with _one_thread():
-        found = in_turns(
-            {
-                name: partial(_seconds, way)
-                for name, way in _ways(library.config, cases, network).items()
-            },
-            turns + 1,
+        seconds = interleave(
+            {name: partial(_seconds, method) for name, method in methods.items()}, rounds + 1
         )
-    prices = {name: median(seconds[1:]) / len(cases) for name, seconds in found.items()}
-    _publish(Store.at(folder), prices, cases=len(cases), device=str(network.device))
+    seconds_per_case = {name: median(each[1:]) / len(cases) for name, each in seconds.items()}
+    _publish(Store.at(folder), seconds_per_case, cases=len(cases), device=str(network.device))
 
 
-def _chosen(library: Library) -> list[int]:
-    """Two test cases of each condition, where there are so many."""
+def _sample(library: Library) -> list[int]:
+    """Return the ids of the first two test cases of each condition, or fewer if there are fewer."""
     table = library.table(TEST, [CASE_ID, CONDITION])
     ids, names = table[CASE_ID].to_numpy(), np.array(table[CONDITION].to_pylist())
-    each = AT_ONCE // len(CONDITIONS)
-    return [int(i) for known in CONDITIONS for i in ids[names == known.name][:each]]
+    count = BATCH_SIZE // len(CONDITIONS)
+    return [int(i) for condition in CONDITIONS for i in ids[names == condition.name][:count]]
 
 
-def _ways(
+def _methods(
     config: LibraryConfig, cases: LabelledCases, network: Surrogate
 ) -> dict[str, Callable[[], object]]:
     size_mm = config.tissue.size_mm
@@ -83,7 +82,7 @@ def _ways(
         EXACT: partial(ExactOperator(map_spacing_mm=spacing_mm).predict, cases),
         READ_OFF: partial(read_off.predict, cases),
         ALONE: partial(predict_maps, network, cases.u, 1),
-        BATCHED: partial(predict_maps, network, cases.u, AT_ONCE),
+        BATCHED: partial(predict_maps, network, cases.u, BATCH_SIZE),
     }
 
 
@@ -102,15 +101,19 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _seconds(way: Callable[[], object]) -> float:
+def _seconds(method: Callable[[], object]) -> float:
     started = time.perf_counter()
-    way()
+    method()
     return time.perf_counter() - started
 
 
-def _publish(store: Store, prices: dict[str, float], *, cases: int, device: str) -> None:
-    metrics: dict[str, Any] = {"cases": cases, "network_on": device, "seconds_per_case": prices}
+def _publish(store: Store, seconds_per_case: dict[str, float], *, cases: int, device: str) -> None:
+    metrics: dict[str, Any] = {
+        "cases": cases,
+        "network_on": device,
+        "seconds_per_case": seconds_per_case,
+    }
     store.publish_json(METRICS_FILE, metrics)
     lines = [f"Milliseconds per case, mean of {cases} test cases, one core; network on {device}"]
-    lines += [f"  {name:30s}{1e3 * price:10.2f}" for name, price in prices.items()]
+    lines += [f"  {name:30s}{1e3 * each:10.2f}" for name, each in seconds_per_case.items()]
     store.publish(REPORT_FILE, "\n".join(lines) + "\n")

@@ -1,8 +1,9 @@
-"""What stopping early is worth: a search's own trials, replayed with and without it.
+"""The benefit of early stopping: the trials of a search, replayed with and without ASHA.
 
-A search whose trials all went to their last epoch knows what any stopping rule would have seen.
-Replayed in many orders, Ray Tune's ASHA and plain random search spend the same number of epochs on
-the same trials, and the best R^2 that each finds is compared.
+If every trial of a search ran to its last epoch, its learning curves determine what any stopping
+rule would have done. The trials are replayed in many random orders. In each order Ray Tune's ASHA
+and random search without stopping spend the same number of epochs, and the best R^2 that each finds
+is compared.
 
 Axes: N trial, K epoch.
 """
@@ -26,53 +27,55 @@ EPOCH, R2 = "epoch", "r2"
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """One order of the trials.
+    """The result of one order of the trials.
 
     Attributes:
-        epochs: that ASHA spent on all trials.
-        halving_r2: the best it found.
-        plain_r2: the best of so many epochs without stopping.
+        epochs: total number of epochs that ASHA spent.
+        asha_r2: best R^2 that ASHA found.
+        unstopped_r2: best R^2 found with as many epochs without stopping.
     """
 
     epochs: int
-    halving_r2: float
-    plain_r2: float
+    asha_r2: float
+    unstopped_r2: float
 
 
 def benchmark_search(
-    table: Path, tuning: TuningConfig, folder: Path, *, replays: int, at_once: int
+    table: Path, tuning: TuningConfig, folder: Path, *, replays: int, concurrency: int
 ) -> None:
-    """Replay a search, and leave `report.txt` and `metrics.json` in a folder.
+    """Replay a search and write `report.txt` and `metrics.json`.
 
     Args:
-        table: trials.parquet of a search whose grace period was its number of epochs.
-        tuning: gives the rungs of the replayed ASHA.
-        folder: where the result goes.
-        replays: orders of the trials.
-        at_once: trials that run beside each other.
+        table: trials.parquet of a search whose grace period equalled its number of epochs.
+        tuning: search settings; they determine the rungs of the replayed ASHA.
+        folder: result folder.
+        replays: number of random orders of the trials.
+        concurrency: number of trials that run concurrently.
 
     Raises:
-        ResultError: there is no such table, or a trial in it did not come to the last epoch.
+        ResultError: the table does not exist, or a trial in it stopped before the last epoch.
     """
     curves = read_curves(table)
     rng = np.random.default_rng(tuning.seed)
-    found = [replay(curves, rng.permutation(len(curves)), tuning, at_once) for _ in range(replays)]
-    _publish(Store.at(folder), curves, found)
+    results = [
+        replay(curves, rng.permutation(len(curves)), tuning, concurrency) for _ in range(replays)
+    ]
+    _publish(Store.at(folder), curves, results)
 
 
 def read_curves(table: Path) -> Float[np.ndarray, "N K"]:
-    """Best validation R^2 until each epoch, of each trial.
+    """Return the best validation R^2 of each trial up to each epoch.
 
     Raises:
-        ResultError: as `benchmark_search`.
+        ResultError: the table does not exist, or a trial in it stopped before the last epoch.
     """
     if not table.is_file():
-        raise ResultError(f"{table}: no such file; search with the job tune first")
+        raise ResultError(f"{table}: no such file; run the job tune first")
     curves = [row for row in pq.read_table(table)["validation_r2"].to_pylist() if row]
     if not curves or len({len(curve) for curve in curves}) > 1:
         raise ResultError(
-            f"{table}: trials of different numbers of epochs; search with tuning.grace_period = "
-            "the number of epochs and another tuning.path"
+            f"{table}: the trials have different numbers of epochs; search again with "
+            "tuning.grace_period = the number of epochs and another tuning.path"
         )
     return np.maximum.accumulate(np.array(curves), axis=1)
 
@@ -81,11 +84,18 @@ def replay(
     curves: Float[np.ndarray, "N K"],
     order: Int[np.ndarray, " N"],
     tuning: TuningConfig,
-    at_once: int,
+    concurrency: int,
 ) -> Replay:
-    """Both searches in one order of the trials, `at_once` of which run beside each other."""
+    """Replay both searches in one order of the trials.
+
+    Args:
+        curves: best validation R^2 of each trial up to each epoch.
+        order: numbers of the trials in the order in which they start.
+        tuning: search settings; they determine the rungs of ASHA.
+        concurrency: number of trials that run concurrently.
+    """
     epochs = curves.shape[1]
-    scheduler: Any = ASHAScheduler(  # asked without a controller, which it has no use for
+    scheduler: Any = ASHAScheduler(  # called without a controller, which it does not use
         time_attr=EPOCH,
         metric=R2,
         mode="max",
@@ -95,10 +105,10 @@ def replay(
         brackets=tuning.brackets,
     )
     waiting = [int(number) for number in order]
-    running: dict[int, int] = {}  # epochs of trials
+    running: dict[int, int] = {}  # epochs that each running trial has trained
     spent, best = 0, -np.inf
     while waiting or running:
-        while waiting and len(running) < at_once:
+        while waiting and len(running) < concurrency:
             running[waiting[0]] = 0
             scheduler.on_trial_add(None, _trial(waiting.pop(0)))
         for number in list(running):
@@ -109,50 +119,52 @@ def replay(
             decision = scheduler.on_trial_result(None, _trial(number), result)
             if decision == TrialScheduler.STOP or running[number] == epochs:
                 del running[number]
-    return Replay(epochs=spent, halving_r2=best, plain_r2=_without_stopping(curves[order], spent))
+    return Replay(
+        epochs=spent, asha_r2=best, unstopped_r2=_best_without_stopping(curves[order], spent)
+    )
 
 
 def _trial(number: int) -> Any:
-    """All of a trial that the scheduler asks for."""
+    """Return a trial with the one attribute that the scheduler reads."""
     return SimpleNamespace(trial_id=str(number))
 
 
-def _without_stopping(curves: Float[np.ndarray, "N K"], epochs: int) -> float:
-    """The best of whole trials one after the other, the last one cut where the epochs end."""
+def _best_without_stopping(curves: Float[np.ndarray, "N K"], epochs: int) -> float:
+    """Return the best R^2 of full trials in sequence, the last one cut when the epochs run out."""
     whole, rest = divmod(epochs, curves.shape[1])
-    seen = [*curves[:whole, -1], *(curves[whole : whole + 1, rest - 1] if rest else ())]
-    return float(max(seen))
+    reached = [*curves[:whole, -1], *(curves[whole : whole + 1, rest - 1] if rest else ())]
+    return float(max(reached))
 
 
-def _publish(store: Store, curves: Float[np.ndarray, "N K"], found: list[Replay]) -> None:
+def _publish(store: Store, curves: Float[np.ndarray, "N K"], results: list[Replay]) -> None:
     trials, epochs = curves.shape
-    spent = np.array([one.epochs for one in found])
-    halving = np.array([one.halving_r2 for one in found])
-    plain = np.array([one.plain_r2 for one in found])
+    spent = np.array([result.epochs for result in results])
+    asha = np.array([result.asha_r2 for result in results])
+    unstopped = np.array([result.unstopped_r2 for result in results])
     best = float(curves.max())
-    ahead, behind = np.mean(halving > plain), np.mean(halving < plain)
+    ahead, behind = np.mean(asha > unstopped), np.mean(asha < unstopped)
     metrics = {
         "trials": trials,
         "epochs_per_trial": epochs,
-        "replays": len(found),
+        "replays": len(results),
         "epochs_of_all_trials": trials * epochs,
         "mean_epochs_spent": float(spent.mean()),
         "best_r2_of_all": best,
-        "mean_best_r2": {"asha": float(halving.mean()), "without": float(plain.mean())},
+        "mean_best_r2": {"asha": float(asha.mean()), "without": float(unstopped.mean())},
         "share_that_found_the_best": {
-            "asha": float(np.mean(halving >= best)),
-            "without": float(np.mean(plain >= best)),
+            "asha": float(np.mean(asha >= best)),
+            "without": float(np.mean(unstopped >= best)),
         },
         "share_asha_ahead": float(ahead),
         "share_asha_behind": float(behind),
     }
     store.publish_json(METRICS_FILE, metrics)
     lines = [
-        f"{trials} trials of {epochs} epochs, replayed in {len(found)} orders",
+        f"{trials} trials of {epochs} epochs, replayed in {len(results)} orders",
         f"  ASHA spends {spent.mean():.0f} of {trials * epochs} epochs on average",
-        f"  {'for these epochs':24s}{'mean best R2':>14s}{'found the best':>16s}",
-        f"  {'ASHA':24s}{halving.mean():14.4f}{np.mean(halving >= best):16.0%}",
-        f"  {'without stopping':24s}{plain.mean():14.4f}{np.mean(plain >= best):16.0%}",
+        f"  {'at equal epochs':24s}{'mean best R2':>14s}{'found the best':>16s}",
+        f"  {'ASHA':24s}{asha.mean():14.4f}{np.mean(asha >= best):16.0%}",
+        f"  {'without stopping':24s}{unstopped.mean():14.4f}{np.mean(unstopped >= best):16.0%}",
         f"  ASHA ahead in {ahead:.0%}, behind in {behind:.0%}; best of all trials {best:.4f}",
     ]
     store.publish(REPORT_FILE, "\n".join(lines) + "\n")

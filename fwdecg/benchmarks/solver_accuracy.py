@@ -1,10 +1,11 @@
-"""What accuracy costs: cases of a library at several targets, against a converged reference.
+"""The cost of accuracy: cases of a library at several targets, against a converged reference.
 
-The sample is stratified: the first cases of each condition. The plain scheme runs at a spacing of
-0.68 sqrt(D ms) and a step of 0.01 ms, which cost a plane wave 5 % and 1 % of its velocity. The
-reference is the calibrated scheme at a quarter of the default's target and without skipping; that
-it agrees with the plain scheme on a fine grid, a test shows. Processor time is the solver's and
-Eq. 1's, an ECG at every frame of the library; activation times come from a run of its own.
+The sample is stratified: it takes the first cases of each condition. The plain scheme runs at a
+spacing of 0.68 sqrt(D ms) and a step of 0.01 ms, which slow a plane wave by 5 % and 1 %. The
+reference is the calibrated scheme at a quarter of the default target, without skipping tissue at
+rest; `tests/physics/test_velocity_correction.py` shows that it agrees with the plain scheme on a
+fine grid. CPU time covers the solver and Eq. 1 at every frame of the library. Activation times need
+shorter frames and therefore come from a separate run.
 """
 
 import logging
@@ -34,29 +35,31 @@ PLAIN_SPACING = 0.68  # in sqrt(D ms)
 PLAIN_DT_MS = 0.01
 REFERENCE_TARGET = 0.005
 
-# Activation times are interpolated between frames, which must be short against the upstroke.
+# Activation times are interpolated between frames, so the interval must be short compared with the
+# upstroke.
 LONGEST_INTERVAL_MS = 0.5
-POINTS = 50  # rows and columns of points at which activation is compared
+POINTS = 50  # rows and columns of the points at which activation times are compared
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One case at one setting.
+    """Cost and errors of one case at one setting.
 
     Attributes:
         setting: `PLAIN`, or the target of the CV error.
-        case_id: of the library.
-        condition: of the tissue.
-        diffusivity_mm2_per_ms: D.
-        core_seconds: processor time of solver and ECG.
-        ecg_share: of it, spent on the ECG.
-        node_updates: cells times steps computed.
-        skipped_share: of all cells times steps, left out as at rest.
-        ecg_r2: of phi_e against the reference; the least of the electrodes.
-        activation_error_ms: median of |activation time - the reference's| over the sheet.
-        velocity_error: median of that as a share of the reference's time: the error of the mean
-            velocity on the way to a point.
-        unmatched_share: of the points that activate in one of the two, those that do not in both.
+        case_id: case id in the library.
+        condition: tissue condition.
+        diffusivity_mm2_per_ms: bulk D.
+        core_seconds: CPU time of solver and ECG.
+        ecg_share: fraction of the CPU time spent on the ECG.
+        node_updates: number of cell updates computed (cells times steps).
+        skipped_share: fraction of all cell updates skipped because the tissue was at rest.
+        ecg_r2: R^2 of phi_e against the reference, at the electrode where it is lowest.
+        activation_error_ms: median absolute error of the activation time over the sheet.
+        velocity_error: median of that error relative to the reference's activation time, which is
+            the relative error of the mean velocity from the stimulus to a point.
+        unmatched_share: fraction of the points activated in either solution that are not activated
+            in both.
     """
 
     setting: str
@@ -86,12 +89,12 @@ class _Solution:
 def solver_accuracy(
     config: LibraryConfig, targets: Sequence[float], cases_per_condition: int
 ) -> Iterator[list[Outcome]]:
-    """Outcomes of a stratified sample, case by case, each with the plain scheme first.
+    """Yield the outcomes of each case of a stratified sample; the plain scheme comes first.
 
     Args:
-        config: the library the cases are drawn from.
-        targets: of the CV error, for the solver of `config`.
-        cases_per_condition: size of the sample.
+        config: configuration of the library from which the cases are drawn.
+        targets: targets of the CV error at which the calibrated scheme runs.
+        cases_per_condition: number of cases per condition.
     """
     for case in _sample(config, cases_per_condition):
         slowest, _ = case.sheet.diffusivity_bounds_mm2_per_ms
@@ -114,7 +117,7 @@ def solver_accuracy(
                 setting,
                 case,
                 replace(
-                    _solve(case, config, solver, finely=False),
+                    _solve(case, config, solver, short_frames=False),
                     activation_ms=_solve(case, config, solver).activation_ms,
                 ),
                 reference,
@@ -133,13 +136,13 @@ def _sample(config: LibraryConfig, cases_per_condition: int) -> Iterator[Case]:
 
 
 def _solve(
-    case: Case, config: LibraryConfig, solver: SolverConfig, *, finely: bool = True
+    case: Case, config: LibraryConfig, solver: SolverConfig, *, short_frames: bool = True
 ) -> _Solution:
-    """A case as the library simulates it, or in short frames, which cost time of their own."""
+    """Solve a case with the library's frames, or with shorter ones for its activation times."""
     recording = config.recording
     chosen = solver.resolution(*case.sheet.diffusivity_bounds_mm2_per_ms)
     tissue = case.sheet.rasterise(chosen.spacing_mm)
-    every = math.ceil(recording.frame_interval_ms / LONGEST_INTERVAL_MS) if finely else 1
+    every = math.ceil(recording.frame_interval_ms / LONGEST_INTERVAL_MS) if short_frames else 1
     clock = solver.clock(
         tissue,
         chosen.dt_ms,
@@ -176,7 +179,7 @@ Corners = Float[np.ndarray, "twice_points twice_points"]
 
 
 class _Points(NamedTuple):
-    """Points of the sheet, the same on every raster, each between four cells' centres."""
+    """Comparison points that are the same on every raster, each between four cell centres."""
 
     corner: Int64[np.ndarray, " twice_points"]
     weight: Float64[np.ndarray, " points"]
@@ -188,18 +191,18 @@ class _Points(NamedTuple):
         return cls(np.stack([low, low + 1], axis=1).ravel(), position - low)
 
     def corners(self, field: Field) -> Corners:
-        """The values of the cells around the points."""
+        """Return the values of the four cells around each point."""
         return field[np.ix_(self.corner, self.corner)]
 
     def between(self, corners: Corners) -> Field:
-        """Bilinear interpolation of such values; NaN where any of the four is."""
+        """Interpolate such values bilinearly; NaN where any of the four is NaN."""
         rows = corners[::2] * (1 - self.weight[:, None]) + corners[1::2] * self.weight[:, None]
         return rows[:, ::2] * (1 - self.weight) + rows[:, 1::2] * self.weight
 
 
 def _compare(setting: str, case: Case, found: _Solution, reference: _Solution) -> Outcome:
     core_seconds = found.solver_seconds + found.ecg_seconds
-    late_ms = np.abs(found.activation_ms - reference.activation_ms)
+    error_ms = np.abs(found.activation_ms - reference.activation_ms)
     either = ~(np.isnan(found.activation_ms) & np.isnan(reference.activation_ms))
     outcome = Outcome(
         setting=setting,
@@ -210,13 +213,13 @@ def _compare(setting: str, case: Case, found: _Solution, reference: _Solution) -
         ecg_share=found.ecg_seconds / core_seconds,
         node_updates=found.node_updates,
         skipped_share=1 - found.node_updates / found.all_updates,
-        ecg_r2=_least_r2(found.ecg, reference.ecg),
-        activation_error_ms=float(np.nanmedian(late_ms)),
-        velocity_error=float(np.nanmedian(late_ms / reference.activation_ms)),
-        unmatched_share=float(np.isnan(late_ms[either]).mean()),
+        ecg_r2=_lowest_r2(found.ecg, reference.ecg),
+        activation_error_ms=float(np.nanmedian(error_ms)),
+        velocity_error=float(np.nanmedian(error_ms / reference.activation_ms)),
+        unmatched_share=float(np.isnan(error_ms[either]).mean()),
     )
     logger.info(
-        "case %d, %s, D = %.3f: %s takes %.1f s, R2 of the ECG %.5f, activation off by %.2f ms",
+        "case %d (%s, D = %.3f mm^2/ms), %s: %.1f s, ECG R2 %.5f, activation error %.2f ms",
         outcome.case_id,
         outcome.condition,
         outcome.diffusivity_mm2_per_ms,
@@ -228,9 +231,9 @@ def _compare(setting: str, case: Case, found: _Solution, reference: _Solution) -
     return outcome
 
 
-def _least_r2(
+def _lowest_r2(
     found: Float64[np.ndarray, "electrode frame"], true: Float64[np.ndarray, "electrode frame"]
 ) -> float:
     residual = ((found - true) ** 2).sum(axis=1)
-    spread = ((true - true.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
-    return float((1 - residual / spread).min())
+    total = ((true - true.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+    return float((1 - residual / total).min())

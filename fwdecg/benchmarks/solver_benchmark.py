@@ -1,4 +1,4 @@
-"""The benchmark of the solver: all its figures in one run, as a report and as JSON."""
+"""The benchmark of the solver: speed, share of the machine's limits, and cost of accuracy."""
 
 import logging
 import os
@@ -19,8 +19,9 @@ logger = logging.getLogger(__name__)
 
 TARGETS = (0.01, 0.02, 0.03, 0.05)
 
-# Of one update, counted in the source: arithmetic (a multiply-add is two; comparisons, selections
-# and bounds are left out), and bytes of voltage, gates and couplings that it must read and write.
+# Per node update, counted in the source of `physics.stepping`. A multiply-add counts as two
+# operations; comparisons, selections and bounds do not count. The bytes are those of voltage, gates
+# and couplings that an update must read and write.
 OPERATIONS = {"plain": 49, "default": 67}
 BYTES = {"plain": 32, "default": 40}
 
@@ -29,28 +30,28 @@ def benchmark_solver(
     config: LibraryConfig,
     folder: Path,
     *,
-    turns: int,
+    rounds: int,
     cases_per_condition: int,
-    peer_python: str | None,
+    finitewave_python: str | None,
 ) -> None:
-    """Measure, and leave `report.txt` and `metrics.json` in a folder, anew after every case.
+    """Measure the solver and write `report.txt` and `metrics.json`, again after every case.
 
     Args:
-        config: the library whose cases are solved.
-        folder: where the result goes.
-        turns: how often what is compared is timed.
-        cases_per_condition: size of the sample for accuracy; 0 for none.
-        peer_python: a Python that has Finitewave, or None.
+        config: configuration of the library from which the cases are drawn.
+        folder: result folder.
+        rounds: number of interleaved timing rounds.
+        cases_per_condition: cases of each condition on which accuracy is measured; 0 for none.
+        finitewave_python: Python interpreter with Finitewave installed, or None to leave it out.
 
     Raises:
-        ConfigError: that Python does not run Finitewave.
+        ConfigError: the interpreter cannot run Finitewave.
     """
-    logger.info("timing the step, %d turns", turns)
-    speed = solver_speed(turns, peer_python)
+    logger.info("timing the step in %d rounds", rounds)
+    speed = solver_speed(rounds, finitewave_python)
     outcomes: list[Outcome] = []
     _publish(folder, speed, outcomes)
-    for of_a_case in solver_accuracy(config, TARGETS, cases_per_condition):
-        outcomes += of_a_case
+    for case_outcomes in solver_accuracy(config, TARGETS, cases_per_condition):
+        outcomes += case_outcomes
         _publish(folder, speed, outcomes)
 
 
@@ -58,9 +59,9 @@ def _publish(folder: Path, speed: dict[str, float], outcomes: list[Outcome]) -> 
     metrics = {
         "machine": _machine(),
         "speed": speed,
-        "shares": _shares(speed),
+        "shares": _fractions_of_limits(speed),
         "accuracy": [asdict(outcome) for outcome in outcomes],
-        "cost_over_plain": _gains(outcomes),
+        "cost_over_plain": _speedups(outcomes),
     }
     store = Store.at(folder)
     store.publish_json(METRICS_FILE, metrics)
@@ -77,19 +78,19 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _shares(speed: dict[str, float]) -> dict[str, float]:
-    """Share of the machine's arithmetic and of its nearest large cache's bandwidth reached."""
-    shares: dict[str, float] = {}
+def _fractions_of_limits(speed: dict[str, float]) -> dict[str, float]:
+    """Return the fractions of peak arithmetic and of L2 bandwidth that each scheme reaches."""
+    fractions: dict[str, float] = {}
     for scheme, operations in OPERATIONS.items():
         updates_per_s = speed[f"{scheme}_mnu_per_s"] * 1e6
         arithmetic = operations * updates_per_s / 1e9 / speed["fma_gflop_per_s"]
         bandwidth = BYTES[scheme] * updates_per_s / 1e9 / speed["triad_l2_gb_per_s"]
-        shares |= {f"{scheme}_arithmetic": arithmetic, f"{scheme}_l2_bandwidth": bandwidth}
-    return shares
+        fractions |= {f"{scheme}_arithmetic": arithmetic, f"{scheme}_l2_bandwidth": bandwidth}
+    return fractions
 
 
-def _gains(outcomes: list[Outcome]) -> dict[str, float]:
-    """How many times less processor time than the plain scheme each setting takes, in all."""
+def _speedups(outcomes: list[Outcome]) -> dict[str, float]:
+    """Return the total CPU time of the plain scheme over that of each setting."""
     seconds: dict[str, float] = {}
     for outcome in outcomes:
         seconds[outcome.setting] = seconds.get(outcome.setting, 0.0) + outcome.core_seconds
@@ -99,7 +100,7 @@ def _gains(outcomes: list[Outcome]) -> dict[str, float]:
 def _speed_lines(metrics: dict[str, Any]) -> list[str]:
     speed, shares = metrics["speed"], metrics["shares"]
     lines = [
-        "One core, 400 x 400 cells, a fifth of them holes, nothing skipped",
+        "One core, 400 x 400 cells of which a fifth do not conduct, no tissue skipped",
         *(
             f"  {scheme:11s}{speed[f'{scheme}_mnu_per_s']:7.0f} million node updates per second, "
             f"{shares[f'{scheme}_arithmetic']:.0%} of the arithmetic, "
@@ -108,16 +109,18 @@ def _speed_lines(metrics: dict[str, Any]) -> list[str]:
         ),
     ]
     if "finitewave_mnu_per_s" in speed:
-        peer = speed["finitewave_mnu_per_s"]
+        finitewave = speed["finitewave_mnu_per_s"]
         ratios = ", ".join(
-            f"{scheme} {speed[f'{scheme}_mnu_per_s'] / peer:.1f} times" for scheme in OPERATIONS
+            f"{scheme} {speed[f'{scheme}_mnu_per_s'] / finitewave:.1f} times"
+            for scheme in OPERATIONS
         )
         lines.append(
-            f"  finitewave {peer:7.1f} million node updates per second (float64): {ratios}"
+            f"  finitewave {finitewave:7.1f} million node updates per second (float64): {ratios}"
         )
     return [
         *lines,
-        f"  two processes: {speed['two_processes_over_one']:.2f} times one",
+        f"  ECG at one electrode: {speed['ecg_ms_per_frame']:.3f} ms per frame",
+        f"  throughput of two processes: {speed['two_processes_over_one']:.2f} times that of one",
         f"  machine: {speed['fma_gflop_per_s']:.0f} GFLOP/s float32; triad "
         f"{speed['triad_l1_gb_per_s']:.0f} GB/s in L1, {speed['triad_l2_gb_per_s']:.0f} in L2, "
         f"{speed['triad_memory_gb_per_s']:.0f} in memory",
@@ -127,18 +130,18 @@ def _speed_lines(metrics: dict[str, Any]) -> list[str]:
 def _accuracy_lines(outcomes: list[Outcome]) -> list[str]:
     if not outcomes:
         return []
-    gains = _gains(outcomes)
-    cases = len(outcomes) // len(gains)
+    speedups = _speedups(outcomes)
+    cases = len(outcomes) // len(speedups)
     lines = [
         "",
-        f"{cases} cases, processor time each, against the plain scheme at 5 % + 1 % CV error",
-        "  target    seconds    less by   skipped   ECG's share   ECG R2, least   activation off"
-        "    CV off",
+        f"{cases} cases, CPU time per case; plain scheme at 5 % + 1 % CV error",
+        "  target    seconds    speedup   skipped      ECG time   ECG R2, least activation error"
+        "  CV error",
     ]
-    for setting, gain in gains.items():
+    for setting, speedup in speedups.items():
         chosen = [outcome for outcome in outcomes if outcome.setting == setting]
         lines.append(
-            f"  {setting:8s}{np.mean([c.core_seconds for c in chosen]):9.2f}{gain:9.1f} x"
+            f"  {setting:8s}{np.mean([c.core_seconds for c in chosen]):9.2f}{speedup:9.1f} x"
             f"{np.mean([c.skipped_share for c in chosen]):10.0%}"
             f"{np.mean([c.ecg_share for c in chosen]):14.1%}"
             f"{min(c.ecg_r2 for c in chosen):16.5f}"

@@ -1,7 +1,8 @@
-"""How fast the solver's step is: node updates per second, beside the machine's limits and a peer.
+"""Node updates per second of the solver, next to the machine's limits and to Finitewave.
 
-All on one sheet of 400 x 400 cells with a fifth of holes and D from 0.03 to 0.1 mm^2/ms, no tissue
-skipped, no output. What is compared is timed in turns, and medians over the turns are given.
+All solvers step the same sheet of 400 x 400 cells, of which a fifth do not conduct, with D from
+0.03 to 0.1 mm^2/ms. No tissue is skipped and nothing is recorded. The measurements are interleaved,
+and the medians are reported.
 """
 
 import subprocess
@@ -14,85 +15,164 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from jaxtyping import Float32
 
-from fwdecg.benchmarks.machine_limits import LIMITS
-from fwdecg.benchmarks.turns import in_turns
+from fwdecg.benchmarks.interleave import interleave
 from fwdecg.errors import ConfigError
+from fwdecg.kernels.compile import kernel, vectorise
 from fwdecg.physics.fenton_karma import PUBLISHED
 from fwdecg.physics.monodomain import PLAIN, Clock, Scheme, Simulation
+from fwdecg.physics.pseudo_ecg import FRAMES_AT_ONCE, lead_fields, pseudo_ecg
 from fwdecg.physics.stimulus import planar
 from fwdecg.physics.tissue import Tissue
+
+Vector = Float32[np.ndarray, " element"]
 
 CELLS, SPACING_MM, DT_MS = 400, 0.25, 0.02
 STEPS = 2000
 EVERYWHERE = Scheme(skip_rest=False)
-PEER = Path(__file__).with_name("peer_finitewave.py")
+ELECTRODE_MM = np.array([[50.0, 50.0, 40.0]])
+FINITEWAVE_PROCESS = Path(__file__).with_name("finitewave_process.py")
+
+MULTIPLY_ADDS = 32
+MULTIPLY_ADD_PASSES = 20_000
+TRIAD_ELEMENTS = 2**27  # of all passes together
 
 
-def sheet() -> Tissue:
-    """The sheet: D falls from top to bottom, squares of 2 mm are scar at random."""
+def benchmark_sheet() -> Tissue:
+    """Return the sheet: D falls from top to bottom, and random squares of 2 mm are scar."""
     rng = np.random.default_rng(0)
     conducts = np.kron(rng.random((CELLS // 8, CELLS // 8)) > 0.2, np.ones((8, 8)))
     diffusivity = np.linspace(0.1, 0.03, CELLS)[:, None] * conducts
     return Tissue(spacing_mm=SPACING_MM, diffusivity_mm2_per_ms=diffusivity)
 
 
-def solver_speed(turns: int, peer_python: str | None) -> dict[str, float]:
-    """Million node updates per second of each solver, the machine's limits, and two processes.
+def solver_speed(rounds: int, finitewave_python: str | None) -> dict[str, float]:
+    """Return million node updates per second (mnu) of each solver and the machine's limits.
 
     Args:
-        turns: how often each is timed.
-        peer_python: a Python with Finitewave, or None.
+        rounds: number of interleaved rounds.
+        finitewave_python: Python interpreter with Finitewave installed, or None to leave it out.
 
     Raises:
-        ConfigError: that Python cannot run Finitewave.
+        ConfigError: the interpreter cannot run Finitewave.
     """
-    measures = {
-        "plain_mnu_per_s": lambda: _speed(step_seconds(PLAIN)),
-        "default_mnu_per_s": lambda: _speed(step_seconds(EVERYWHERE)),
-    } | LIMITS
-    with _peer(peer_python) as peer_seconds:
-        if peer_seconds is not None:
-            measures["finitewave_mnu_per_s"] = lambda: _speed(peer_seconds())
-        found = {name: median(each) for name, each in in_turns(measures, turns).items()}
-    return found | {"two_processes_over_one": two_processes_over_one(turns)}
+    measurements = {
+        "plain_mnu_per_s": lambda: _million_updates_per_s(step_seconds(PLAIN)),
+        "default_mnu_per_s": lambda: _million_updates_per_s(step_seconds(EVERYWHERE)),
+        "ecg_ms_per_frame": ecg_ms_per_frame,
+    } | MACHINE_LIMITS
+    with _finitewave(finitewave_python) as finitewave_step_seconds:
+        if finitewave_step_seconds is not None:
+            measurements["finitewave_mnu_per_s"] = lambda: _million_updates_per_s(
+                finitewave_step_seconds()
+            )
+        values = interleave(measurements, rounds)
+    medians = {name: median(each) for name, each in values.items()}
+    return medians | {"two_processes_over_one": two_processes_over_one(rounds)}
 
 
-def _speed(seconds_of_a_step: float) -> float:
-    return CELLS**2 / seconds_of_a_step / 1e6
+def _million_updates_per_s(seconds_per_step: float) -> float:
+    return CELLS**2 / seconds_per_step / 1e6
 
 
 def step_seconds(scheme: Scheme) -> float:
-    """Seconds of one step of the sheet, set-up excluded."""
+    """Return the seconds per step on the benchmark sheet, without set-up and compilation."""
     clock = Clock(frame_interval_ms=STEPS * DT_MS, frames=3, largest_dt_ms=DT_MS)
-    frames = iter(Simulation(sheet(), planar(), clock, PUBLISHED["FK-CAF"], scheme))
-    next(frames), next(frames)  # now a wave is on its way, and all is compiled
+    simulation = Simulation(benchmark_sheet(), planar(), clock, PUBLISHED["FK-CAF"], scheme)
+    frames = iter(simulation)
+    next(frames), next(frames)  # compile, and let a wave enter the sheet
     started = time.perf_counter()
     next(frames)
     return (time.perf_counter() - started) / STEPS
 
 
-def two_processes_over_one(turns: int) -> float:
-    """Steps that two processes make together in the time in which one makes one."""
+def ecg_ms_per_frame() -> float:
+    """Return the milliseconds that Eq. 1 takes per frame of the sheet at one electrode."""
+    leads = lead_fields(benchmark_sheet(), ELECTRODE_MM, np.float32)
+    frames = np.random.default_rng(0).random((FRAMES_AT_ONCE, CELLS, CELLS), dtype=np.float32)
+    pseudo_ecg(frames, leads)
+    started = time.perf_counter()
+    pseudo_ecg(frames, leads)
+    return 1e3 * (time.perf_counter() - started) / FRAMES_AT_ONCE
+
+
+def two_processes_over_one(rounds: int) -> float:
+    """Return the throughput of two concurrent processes relative to one."""
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        list(pool.map(step_seconds, [EVERYWHERE] * 4))  # both start and compile
+        list(pool.map(step_seconds, [EVERYWHERE] * 4))  # start both processes and compile
         ratios = []
-        for _ in range(turns):
+        for _ in range(rounds):
             alone = pool.submit(step_seconds, EVERYWHERE).result()
             together = list(pool.map(step_seconds, [EVERYWHERE] * 2))
             ratios.append(sum(alone / each for each in together))
     return median(ratios)
 
 
+@kernel()
+def _multiply_add(x: Vector, a: np.float32, b: np.float32, passes: int) -> None:
+    vectorise()
+    for _ in range(passes):
+        for n in range(x.size):
+            value = x[n]
+            for _ in range(MULTIPLY_ADDS):
+                value = value * a + b
+            x[n] = value
+
+
+@kernel()
+def _triad(a: Vector, b: Vector, c: Vector, s: np.float32, passes: int) -> None:
+    vectorise()
+    for _ in range(passes):
+        for n in range(a.size):
+            a[n] = b[n] + s * c[n]
+
+
+def multiply_add_rate() -> float:
+    """Return GFLOP/s of float32 multiply-adds on one core; each counts as two operations."""
+    x = np.zeros(2**11, dtype=np.float32)
+    constants = np.float32(0.5), np.float32(1.0)
+    _multiply_add(x, *constants, 1)
+    started = time.perf_counter()
+    _multiply_add(x, *constants, MULTIPLY_ADD_PASSES)
+    seconds = time.perf_counter() - started
+    return 2 * MULTIPLY_ADDS * x.size * MULTIPLY_ADD_PASSES / seconds / 1e9
+
+
+def triad_rate(elements: int) -> float:
+    """Return GB/s of a[n] = b[n] + s c[n] on one core, reads and writes counted.
+
+    Args:
+        elements: length of each float32 array; it determines which cache holds them.
+    """
+    a, b, c = (np.ones(elements, dtype=np.float32) for _ in range(3))
+    passes = max(1, TRIAD_ELEMENTS // elements)
+    _triad(a, b, c, np.float32(0.5), 1)
+    started = time.perf_counter()
+    _triad(a, b, c, np.float32(0.5), passes)
+    return 3 * a.nbytes * passes / (time.perf_counter() - started) / 1e9
+
+
+MACHINE_LIMITS: dict[str, Callable[[], float]] = {
+    "fma_gflop_per_s": multiply_add_rate,
+    "triad_l1_gb_per_s": lambda: triad_rate(2**11),
+    "triad_l2_gb_per_s": lambda: triad_rate(2**16),
+    "triad_memory_gb_per_s": lambda: triad_rate(2**24),
+}
+
+
 @contextmanager
-def _peer(python: str | None) -> Iterator[Callable[[], float] | None]:
-    """A function that lets Finitewave step the same sheet, in a process of its own."""
+def _finitewave(python: str | None) -> Iterator[Callable[[], float] | None]:
+    """Start a Finitewave process and yield a function that returns its seconds per step."""
     if python is None:
         yield None
         return
     try:
         process = subprocess.Popen(
-            [python, str(PEER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [python, str(FINITEWAVE_PROCESS)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
     except OSError as error:
         raise ConfigError(f"--finitewave {python}: cannot be run ({error.strerror})") from error
@@ -100,16 +180,16 @@ def _peer(python: str | None) -> Iterator[Callable[[], float] | None]:
     assert process.stdout is not None
     stdin, stdout = process.stdin, process.stdout
 
-    def seconds_of_a_step() -> float:
+    def seconds_per_step() -> float:
         stdin.write("\n")
         stdin.flush()
         return float(stdout.readline())
 
     with process:
-        if not stdout.readline():  # it says so when it is ready
+        if not stdout.readline():  # the process prints a line when it is ready
             raise ConfigError(
-                f"--finitewave {python}: does not run Finitewave; give a Python of an environment "
-                "in which finitewave is installed"
+                f"--finitewave {python}: does not run Finitewave; give the Python of an "
+                "environment in which finitewave is installed"
             )
-        yield seconds_of_a_step
+        yield seconds_per_step
         stdin.close()

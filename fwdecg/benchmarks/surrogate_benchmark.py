@@ -1,92 +1,158 @@
-"""The benchmark of the surrogate: training and prediction beside the step-by-step loop."""
+"""The benchmark of the surrogate: cases trained and predicted per second on 1 and 2 threads."""
 
 import os
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import torch
 
-from fwdecg.benchmarks.surrogate_speed import (
-    OURS,
-    PREDICTION,
-    STEP_BY_STEP,
-    TRAINING,
-    Team,
-    Work,
-    team,
-)
-from fwdecg.benchmarks.turns import in_turns
+from fwdecg.benchmarks.interleave import interleave
+from fwdecg.model import Surrogate, SurrogateConfig
+from fwdecg.model.standardise import Standardisation
 from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
+from fwdecg.training.batches import Batch, Cases
+from fwdecg.training.epoch import Objective, train_epoch
+from fwdecg.training.precision import autocasts
+from fwdecg.training.training_config import TrainingConfig
+from fwdecg.training.workers import WORKER_ENVIRONMENT
 
-ONE_CORE, ALL_CORES = "one core", "all cores"
+THREADS = (1, 2)
 
 
-def benchmark_surrogate(work: Work, folder: Path, *, turns: int) -> None:
-    """Measure, and leave `report.txt` and `metrics.json` in a folder.
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """The timed work: one batch of random voltage maps.
 
-    On all cores the surrogate is trained by data-parallel workers of one thread, as `jobs/train.py`
-    does it, and the loop by one process of as many threads; both predict in the way of the loop.
+    Attributes:
+        model: configuration of the surrogate.
+        training: training settings, of which batch size, loss and precision matter here.
+        frames: frames per case.
+        pixels: rows and columns of a map.
+        electrodes: number of ECG channels.
+    """
+
+    model: SurrogateConfig
+    training: TrainingConfig
+    frames: int
+    pixels: int
+    electrodes: int
+
+
+def benchmark_surrogate(workload: Workload, folder: Path, *, rounds: int) -> None:
+    """Time training and prediction and write `report.txt` and `metrics.json`.
+
+    The measurements run in a process of their own, because the allocator settings of a training
+    worker take effect only when a process starts.
 
     Args:
-        work: a batch, and what it is for.
-        folder: where the result goes.
-        turns: how often each is timed, after one time that is not counted.
+        workload: model, training settings and size of the batch.
+        folder: result folder.
+        rounds: number of interleaved rounds; a warm-up round before them does not count.
     """
-    cores = os.cpu_count() or 1
-    workers = min(cores, work.training.batch_size)
-    with ExitStack() as stack:
+    with (
+        _environment(WORKER_ENVIRONMENT),
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+    ):
+        cases_per_s = pool.submit(cases_per_second, workload, rounds).result()
+    _publish(Store.at(folder), workload, cases_per_s)
 
-        def start(network: str, *, workers: int, threads: int) -> Team:
-            return stack.enter_context(team(work, network, workers=workers, threads=threads))
 
-        networks = (OURS, STEP_BY_STEP)
-        narrow = {network: start(network, workers=1, threads=1) for network in networks}
-        wide = {network: start(network, workers=1, threads=cores) for network in networks}
-        doers = {
-            (ONE_CORE, TRAINING): narrow,
-            (ONE_CORE, PREDICTION): narrow,
-            (ALL_CORES, TRAINING): wide | {OURS: start(OURS, workers=workers, threads=1)},
-            (ALL_CORES, PREDICTION): wide,
-        }
-        measures = {
-            (where, activity, network): partial(doer.seconds, activity)
-            for (where, activity), pair in doers.items()
-            for network, doer in pair.items()
-        }
-        found = in_turns(measures, turns + 1)
-    seconds = {key: median(values[1:]) for key, values in found.items()}
-    rows = {
-        (where, activity): {
-            network: work.training.batch_size / seconds[where, activity, network]
-            for network in (OURS, STEP_BY_STEP)
-        }
-        for where, activity in doers
+def cases_per_second(workload: Workload, rounds: int) -> dict[str, float]:
+    """Return the median rate of each activity at each number of threads, in this process."""
+    torch.manual_seed(workload.training.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    surrogate = untrained_surrogate(workload.model, workload.electrodes).to(device)
+    batch = _random_batch(workload)
+    activities = {
+        "training": _training_step(workload.training, surrogate, batch),
+        "prediction": lambda: surrogate.eval().predict(batch.cases.u.to(device)).cpu(),
     }
-    _publish(Store.at(folder), work, cores, rows)
-
-
-def _publish(
-    store: Store, work: Work, cores: int, rows: dict[tuple[str, str], dict[str, float]]
-) -> None:
-    metrics: dict[str, Any] = {
-        "cores": cores,
-        "torch": torch.__version__,
-        "frames": work.frames,
-        "map_pixels": work.pixels,
-        "batch_size": work.training.batch_size,
-        "cases_per_s": {f"{activity}, {where}": rate for (where, activity), rate in rows.items()},
+    measurements = {
+        f"{name}, {threads} thread{'s' if threads > 1 else ''}": partial(
+            _seconds, activity, threads
+        )
+        for name, activity in activities.items()
+        for threads in THREADS
     }
-    store.publish_json(METRICS_FILE, metrics)
+    seconds = interleave(measurements, rounds + 1)
+    return {name: len(batch.cases) / median(each[1:]) for name, each in seconds.items()}
+
+
+def untrained_surrogate(model: SurrogateConfig, electrodes: int) -> Surrogate:
+    """Return a surrogate for timing; its cost does not depend on its weights and z-scores."""
+    scale = Standardisation(
+        u_mean=0.5, u_spread=0.5, phi_e_mean=(0.0,) * electrodes, phi_e_spread=(1.0,) * electrodes
+    )
+    return model.build(electrodes=electrodes, standardisation=scale)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for the processes that start within the block."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _random_batch(workload: Workload) -> Batch:
+    size, frames, pixels = workload.training.batch_size, workload.frames, workload.pixels
+    cases = Cases(
+        case_id=torch.arange(size),
+        u=torch.rand(size, frames, pixels, pixels).half(),
+        phi_e=torch.randn(size, frames, workload.electrodes),
+    )
+    return Batch(cases=cases, global_size=size)
+
+
+def _training_step(
+    training: TrainingConfig, surrogate: Surrogate, batch: Batch
+) -> Callable[[], object]:
+    """Return a function that runs one training step and leaves the weights as they are."""
+    objective = Objective(
+        loss=training.loss.build(),
+        omega=0.5,
+        gradient_norm=training.gradient_norm,
+        autocast=autocasts(training.precision, surrogate.device),
+    )
+    optimizer = torch.optim.Adam(surrogate.parameters(), lr=0.0)
+    return partial(
+        train_epoch, surrogate, surrogate, [batch], optimizer=optimizer, objective=objective
+    )
+
+
+def _seconds(activity: Callable[[], object], threads: int) -> float:
+    torch.set_num_threads(threads)
+    started = time.perf_counter()
+    activity()
+    return time.perf_counter() - started
+
+
+def _publish(store: Store, workload: Workload, cases_per_s: dict[str, float]) -> None:
+    store.publish_json(
+        METRICS_FILE,
+        {
+            "cores": os.cpu_count(),
+            "torch": torch.__version__,
+            "frames": workload.frames,
+            "map_pixels": workload.pixels,
+            "batch_size": workload.training.batch_size,
+            "cases_per_s": cases_per_s,
+        },
+    )
     lines = [
-        f"Cases per second, batches of {work.training.batch_size}, {work.frames} frames of "
-        f"{work.pixels} x {work.pixels}, {cores} cores",
-        f"  {'':24s}{OURS:>10s}{STEP_BY_STEP:>16s}{'times':>9s}",
+        f"Cases per second, batches of {workload.training.batch_size}, {workload.frames} frames of "
+        f"{workload.pixels} x {workload.pixels}, {os.cpu_count()} cores",
+        *(f"  {name:24s}{rate:10.2f}" for name, rate in cases_per_s.items()),
     ]
-    for (where, activity), rate in rows.items():
-        ours, plain = rate[OURS], rate[STEP_BY_STEP]
-        title = f"{activity}, {where}"
-        lines.append(f"  {title:24s}{ours:10.2f}{plain:16.2f}{ours / plain:9.1f}")
     store.publish(REPORT_FILE, "\n".join(lines) + "\n")

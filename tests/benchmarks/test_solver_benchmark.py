@@ -9,6 +9,7 @@ SPEED = {
     "plain_mnu_per_s": 1000.0,
     "default_mnu_per_s": 900.0,
     "finitewave_mnu_per_s": 20.0,
+    "ecg_ms_per_frame": 0.03,
     "two_processes_over_one": 1.95,
     "fma_gflop_per_s": 98.0,
     "triad_l1_gb_per_s": 130.0,
@@ -40,17 +41,17 @@ def measured(monkeypatch):
         [outcome("plain", 20.0, 0.9), outcome("0.02", 2.0, 0.9995)],
         [outcome("plain", 30.0, 0.8), outcome("0.02", 3.0, 0.9991)],
     ]
-    monkeypatch.setattr(solver_benchmark, "solver_speed", lambda turns, peer: SPEED)
+    monkeypatch.setattr(solver_benchmark, "solver_speed", lambda rounds, finitewave_python: SPEED)
     monkeypatch.setattr(solver_benchmark, "solver_accuracy", lambda *sample: iter(outcomes))
 
 
-def test_the_report_and_the_figures_agree(measured, small_config, tmp_path):
+def test_report_and_metrics_agree(measured, small_config, tmp_path):
     solver_benchmark.benchmark_solver(
-        small_config, tmp_path, turns=1, cases_per_condition=1, peer_python=None
+        small_config, tmp_path, rounds=1, cases_per_condition=1, finitewave_python=None
     )
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["cost_over_plain"] == {"plain": 1.0, "0.02": 10.0}
-    # 49 operations of 1000 million updates a second are half of 98 GFLOP/s.
+    # 49 operations per update at 1000 million updates per second are half of 98 GFLOP/s.
     assert metrics["shares"]["plain_arithmetic"] == pytest.approx(0.5)
     assert len(metrics["accuracy"]) == 4
     report = (tmp_path / "report.txt").read_text()
@@ -62,7 +63,7 @@ def test_the_report_and_the_figures_agree(measured, small_config, tmp_path):
     assert "0.4%" in line
 
 
-def test_what_was_measured_before_a_failure_is_kept(measured, monkeypatch, small_config, tmp_path):
+def test_results_measured_before_a_failure_are_kept(measured, monkeypatch, small_config, tmp_path):
     def one_case_and_a_failure(*sample):
         yield [outcome("plain", 20.0, 0.9)]
         raise KeyboardInterrupt
@@ -70,6 +71,6 @@ def test_what_was_measured_before_a_failure_is_kept(measured, monkeypatch, small
     monkeypatch.setattr(solver_benchmark, "solver_accuracy", one_case_and_a_failure)
     with pytest.raises(KeyboardInterrupt):
         solver_benchmark.benchmark_solver(
-            small_config, tmp_path, turns=1, cases_per_condition=1, peer_python=None
+            small_config, tmp_path, rounds=1, cases_per_condition=1, finitewave_python=None
         )
     assert len(json.loads((tmp_path / "metrics.json").read_text())["accuracy"]) == 1

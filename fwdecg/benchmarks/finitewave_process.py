@@ -1,7 +1,8 @@
-"""Finitewave on the sheet of `solver_speed`; run by a Python that has it, and needs nothing else.
+"""A process that steps Finitewave on the sheet of `solver_speed`.
 
-It prints a line when it is ready; then for every line on standard input it takes some steps and
-prints the seconds of one.
+It runs in a Python environment that has Finitewave and therefore imports nothing of this package.
+It prints "ready" after its warm-up. For each line on standard input it then runs `STEPS` steps and
+prints the mean seconds per step.
 """
 
 import sys
@@ -15,7 +16,7 @@ STEPS = 40
 
 
 def main() -> None:
-    """Answer until standard input ends."""
+    """Time steps until standard input ends."""
     rng = np.random.default_rng(0)
     conducts = np.kron(rng.random((CELLS // 8, CELLS // 8)) > 0.2, np.ones((8, 8)))
     tissue = finitewave.CardiacTissue((CELLS + 2, CELLS + 2))
