@@ -303,7 +303,7 @@ def test_a_command_that_cannot_be_given_is_noticed(text, complaint, checkout, mo
 def test_presets_can_be_loaded(piece):
     experiment = from_tree(Experiment, tomllib.loads(piece.text))
     if experiment.tuning.space:
-        check_space(read_space(experiment.tuning.space), experiment.with_settings)
+        check_space(read_space(experiment.tuning.space), experiment.recipe.with_settings)
 
 
 SETTINGS = [piece for piece in spans() if SETTING.fullmatch(piece.text)]

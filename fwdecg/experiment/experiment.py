@@ -1,13 +1,11 @@
 """A preset: the configurations of all stages and studies, and where each leaves its result."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from fwdecg.ablation.variants import AblationConfig
 from fwdecg.cases.library_config import LibraryConfig
-from fwdecg.config import setting
+from fwdecg.config import setting, to_toml, to_tree
 from fwdecg.errors import ConfigError
 from fwdecg.evaluation.evaluation_config import EvaluationConfig
 from fwdecg.model.surrogate_config import SurrogateConfig
@@ -88,15 +86,28 @@ class Experiment:
         """Folder of the hyperparameter search."""
         return self._folder(self.tuning.path, "tuning")
 
-    def with_settings(self, settings: Mapping[str, Any]) -> "Experiment":
-        """This experiment with other values of some keys of model and training, by dotted name.
+    def retraining_preset(self, library: LibraryConfig, recipe: Recipe, results: Path) -> str:
+        """Return the text of a preset that trains another recipe on this preset's library.
 
-        Raises:
-            ConfigError: there is no such key, it does not change what is trained, or its value is
-                not acceptable.
+        Args:
+            library: configuration that the library was built with.
+            recipe: what to train; the number of workers stays that of this preset.
+            results: folder of all results of the new preset.
         """
-        changed = self.recipe.with_settings(settings)
-        return replace(self, model=changed.model, training=changed.training)
+        store = self.library_store
+        preset = replace(
+            self,
+            results=ResultsConfig(path=str(results)),
+            library=replace(library, path=str(store.folder or store.root)),
+            model=recipe.model,
+            training=replace(recipe.training, path="", workers=self.training.workers),
+            evaluation=replace(self.evaluation, path=""),
+            ablation=replace(self.ablation, path=""),
+            tuning=TuningConfig(),
+        )
+        tree = to_tree(preset)
+        del tree["tuning"]
+        return to_toml(tree)
 
     def _folder(self, chosen: str, name: str) -> Path:
         return absolute_path(chosen or Path(self.results.path) / name)

@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from fwdecg.evaluation.evaluate import evaluate
-from fwdecg.experiment.experiment import Experiment
+from fwdecg.experiment.experiment import Experiment, ResultsConfig
 from fwdecg.library.build import build_library
 from fwdecg.library.reader import Library, open_library
 from fwdecg.pictures.learning_picture import draw_learning
@@ -15,7 +16,7 @@ from fwdecg.runtime.storage import METRICS_FILE, Store
 from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.run import BEST
 from fwdecg.training.trainer import train
-from fwdecg.tuning.search import check_search, plan_search, tune, with_best
+from fwdecg.tuning.search import plan_search, retraining_folder, trial_recipe, tune
 from fwdecg.tuning.trial_folders import OUTCOMES
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def reproduce(experiment: Experiment, *, search: bool = False) -> Reproduction:
         FwdEcgError: as the stages.
     """
     if search:
-        check_search(experiment)
+        trial_recipe(experiment.recipe, experiment.tuning, experiment.library)
     results = Store.at(experiment.results_folder)
     built = build_library(experiment.library, experiment.library_store)
     library = open_library(experiment.library_store)
@@ -56,15 +57,37 @@ def reproduce(experiment: Experiment, *, search: bool = False) -> Reproduction:
     }
     costs = {"library": built["cost"].get("last_run")}
     if search:
-        found = tune(plan_search(library, experiment), experiment.tuning_folder)
+        found = tune(
+            plan_search(library, experiment.recipe, experiment.tuning),
+            experiment.tuning_folder,
+            partial(experiment.retraining_preset, library.config),
+        )
         _warn_of_open_trials(found["trials"])
-        stages["tuning"], experiment = found, with_best(experiment, found["best"])
+        stages["tuning"], experiment = found, _with_best(experiment, found["best"])
     stages["training"], stages["evaluation"] = _train_and_evaluate(library, experiment)
     costs |= {stage: found.get("cost") for stage, found in stages.items() if stage != "library"}
     total = sum((Cost.from_dict(cost) for cost in costs.values() if cost), Cost()).as_dict()
     results.publish_json(METRICS_FILE, stages | {"cost": total})
     results.clear_staging()
     return Reproduction(experiment=experiment, costs=costs | {"all": total})
+
+
+def _with_best(experiment: Experiment, best: Mapping[str, Any]) -> Experiment:
+    """Return the preset with the best settings of its search and a results folder of its own.
+
+    Args:
+        experiment: the preset; the folders that it names for single stages stay.
+        best: the best trial as the search's metrics.json describes it.
+    """
+    recipe = trial_recipe(experiment.recipe, experiment.tuning, experiment.library)
+    recipe = recipe.with_settings(best["settings"])
+    folder = retraining_folder(experiment.tuning_folder, best["trial"])
+    return replace(
+        experiment,
+        results=ResultsConfig(path=str(folder)),
+        model=recipe.model,
+        training=replace(recipe.training, workers=experiment.training.workers),
+    )
 
 
 def _warn_of_open_trials(trials: Mapping[str, int]) -> None:

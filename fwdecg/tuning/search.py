@@ -6,7 +6,7 @@ best.toml (a preset with the best settings), best.safetensors, figures/ and, las
 
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from fwdecg.config import identity_tree, to_toml, to_tree
+from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.config import identity_tree
 from fwdecg.errors import ConfigError, FwdEcgError, RunError
-from fwdecg.experiment.experiment import Experiment, ResultsConfig
 from fwdecg.library.paths import MANIFEST
 from fwdecg.library.reader import Library
 from fwdecg.pictures.tuning_figures import draw_cost, draw_curves, draw_parameters
@@ -24,11 +24,13 @@ from fwdecg.runtime.cost import Cost, CostMeter
 from fwdecg.runtime.nodes import require_same_file, require_shared_folder
 from fwdecg.runtime.ownership import record_owner
 from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
+from fwdecg.training.midline import require_midline
+from fwdecg.training.recipe import Recipe
 from fwdecg.training.run import BEST
 from fwdecg.training.training_folder import newest_checkpoint
 from fwdecg.training.training_plan import Plan, plan_training
 from fwdecg.tuning.proposals import Proposals, make_proposals
-from fwdecg.tuning.search_space import check_space
+from fwdecg.tuning.search_space import Settings, check_space
 from fwdecg.tuning.shared_splits import share_splits
 from fwdecg.tuning.sweep import plan_resources, run_sweep, with_gpus
 from fwdecg.tuning.trial import Bench, plan_trial
@@ -38,6 +40,9 @@ from fwdecg.tuning.tuning_config import TuningConfig
 from fwdecg.tuning.tuning_report import report_text, search_metrics
 
 logger = logging.getLogger(__name__)
+
+# Return the text of a preset that trains a recipe and keeps all results in the given folder.
+PresetText = Callable[[Recipe, Path], str]
 
 TABLE, PRESET, FIGURES = "trials.parquet", "best.toml", "figures"
 RETRAINED = "best"  # folder of what comes of the best settings, a folder for each trial
@@ -49,59 +54,61 @@ class Search:
 
     Attributes:
         library: whose cases the trials learn from.
-        experiment: whose settings they vary, with the epochs of a trial.
-        proposals: of their settings.
-        workers: that the preset trains with.
+        recipe: what every trial trains, before its settings are applied.
+        tuning: configuration of the search.
+        proposals: source of the trials' settings.
     """
 
     library: Library
-    experiment: Experiment
+    recipe: Recipe
+    tuning: TuningConfig
     proposals: Proposals
-    workers: int
 
     @property
     def identity(self) -> dict[str, Any]:
         """What makes this search another one than those with other values."""
-        tuning = self.experiment.tuning
-        space = {d.name: {d.kind: list(d.values)} for d in tuning.dimensions}
+        space = {d.name: {d.kind: list(d.values)} for d in self.tuning.dimensions}
         return {
-            "model": identity_tree(self.experiment.model),
-            "training": identity_tree(self.experiment.training),
-            "tuning": identity_tree(tuning) | {"space": space},
+            "model": identity_tree(self.recipe.model),
+            "training": identity_tree(self.recipe.training),
+            "tuning": identity_tree(self.tuning) | {"space": space},
             "library": self.library.config_hash,
         }
 
 
-def plan_search(library: Library, experiment: Experiment) -> Search:
-    """The search that a preset describes; nothing is started or written.
+def plan_search(library: Library, recipe: Recipe, tuning: TuningConfig) -> Search:
+    """Return the search that a preset describes; start and write nothing.
 
     Raises:
-        ConfigError: the space names a key or a value that is not acceptable, it is smaller than
-            the number of trials, the rungs do not fit into the epochs, or Optuna is not installed.
-        LibraryError: there are too few cases.
+        ConfigError: the space names an unknown key or an invalid value, it holds fewer settings
+            than there are trials, the rungs do not fit into the epochs, or Optuna is missing.
+        LibraryError: the library has too few cases.
     """
-    workers = experiment.training.workers
-    experiment = check_search(experiment)
-    plan_training(library, experiment.model, experiment.training)
-    return Search(
-        library=library,
-        experiment=experiment,
-        proposals=make_proposals(experiment.tuning),
-        workers=workers,
-    )
+    trained = trial_recipe(recipe, tuning, library.config)
+    plan_training(library, trained.model, trained.training)
+    return Search(library=library, recipe=trained, tuning=tuning, proposals=make_proposals(tuning))
 
 
-def check_search(experiment: Experiment) -> Experiment:
-    """The experiment with the training of a trial, if the search makes sense on some library.
+def trial_recipe(recipe: Recipe, tuning: TuningConfig, library: LibraryConfig) -> Recipe:
+    """Check a search and return what its trials train, before their settings are applied.
+
+    Args:
+        recipe: recipe of the preset.
+        tuning: configuration of the search.
+        library: configuration of the library, which need not be built yet.
 
     Raises:
         ConfigError: as `plan_search`.
     """
-    tuning = experiment.tuning
-    epochs = tuning.epochs or experiment.training.epochs
-    training = replace(experiment.training, epochs=epochs, workers=tuning.workers_per_trial)
-    experiment = replace(experiment, training=training)
-    check_space(tuning.dimensions, experiment.with_settings)
+    epochs = tuning.epochs or recipe.training.epochs
+    training = replace(recipe.training, epochs=epochs, workers=tuning.workers_per_trial)
+    trained = replace(recipe, training=training)
+
+    def accept(settings: Settings) -> None:
+        if trained.with_settings(settings).training.mirror:
+            require_midline(library)
+
+    check_space(tuning.dimensions, accept)
     if "training.epochs" in [dimension.name for dimension in tuning.dimensions]:
         raise ConfigError("tuning.space: training.epochs cannot vary; set tuning.epochs")
     last_start = tuning.grace_period * tuning.reduction_factor ** (tuning.brackets - 1)
@@ -111,36 +118,25 @@ def check_search(experiment: Experiment) -> Experiment:
             f"reach a rung in each of {tuning.brackets} brackets (the last begins at epoch "
             f"{last_start:g}); lower it or tuning.brackets, or raise tuning.epochs"
         )
-    make_proposals(tuning)  # which refuses a space that is too small, or that Optuna is missing
-    return experiment
+    make_proposals(tuning)  # refuses a space that is too small, and a missing Optuna
+    return trained
 
 
-def with_best(experiment: Experiment, best: Mapping[str, Any]) -> Experiment:
-    """A preset with the best settings of its search, to be trained in a place of their own.
+def retraining_folder(folder: Path, trial: int) -> Path:
+    """Return the folder for the results of training a trial's settings anew.
 
-    Args:
-        experiment: of the preset; places that it names are kept.
-        best: the trial, as metrics.json of the search has it.
+    Each trial has a folder of its own, because an extended search may find another best trial.
     """
-    trial = check_search(experiment).with_settings(best["settings"])
-    return replace(
-        trial,
-        results=ResultsConfig(path=str(_place(experiment.tuning_folder, best["trial"]))),
-        training=replace(trial.training, workers=experiment.training.workers),
-    )
+    return folder / RETRAINED / f"{trial:05d}"
 
 
-def _place(folder: Path, number: int) -> Path:
-    """Where a trial's settings are trained anew; a search that goes on may find better ones."""
-    return folder / RETRAINED / f"{number:05d}"
-
-
-def tune(search: Search, folder: Path) -> dict[str, Any]:
+def tune(search: Search, folder: Path, preset_text: PresetText) -> dict[str, Any]:
     """Run a search, or go on where it was interrupted, and leave its result.
 
     Args:
         search: from `plan_search`; a Ray cluster is connected.
         folder: of the result, which every node of the cluster must see under this name.
+        preset_text: returns the text of best.toml.
 
     Returns:
         The content of metrics.json.
@@ -154,22 +150,23 @@ def tune(search: Search, folder: Path) -> dict[str, Any]:
     meter, store = CostMeter(), Store.at(folder)
     record_owner(store, search.identity)
     folders = TrialFolders(folder)
-    if _complete(store, folders, search.experiment.tuning.trials):
+    if _complete(store, folders, search.tuning.trials):
         logger.info("%s is tuned already", folder)
         return store.read_json(METRICS_FILE)
     require_shared_folder(store)
     require_same_file(search.library.store, MANIFEST)
-    experiment = with_gpus(search.experiment)
-    plan_resources(experiment)
+    tuning = with_gpus(search.tuning, search.recipe.training.device)
+    plan_resources(tuning)
     logger.info("reading the cases")
     bench = Bench(
         library=search.library,
-        experiment=experiment,
+        recipe=search.recipe,
+        tuning=tuning,
         folders=folders,
         splits=share_splits(search.library),
     )
     run_sweep(bench, search.proposals)
-    return _publish(search, folders, store, meter)
+    return _publish(search, folders, preset_text, meter)
 
 
 def _complete(store: Store, folders: TrialFolders, trials: int) -> bool:
@@ -178,8 +175,10 @@ def _complete(store: Store, folders: TrialFolders, trials: int) -> bool:
 
 
 def _publish(
-    search: Search, folders: TrialFolders, store: Store, meter: CostMeter
+    search: Search, folders: TrialFolders, preset_text: PresetText, meter: CostMeter
 ) -> dict[str, Any]:
+    store = Store.at(folders.root)
+    tuning, epochs = search.tuning, search.recipe.training.epochs
     trials = read_trials(folders, _plans(search, folders))
     best = best_trial(trials)
     store.publish_with(TABLE, partial(pq.write_table, trials_table(trials)))
@@ -188,13 +187,16 @@ def _publish(
             f"{store.label()}: none of {len(trials)} trials came to a result; the first: "
             f"{trials[0].reason or UNFINISHED}; see {TABLE}"
         )
-    metrics = search.identity | search_metrics(search.experiment, trials, best)
+    metrics = search.identity | search_metrics(tuning, epochs, trials, best)
     checkpoint = newest_checkpoint(folders.folder(best.number))
     assert checkpoint is not None, "a trial with a history has a checkpoint"
     store.publish_with(BEST, partial(shutil.copyfile, checkpoint / BEST))
-    store.publish(PRESET, _preset(search, best, folders.root))
-    store.publish(REPORT_FILE, report_text(search.experiment, trials, metrics))
-    _draw(search.experiment, trials, best, metrics["importance"], folders.root / FIGURES)
+    text = preset_text(
+        search.recipe.with_settings(best.settings), retraining_folder(folders.root, best.number)
+    )
+    store.publish(PRESET, f"{_preset_comment(best)}\n{text}")
+    store.publish(REPORT_FILE, report_text(tuning, trials, metrics))
+    _draw(search, trials, best, metrics["importance"], folders.root / FIGURES)
     cost = sum((trial.cost for trial in trials), Cost()) + meter.lap()
     metrics["cost"] = cost.as_dict()
     store.publish_json(METRICS_FILE, metrics)
@@ -206,52 +208,38 @@ def _publish(
 def _plans(search: Search, folders: TrialFolders) -> dict[int, Plan | None]:
     """The plans of the trials there are."""
     plans: dict[int, Plan | None] = {}
-    for number in range(search.experiment.tuning.trials):
+    for number in range(search.tuning.trials):
         settings = folders.settings(number)
         if settings is None:
             break
         try:
-            plans[number] = plan_trial(search.library, search.experiment, settings)
+            plans[number] = plan_trial(search.library, search.recipe, settings)
         except FwdEcgError:  # its outcome says so
             plans[number] = None
     return plans
 
 
-def _preset(search: Search, best: TrialRecord, folder: Path) -> str:
-    """The preset that trains the best settings anew, in a place of its own."""
-    experiment = search.experiment.with_settings(best.settings)
-    store = experiment.library_store
-    whole = replace(
-        experiment,
-        results=ResultsConfig(path=str(_place(folder, best.number))),
-        library=replace(search.library.config, path=str(store.folder or store.root)),
-        training=replace(experiment.training, path="", workers=search.workers),
-        evaluation=replace(experiment.evaluation, path=""),
-        ablation=replace(experiment.ablation, path=""),
-        tuning=TuningConfig(),
-    )
-    tree = to_tree(whole)
-    del tree["tuning"]
+def _preset_comment(best: TrialRecord) -> str:
     return (
         f"# Trial {best.number} of a search: validation R2 {best.best_r2:.4f} in epoch "
-        f"{best.best_epoch}, {best.status} after {len(best.history)}.\n{to_toml(tree)}"
+        f"{best.best_epoch}, {best.status} after {len(best.history)}."
     )
 
 
 def _draw(
-    experiment: Experiment,
+    search: Search,
     trials: Sequence[TrialRecord],
     best: TrialRecord,
     importance: dict[str, float | None],
     folder: Path,
 ) -> None:
     folder.mkdir(exist_ok=True)
-    draw_curves(trials, best, folder / "curves.png", epochs=experiment.training.epochs)
+    draw_curves(trials, best, folder / "curves.png", epochs=search.recipe.training.epochs)
     draw_parameters(
         trials,
         best,
         folder / "parameters.png",
-        space=experiment.tuning.dimensions,
+        space=search.tuning.dimensions,
         importance=importance,
     )
     draw_cost(trials, best, folder / "cost.png")

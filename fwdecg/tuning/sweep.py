@@ -19,7 +19,6 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from fwdecg.errors import ConfigError, ResultError, RunError
-from fwdecg.experiment.experiment import Experiment
 from fwdecg.runtime.nodes import cluster_may_grow
 from fwdecg.runtime.ray_private import trial_failure
 from fwdecg.runtime.telemetry import FAILURES, RETRIES, SWEEP
@@ -37,6 +36,7 @@ from fwdecg.tuning.trial import (
     worker_resources,
 )
 from fwdecg.tuning.trial_folders import FAILED, FINISHED, STOPPED, Outcome, TrialFolders
+from fwdecg.tuning.tuning_config import TuningConfig
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def run_sweep(bench: Bench, proposals: Proposals) -> None:
     """
     os.environ.update(ENVIRONMENT)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # `LiveTable` tells of failures
-    retries = bench.experiment.training.retries
+    retries = bench.recipe.training.retries
     for left in range(retries, -1, -1):
         try:
             _fit(bench, proposals)
@@ -80,15 +80,15 @@ def run_sweep(bench: Bench, proposals: Proposals) -> None:
 
 
 def _fit(bench: Bench, proposals: Proposals) -> None:
-    tuning = bench.experiment.tuning
-    resources, concurrency = plan_resources(bench.experiment)
+    tuning = bench.tuning
+    resources, concurrency = plan_resources(tuning)
     np.random.seed(tuning.seed)  # ASHA draws the brackets from it
     tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, bench=bench), resources),
         tune_config=tune.TuneConfig(
             num_samples=tuning.trials,
             search_alg=TrialSearch(proposals, bench.folders),
-            scheduler=Halving(bench.experiment, bench.folders),
+            scheduler=Halving(tuning, bench.recipe.training.epochs, bench.folders),
             max_concurrent_trials=concurrency or None,
             time_budget_s=tuning.time_budget_s or None,
             # A worker is worth keeping: importing torch takes seconds.
@@ -97,24 +97,21 @@ def _fit(bench: Bench, proposals: Proposals) -> None:
         run_config=tune.RunConfig(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(bench.folders.root / TUNE_FILES),
-            failure_config=tune.FailureConfig(max_failures=bench.experiment.training.retries),
+            failure_config=tune.FailureConfig(max_failures=bench.recipe.training.retries),
             verbose=0,
         ),
     ).fit()
 
 
-def with_gpus(experiment: Experiment) -> Experiment:
-    """The experiment with one GPU for each worker of a trial, where training.device says so."""
-    tuning, device = experiment.tuning, experiment.training.device
+def with_gpus(tuning: TuningConfig, device: str) -> TuningConfig:
+    """Return the configuration with one GPU per worker where training.device asks for GPUs."""
     found = ray.cluster_resources().get("GPU", 0) >= tuning.workers_per_trial
     if tuning.gpus_per_trial or device == "cpu" or (device == "auto" and not found):
-        return experiment
-    return replace(
-        experiment, tuning=replace(tuning, gpus_per_trial=float(tuning.workers_per_trial))
-    )
+        return tuning
+    return replace(tuning, gpus_per_trial=float(tuning.workers_per_trial))
 
 
-def plan_resources(experiment: Experiment) -> tuple[dict[str, float], int]:
+def plan_resources(tuning: TuningConfig) -> tuple[dict[str, float], int]:
     """What Ray Tune reserves for a trial, and how many run at a time (0: as many as fit).
 
     The process of a trial with several workers reserves next to nothing and waits for them: if
@@ -124,13 +121,12 @@ def plan_resources(experiment: Experiment) -> tuple[dict[str, float], int]:
     Raises:
         ConfigError: not even one trial fits into a cluster of this machine alone.
     """
-    tuning = experiment.tuning
     several = tuning.workers_per_trial > 1
     workers = tuning.workers_per_trial
     own = {"CPU": tuning.cpus_per_trial} | (
         {"GPU": tuning.gpus_per_trial} if tuning.gpus_per_trial else {}
     )
-    needed = worker_resources(experiment) if several else own
+    needed = worker_resources(tuning) if several else own
     seats = sum(_copies(node["Resources"], needed) for node in ray.nodes() if node["Alive"])
     if seats < workers:
         complaint = (
@@ -206,9 +202,9 @@ class TrialSearch(Searcher):
 class Halving(ASHAScheduler):
     """ASHA on the best validation R^2 so far; leaves in a trial's folder how it ended."""
 
-    def __init__(self, experiment: Experiment, folders: TrialFolders) -> None:
+    def __init__(self, tuning: TuningConfig, epochs: int, folders: TrialFolders) -> None:
         """Rungs as the configuration has them."""
-        tuning, self._epochs = experiment.tuning, experiment.training.epochs
+        self._epochs = epochs
         super().__init__(
             time_attr=EPOCH,
             metric=OBJECTIVE,

@@ -21,13 +21,13 @@ from ray.exceptions import RayError
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from fwdecg.errors import ResultError, RunError
-from fwdecg.experiment.experiment import Experiment
 from fwdecg.library.reader import Library
 from fwdecg.runtime.cost import CostMeter
 from fwdecg.runtime.nodes import require_folder_visible
 from fwdecg.runtime.progress import log_to_stdout
 from fwdecg.runtime.storage import PERMANENT_ERRORS, Store
 from fwdecg.runtime.telemetry import ITEMS, ITEMS_PER_SECOND, SWEEP
+from fwdecg.training.recipe import Recipe
 from fwdecg.training.run import EpochRecord, run_training
 from fwdecg.training.training_folder import keep_checkpoint, newest_checkpoint
 from fwdecg.training.training_plan import Plan, plan_training
@@ -54,24 +54,26 @@ class Bench:
 
     Attributes:
         library: whose cases they learn from.
-        experiment: whose settings they vary, with the epochs of a trial.
+        recipe: what every trial trains, before its settings are applied.
+        tuning: configuration of the search.
         folders: where they keep their state.
         splits: where the object store holds the cases.
     """
 
     library: Library
-    experiment: Experiment
+    recipe: Recipe
+    tuning: TuningConfig
     folders: TrialFolders
     splits: ray.ObjectRef
 
 
-def plan_trial(library: Library, experiment: Experiment, settings: Settings) -> Plan:
+def plan_trial(library: Library, recipe: Recipe, settings: Settings) -> Plan:
     """What a trial trains.
 
     Raises:
         FwdEcgError: the settings do not go together, or do not suit the library.
     """
-    own = experiment.with_settings(settings)
+    own = recipe.with_settings(settings)
     return plan_training(library, own.model, own.training)
 
 
@@ -93,9 +95,9 @@ def run_trial(config: dict[str, Any], bench: Bench) -> None:
         tune.report(asdict(record))
     if bench.folders.outcome(number) is not None:
         return
-    train = _train_here if bench.experiment.tuning.workers_per_trial == 1 else _train_on_workers
+    train = _train_here if bench.tuning.workers_per_trial == 1 else _train_on_workers
     try:
-        plan = plan_trial(bench.library, bench.experiment, config[SETTINGS])
+        plan = plan_trial(bench.library, bench.recipe, config[SETTINGS])
         train(number, plan, bench)
     except Exception as error:  # whatever it is, the search goes on
         if passes(error) or isinstance(error, ResultError):
@@ -115,7 +117,7 @@ def gist(error: BaseException) -> str:
 
 
 def _train_here(number: int, plan: Plan, bench: Bench) -> None:
-    tuning = bench.experiment.tuning
+    tuning = bench.tuning
     meter = CostMeter(gpus=tuning.gpus_per_trial)
     torch.set_num_threads(_threads(tuning))
     device = _device(tuning.gpus_per_trial)
@@ -132,14 +134,14 @@ class _WorkerJob:
 
 
 def _train_on_workers(number: int, plan: Plan, bench: Bench) -> None:
-    tuning, retries = bench.experiment.tuning, bench.experiment.training.retries
+    tuning, retries = bench.tuning, bench.recipe.training.retries
     trainer = ray.train.torch.TorchTrainer(
         _work,
         train_loop_config={"job": _WorkerJob(number=number, plan=plan, bench=bench)},
         scaling_config=ray.train.ScalingConfig(
             num_workers=tuning.workers_per_trial,
             use_gpu=tuning.gpus_per_trial > 0,
-            resources_per_worker=worker_resources(bench.experiment),
+            resources_per_worker=worker_resources(tuning),
         ),
         run_config=ray.train.RunConfig(  # type: ignore[call-arg]  # typed as its predecessor
             # A name of its own each time: the trial resumes by itself, not Ray Train.
@@ -158,9 +160,8 @@ def _train_on_workers(number: int, plan: Plan, bench: Bench) -> None:
         raise failures[0] from error
 
 
-def worker_resources(experiment: Experiment) -> dict[str, float]:
+def worker_resources(tuning: TuningConfig) -> dict[str, float]:
     """What each worker of a trial reserves; the process that waits for them takes its part too."""
-    tuning = experiment.tuning
     cpus = (tuning.cpus_per_trial - DRIVER_CPUS) / tuning.workers_per_trial
     gpus = tuning.gpus_per_trial / tuning.workers_per_trial
     return {"CPU": cpus} | ({"GPU": gpus} if gpus else {})
@@ -175,10 +176,10 @@ def _work(config: dict[str, Any]) -> None:
     """The loop that Ray Train runs in each worker process of a trial."""
     job: _WorkerJob = config["job"]
     require_folder_visible(Store.at(job.bench.folders.root))
-    resources = worker_resources(job.bench.experiment)
+    resources = worker_resources(job.bench.tuning)
     meter = CostMeter(gpus=resources.get("GPU", 0.0), since_start=True)
     _keep_quiet()
-    torch.set_num_threads(_threads(job.bench.experiment.tuning))
+    torch.set_num_threads(_threads(job.bench.tuning))
     device = ray.train.torch.get_device()
     send = ray.train.report
     try:

@@ -5,19 +5,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from fwdecg.evaluation.text_table import aligned
-from fwdecg.experiment.experiment import Experiment
 from fwdecg.runtime.progress import duration_text
 from fwdecg.tuning.importance import importances
 from fwdecg.tuning.settings_text import r2_text, short_name, value_text
 from fwdecg.tuning.trial_folders import FAILED
 from fwdecg.tuning.trial_record import TrialRecord, pareto_front
+from fwdecg.tuning.tuning_config import TuningConfig
 
 
 def search_metrics(
-    experiment: Experiment, trials: Sequence[TrialRecord], best: TrialRecord
+    tuning: TuningConfig, epochs: int, trials: Sequence[TrialRecord], best: TrialRecord
 ) -> dict[str, Any]:
     """The main figures of a search, as plain values."""
-    tuning, epochs = experiment.tuning, experiment.training.epochs
     spent = sum(len(trial.history) for trial in trials)
     return {
         "trials": {"asked": tuning.trials} | Counter(trial.status for trial in trials),
@@ -37,14 +36,14 @@ def search_metrics(
             "share": spent / (epochs * len(trials)),
         },
         "seconds_of_epochs": round(sum(trial.seconds for trial in trials), 1),
-        "importance": importances(tuning.dimensions, trials, epochs=compared_after(experiment)),
+        "importance": importances(tuning.dimensions, trials, epochs=compared_after(tuning, epochs)),
         "pareto_front": [trial.number for trial in cheapest(trials)],
     }
 
 
-def compared_after(experiment: Experiment) -> int:
+def compared_after(tuning: TuningConfig, epochs: int) -> int:
     """The epoch that all trials had which did not fail."""
-    return min(experiment.tuning.grace_period, experiment.training.epochs)
+    return min(tuning.grace_period, epochs)
 
 
 def cheapest(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -55,7 +54,7 @@ def cheapest(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 def report_text(
-    experiment: Experiment, trials: Sequence[TrialRecord], metrics: dict[str, Any]
+    tuning: TuningConfig, trials: Sequence[TrialRecord], metrics: dict[str, Any]
 ) -> str:
     """The report: the best trial, what the search cost, importance, and all trials."""
     best, epochs = metrics["best"], metrics["epochs"]
@@ -70,7 +69,8 @@ def report_text(
         f"if none ended early ({epochs['share']:.0%}), "
         f"{duration_text(metrics['seconds_of_epochs'])} of training",
         "",
-        f"importance: share of the variance of R2's ranks after {compared_after(experiment)} "
+        f"importance: share of the variance of R2's ranks after "
+        f"{compared_after(tuning, epochs['of_a_whole_trial'])} "
         "epochs that goes with one key alone",
         *(
             f"  {name}: {'too few trials' if share is None else format(share, '.2f')}"

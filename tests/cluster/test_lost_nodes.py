@@ -149,7 +149,7 @@ def test_search(cluster, small_preset, without_ray, tmp_path):
     rows = pq.read_table(folder / "trials.parquet").to_pylist()
     assert [row["status"] for row in rows] == [FINISHED] * 3
     for row in rows:
-        own = experiment.with_settings(trials.settings(row["trial"]))
+        own = experiment.recipe.with_settings(trials.settings(row["trial"]))
         reference = tmp_path / f"reference-{row['trial']}"
         train(library, own.model, in_process(own), reference)
         ours = [comparable(asdict(record)) for record in trials.history(row["trial"])]

@@ -41,6 +41,10 @@ SPACE = {
 DIVERGING = {"training.loss.spectral_weight": {"choice": [1e39, 1.0, 0.5, 0.25]}}
 
 
+def tuning_config(**tuning):
+    return experiment(**tuning).tuning
+
+
 def experiment(**tuning):
     values = {"space": SPACE, "trials": 4, "epochs": 6, "grace_period": 1} | tuning
     return Experiment(
@@ -48,6 +52,17 @@ def experiment(**tuning):
         training=TrainingConfig(epochs=3, batch_size=4, retries=1, precision="float32"),
         tuning=TuningConfig(**values),
     )
+
+
+def search_of(library, **tuning):
+    asked = experiment(**tuning)
+    return plan_search(library, asked.recipe, asked.tuning)
+
+
+def run_search(search, folder):
+    """Run a search whose best.toml belongs to the preset that `experiment` describes."""
+    asked = replace(experiment(), library=search.library.config)
+    return tune(search, folder, partial(asked.retraining_preset, search.library.config))
 
 
 def statuses(metrics):
@@ -70,14 +85,14 @@ def untimed(history):
 )
 def test_a_search_that_makes_no_sense_is_refused(small_library, tuning, message):
     with pytest.raises(ConfigError, match=message):
-        plan_search(small_library, experiment(**tuning))
+        search_of(small_library, **tuning)
 
 
 @pytest.mark.ray
 @pytest.mark.slow
 def test_what_a_search_leaves(ray_cluster, small_library, tmp_path):
-    search = plan_search(small_library, experiment(trials=6, concurrency=2, reduction_factor=2.0))
-    metrics = tune(search, tmp_path / "tuning")
+    search = search_of(small_library, trials=6, concurrency=2, reduction_factor=2.0)
+    metrics = run_search(search, tmp_path / "tuning")
     folder = tmp_path / "tuning"
     assert metrics == json.loads((folder / "metrics.json").read_text())
     rows = pq.read_table(folder / "trials.parquet").to_pylist()
@@ -113,14 +128,14 @@ def test_what_a_search_leaves(ray_cluster, small_library, tmp_path):
     again = [json.loads(line)["validation_r2"] for line in lines]
     assert again[: best["epochs"]] == pytest.approx(best["validation_r2"], rel=1e-5)
     # Done is done, unless more is asked for.
-    assert tune(search, folder) == metrics
-    more = plan_search(small_library, experiment(trials=7, concurrency=2, reduction_factor=2.0))
-    widened = tune(more, folder)
+    assert run_search(search, folder) == metrics
+    more = search_of(small_library, trials=7, concurrency=2, reduction_factor=2.0)
+    widened = run_search(more, folder)
     assert sum(statuses(widened).values()) == 7
     again = pq.read_table(folder / "trials.parquet").to_pylist()
     assert again[:6] == rows
     with pytest.raises(ResultError, match=r"made with another tuning.seed"):
-        tune(plan_search(small_library, experiment(seed=2, reduction_factor=2.0)), folder)
+        run_search(search_of(small_library, seed=2, reduction_factor=2.0), folder)
 
 
 @pytest.mark.ray
@@ -128,7 +143,7 @@ def test_what_a_search_leaves(ray_cluster, small_library, tmp_path):
 def test_a_trial_that_diverges_is_recorded_and_the_others_go_on(
     ray_cluster, small_library, tmp_path
 ):
-    metrics = tune(plan_search(small_library, experiment(space=DIVERGING, epochs=2)), tmp_path)
+    metrics = run_search(search_of(small_library, space=DIVERGING, epochs=2), tmp_path)
     assert statuses(metrics)["failed"] == 1
     rows = pq.read_table(tmp_path / "trials.parquet").to_pylist()
     (failed,) = [row for row in rows if row["status"] == "failed"]
@@ -142,9 +157,9 @@ def test_a_trial_that_diverges_is_recorded_and_the_others_go_on(
 @pytest.mark.slow
 def test_a_search_of_failures_is_an_error(ray_cluster, small_library, tmp_path):
     space = {"training.loss.spectral_weight": {"choice": [1e39, 2e39]}}
-    search = plan_search(small_library, experiment(space=space, trials=2))
+    search = search_of(small_library, space=space, trials=2)
     with pytest.raises(RunError, match=r"none of 2 trials came to a result; the first: the train"):
-        tune(search, tmp_path)
+        run_search(search, tmp_path)
     assert not (tmp_path / "metrics.json").exists()
 
 
@@ -152,9 +167,9 @@ def test_a_search_of_failures_is_an_error(ray_cluster, small_library, tmp_path):
 @pytest.mark.slow
 def test_a_trial_whose_worker_is_killed_goes_on(ray_cluster, small_library, tmp_path, monkeypatch):
     asked = experiment(trials=1, epochs=4, grace_period=4, concurrency=1)
-    tune(plan_search(small_library, asked), tmp_path / "whole")
+    run_search(plan_search(small_library, asked.recipe, asked.tuning), tmp_path / "whole")
     killed = kill_workers(monkeypatch, lambda number, epoch: epoch == 2, times=1)
-    metrics = tune(plan_search(small_library, asked), tmp_path / "cut")
+    metrics = run_search(plan_search(small_library, asked.recipe, asked.tuning), tmp_path / "cut")
     assert killed == [(0, 2)]
     assert statuses(metrics) == {"finished": 1}
     histories = [TrialFolders(tmp_path / name).history(0) for name in ("whole", "cut")]
@@ -167,7 +182,7 @@ def test_a_trial_whose_worker_is_always_killed_fails(
     ray_cluster, small_library, tmp_path, monkeypatch
 ):
     kill_workers(monkeypatch, lambda number, epoch: number == 0, times=99)
-    metrics = tune(plan_search(small_library, experiment(trials=2, epochs=2)), tmp_path)
+    metrics = run_search(search_of(small_library, trials=2, epochs=2), tmp_path)
     assert statuses(metrics) == {"failed": 1, "finished": 1}
     row = pq.read_table(tmp_path / "trials.parquet").to_pylist()[0]
     assert row["reason"] == "its worker was lost, 2 times"
@@ -196,21 +211,22 @@ def test_a_node_that_does_not_see_the_folder_costs_no_trial(
     def refused(config, bench):
         raise ResultError(f"{bench.folders.root} is not the same folder on all nodes")
 
-    search = plan_search(small_library, experiment(trials=2, epochs=1))
+    search = search_of(small_library, trials=2, epochs=1)
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(sweep, "run_trial", refused)
         with pytest.raises(RunError, match="none of 2 trials came to a result"):
-            tune(search, tmp_path)
+            run_search(search, tmp_path)
     said = [record.message for record in caplog.records if record.levelname == "ERROR"]
     assert f"trial 1: {tmp_path} is not the same folder on all nodes" in said
-    assert statuses(tune(search, tmp_path))["finished"] == 2
+    assert statuses(run_search(search, tmp_path))["finished"] == 2
 
 
 @pytest.fixture
 def bench(small_library, tmp_path):
     return Bench(
         library=small_library,
-        experiment=experiment(),
+        recipe=experiment().recipe,
+        tuning=experiment().tuning,
         folders=TrialFolders(tmp_path),
         splits=ObjectRef.nil(),
     )
@@ -218,7 +234,7 @@ def bench(small_library, tmp_path):
 
 def test_a_trial_and_its_workers_look_for_the_folder_of_the_search(bench, monkeypatch):
     monkeypatch.setattr(nodes, "VISIBILITY_DELAYS_S", ())
-    plan = trial.plan_trial(bench.library, bench.experiment, {})
+    plan = trial.plan_trial(bench.library, bench.recipe, {})
     job = trial._WorkerJob(number=0, plan=plan, bench=bench)
     for begin in (lambda: trial.run_trial({}, bench), lambda: trial._work({"job": job})):
         with pytest.raises(ResultError, match="is not the same folder on all nodes"):
@@ -240,8 +256,8 @@ def test_a_search_goes_on_when_a_node_ran_out_of_memory(
         fit(bench, proposals)
 
     monkeypatch.setattr(sweep, "_fit", killed_once)
-    search = plan_search(small_library, experiment(trials=2, epochs=1))
-    assert statuses(tune(search, tmp_path))["finished"] == 2
+    search = search_of(small_library, trials=2, epochs=1)
+    assert statuses(run_search(search, tmp_path))["finished"] == 2
 
 
 @pytest.mark.parametrize(
@@ -257,32 +273,32 @@ def test_a_search_that_cannot_go_on(bench, monkeypatch, cause, error, message):
 
     monkeypatch.setattr(sweep, "_fit", killed)
     with pytest.raises(error, match=message):
-        sweep.run_sweep(bench, make_proposals(bench.experiment.tuning))
+        sweep.run_sweep(bench, make_proposals(bench.tuning))
 
 
 @pytest.mark.ray
 def test_where_nodes_come_on_demand_a_search_says_itself_how_many_trials_run(
     ray_cluster, monkeypatch, caplog
 ):
-    several = experiment(workers_per_trial=2, cpus_per_trial=1.0, concurrency=4)
+    several = tuning_config(workers_per_trial=2, cpus_per_trial=1.0, concurrency=4)
     assert plan_resources(several) == ({"cpu": 0.01}, 2)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
     assert plan_resources(several) == ({"cpu": 0.01}, 4)
-    assert plan_resources(experiment(cpus_per_trial=3.0)) == ({"cpu": 3.0}, 0)
+    assert plan_resources(tuning_config(cpus_per_trial=3.0)) == ({"cpu": 3.0}, 0)
     assert "waiting for more nodes" in caplog.text
 
 
 @pytest.mark.ray
 def test_a_trial_must_fit_into_the_cluster(ray_cluster):
     with pytest.raises(ConfigError, match=r"the cluster has room for 0 such workers, with 2 proc"):
-        plan_resources(experiment(cpus_per_trial=3.0))
+        plan_resources(tuning_config(cpus_per_trial=3.0))
     with pytest.raises(ConfigError, match=r"tuning.gpus_per_trial = 0.5"):
-        plan_resources(experiment(gpus_per_trial=0.5))
+        plan_resources(tuning_config(gpus_per_trial=0.5))
     # Two processes of half a processor each, beside the one that waits for them: four such trials
     # would fit into two processors by Tune's own count of 0.01, but only two by the workers'.
-    several = experiment(workers_per_trial=2, cpus_per_trial=1.0)
+    several = tuning_config(workers_per_trial=2, cpus_per_trial=1.0)
     assert plan_resources(several) == ({"cpu": 0.01}, 2)
-    assert plan_resources(experiment(cpus_per_trial=0.5)) == ({"cpu": 0.5}, 0)
+    assert plan_resources(tuning_config(cpus_per_trial=0.5)) == ({"cpu": 0.5}, 0)
 
 
 @pytest.mark.parametrize(

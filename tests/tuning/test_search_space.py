@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwdecg.errors import ConfigError
-from fwdecg.experiment.experiment import Experiment
+from fwdecg.training.recipe import Recipe
 from fwdecg.tuning.search_space import Dimension, check_space, draw_settings, read_space
 
 SPACE = {
@@ -69,7 +69,7 @@ def test_bad_dimensions(described, message):
 )
 def test_values_are_tried_on_the_experiment(space, message):
     with pytest.raises(ConfigError, match=re.escape(message)) as error:
-        check_space(read_space(space), Experiment().with_settings)
+        check_space(read_space(space), Recipe().with_settings)
     assert str(error.value).startswith("tuning.space")
 
 
@@ -79,12 +79,11 @@ def test_settings_go_where_their_names_say():
         "model.channels": [4, 8],
         "training.loss.spectral_weight": 2,
     }
-    changed = Experiment().with_settings(settings)
+    changed = Recipe().with_settings(settings)
     assert changed.model.hidden_size == 64
     assert changed.model.channels == (4, 8)
     assert changed.training.loss.spectral_weight == 2.0
-    assert changed.training.loss.huber_delta == Experiment().training.loss.huber_delta
-    assert changed.library == Experiment().library
+    assert changed.training.loss.huber_delta == Recipe().training.loss.huber_delta
 
 
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 20))
@@ -99,7 +98,7 @@ def test_draws_depend_on_the_seed_alone_and_are_acceptable(seed, count):
         assert 0.0 <= settings["model.dropout"] <= 0.4
         assert 1e-4 <= settings["training.learning_rate"] <= 1e-2
         assert settings["training.patience"] in (3, 4, 5, 6)
-        Experiment().with_settings(settings)
+        Recipe().with_settings(settings)
 
 
 def test_a_range_too_narrow_for_the_trials_is_refused():
