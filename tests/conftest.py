@@ -1,16 +1,19 @@
-"""Run-time checks of all annotations, and one small Ray cluster for the tests that need one."""
+"""Fixtures for all tests: small libraries, small presets, stores, and one shared Ray cluster.
+
+Every annotation of the package is checked at run time by jaxtyping and beartype.
+"""
 
 import os
 
 from jaxtyping import install_import_hook
 
-# An int may stand where a float is asked for, as it may for every static checker.
+# Accept an int where a float is annotated, as static type checkers do.
 CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 install_import_hook("fwdecg", CHECKER)
 
 os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.3"  # short epochs, short waits
+os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.3"  # the tests' epochs are short
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +30,6 @@ from fwdecg.library.labelled_cases import LabelledCases, stream_cases
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import build_part
 from fwdecg.library.part_plan import plan_parts
-from fwdecg.library.paths import Part
 from fwdecg.library.reader import Library, open_library
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
@@ -39,14 +41,36 @@ from fwdecg.training.signature import Signature
 
 torch.set_num_threads(1)
 
-# Time limits on single examples fail by chance on a busy machine.
+# A deadline for single examples fails by chance on a busy machine.
 hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")
 
 
+# The solver's cells are the pixels of the maps, so that Eq. 1 follows exactly from the maps.
+PIXEL_CONFIG = LibraryConfig(
+    cases=10,
+    cases_per_part=4,
+    tissue=TissueConfig(
+        size_mm=8.0,
+        remodelled_diffusivity_mm2_per_ms=(0.06, 0.09),
+        large_patch_size_mm=(2.0, 3.0),
+    ),
+    solver=SolverConfig(spacing_mm=0.5, dt_ms=0.06),
+    recording=RecordingConfig(
+        duration_ms=60.0,
+        frame_interval_ms=3.0,
+        map_pixels=16,
+        electrodes_mm=((4.0, 4.0, 3.0), (-2.0, 6.0, 1.0)),
+    ),
+)
+TINY_MODEL = SurrogateConfig(
+    hidden_size=8, channels=(2, 3), pooled_size=2, time_embedding_size=4, readout_size=4
+)
+
+
 @pytest.fixture(scope="session")
 def small_config() -> LibraryConfig:
-    """A library whose cases take milliseconds: 8 mm of tissue, 40 ms, coarse cells."""
+    """Configuration of a library whose cases take milliseconds: 8 mm, 40 ms, coarse cells."""
     return LibraryConfig(
         cases=10,
         cases_per_part=4,
@@ -65,11 +89,12 @@ def small_config() -> LibraryConfig:
 
 @pytest.fixture(scope="session")
 def small_library(small_config, tmp_path_factory) -> Library:
-    """That library, built without Ray; not to be changed."""
+    """That library, built without Ray. Tests must not change it."""
     return build_without_ray(small_config, tmp_path_factory.mktemp("small") / "library")
 
 
 def build_without_ray(config: LibraryConfig, root: Path) -> Library:
+    """Build a library in this process and open it."""
     store = Store.at(root)
     records = [build_part(config, store, part) for part in plan_parts(config, [])]
     publish_descriptions(config, store, records, cost=Cost())
@@ -78,13 +103,13 @@ def build_without_ray(config: LibraryConfig, root: Path) -> Library:
 
 @pytest.fixture(scope="session")
 def without_ray():
-    """The function that builds the library of a configuration in this process."""
+    """The function that builds a library in this process."""
     return build_without_ray
 
 
 @pytest.fixture(scope="session")
 def regular_and_shifted_library(small_config, tmp_path_factory) -> tuple[Library, Library]:
-    """A block of such cases, and the same with five of each shift beside them."""
+    """A block of 50 such cases, and the same block followed by five cases of each shift."""
     regular = replace(
         small_config,
         cases=50,
@@ -94,7 +119,9 @@ def regular_and_shifted_library(small_config, tmp_path_factory) -> tuple[Library
             remodelled_diffusivity_mm2_per_ms=(0.05, 0.09),
             shifted_patch_size_mm=(2.5, 3.0),
         ),
-        solver=replace(small_config.solver, scheme="plain"),  # without calibration of each D
+        solver=replace(
+            small_config.solver, scheme="plain"
+        ),  # skips the velocity correction of each D
         recording=replace(small_config.recording, electrode_shift_mm=(1.0, -1.0, 0.5)),
     )
     shifted = replace(regular, cases=70, shifts=SHIFTS)
@@ -107,7 +134,7 @@ def regular_and_shifted_library(small_config, tmp_path_factory) -> tuple[Library
 
 @pytest.fixture
 def small_preset(tmp_path):
-    """Such a library and a small network as a TOML file, for jobs in processes of their own."""
+    """A preset file with such a library and a small network, for jobs that run as processes."""
     path = tmp_path / "preset.toml"
     path.write_text("""
 [library]
@@ -138,7 +165,7 @@ precision = "float32"
 
 @pytest.fixture
 def brief_preset(tmp_path):
-    """Cases of a second or less on cells of their own choice, as a TOML file."""
+    """A preset file whose cases choose their own resolution and take up to a second."""
     path = tmp_path / "brief.toml"
     path.write_text("""
 [library.tissue]
@@ -170,7 +197,7 @@ def ray_cluster():
 
 @pytest.fixture(scope="session")
 def s3_server():
-    """A server that speaks the S3 protocol, on loopback, with one bucket."""
+    """An S3 server on the loopback interface."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -181,7 +208,7 @@ def s3_server():
 
 @pytest.fixture(scope="session")
 def bucket(s3_server):
-    """A function that gives the URI of a prefix in a bucket of that server."""
+    """A function that returns the URI of a prefix in a bucket on that server."""
     host, port = s3_server.get_host_and_port()
     query = f"?endpoint_override=http://{host}:{port}&region=us-east-1&allow_bucket_creation=true"
     fs.FileSystem.from_uri(f"s3://key:secret@lab{query}")[0].create_dir("lab")
@@ -190,7 +217,7 @@ def bucket(s3_server):
 
 @pytest.fixture(params=["folder", "s3", "fsspec"])
 def store(request, tmp_path):
-    """An empty place of each kind."""
+    """An empty store of each kind."""
     if request.param == "folder":
         return Store.at(tmp_path / "place")
     if request.param == "s3":
@@ -198,49 +225,21 @@ def store(request, tmp_path):
     return Store.at(f"memory://{tmp_path.name}")
 
 
-# The solver's cells are the pixels of the maps, so that Eq. 1 can be told from the maps exactly.
-CONFIG = LibraryConfig(
-    cases=10,
-    cases_per_part=4,
-    tissue=TissueConfig(
-        size_mm=8.0,
-        remodelled_diffusivity_mm2_per_ms=(0.06, 0.09),
-        large_patch_size_mm=(2.0, 3.0),
-    ),
-    solver=SolverConfig(spacing_mm=0.5, dt_ms=0.06),
-    recording=RecordingConfig(
-        duration_ms=60.0,
-        frame_interval_ms=3.0,
-        map_pixels=16,
-        electrodes_mm=((4.0, 4.0, 3.0), (-2.0, 6.0, 1.0)),
-    ),
-)
-TINY = SurrogateConfig(
-    hidden_size=8, channels=(2, 3), pooled_size=2, time_embedding_size=4, readout_size=4
-)
-
-
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
     """Ten cases on 16 x 16 cells, 20 frames, two electrodes, in parts of four."""
-    return build_evaluated(CONFIG, tmp_path_factory.mktemp("library"))
+    return build_without_ray(PIXEL_CONFIG, tmp_path_factory.mktemp("library"))
 
 
 @pytest.fixture(scope="session")
 def varied_library(tmp_path_factory: pytest.TempPathFactory) -> Library:
-    """Three such cases, with D that varies inside each tissue."""
-    tissue = replace(CONFIG.tissue, diffusivity_variation=0.3, diffusivity_variation_length_mm=3.0)
-    return build_evaluated(
-        replace(CONFIG, cases=3, tissue=tissue), tmp_path_factory.mktemp("varied")
+    """Three such cases in which D varies within each tissue."""
+    tissue = replace(
+        PIXEL_CONFIG.tissue, diffusivity_variation=0.3, diffusivity_variation_length_mm=3.0
     )
-
-
-def build_evaluated(config: LibraryConfig, root: Path) -> Library:
-    store = Store.at(root)
-    parts = [Part(first, min(first + 4, config.cases)) for first in range(0, config.cases, 4)]
-    records = [build_part(config, store, part) for part in parts]
-    publish_descriptions(config, store, records, cost=Cost())
-    return open_library(store)
+    return build_without_ray(
+        replace(PIXEL_CONFIG, cases=3, tissue=tissue), tmp_path_factory.mktemp("varied")
+    )
 
 
 @pytest.fixture(scope="session")
@@ -252,17 +251,17 @@ def cases(library: Library) -> LabelledCases:
 
 @pytest.fixture(scope="session")
 def trained(library: Library) -> TrainedSurrogate:
-    """A surrogate of random weights that fits the library."""
-    return _untaught(library, seed=0)
+    """A surrogate with random weights that fits the library."""
+    return _random_surrogate(library, seed=0)
 
 
 @pytest.fixture(scope="session")
 def members(library: Library) -> list[TrainedSurrogate]:
-    """Three such surrogates of other weights each."""
-    return [_untaught(library, seed=seed) for seed in range(3)]
+    """Three such surrogates with different weights."""
+    return [_random_surrogate(library, seed=seed) for seed in range(3)]
 
 
-def _untaught(library: Library, seed: int) -> TrainedSurrogate:
+def _random_surrogate(library: Library, seed: int) -> TrainedSurrogate:
     torch.manual_seed(seed)
     statistics, recording = library.statistics, library.config.recording
     standardisation = Standardisation(
@@ -271,10 +270,10 @@ def _untaught(library: Library, seed: int) -> TrainedSurrogate:
         phi_e_mean=statistics.phi_e_mean,
         phi_e_spread=statistics.phi_e_spread,
     )
-    surrogate = TINY.build(electrodes=2, standardisation=standardisation)
+    surrogate = TINY_MODEL.build(electrodes=2, standardisation=standardisation)
     return TrainedSurrogate(
         state=surrogate.state_dict(),
-        config=TINY,
+        config=TINY_MODEL,
         standardisation=standardisation,
         signature=Signature(
             frames=recording.frames,
