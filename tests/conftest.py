@@ -23,10 +23,12 @@ import pytest
 import torch
 from pyarrow import fs
 
-from fwdecg.cases.library_config import LibraryConfig, RecordingConfig, TissueConfig
-from fwdecg.cases.shifts import SHIFTS
+from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.cases.solver_config import SolverConfig
-from fwdecg.library.labelled_cases import LabelledCases, stream_cases
+from fwdecg.cases.splits import SHIFTS
+from fwdecg.cases.tissue_config import TissueConfig
+from fwdecg.library.labelled_cases import LabelledCases, stream_labelled_cases
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import build_part
 from fwdecg.library.part_plan import plan_parts
@@ -245,7 +247,7 @@ def varied_library(tmp_path_factory: pytest.TempPathFactory) -> Library:
 @pytest.fixture(scope="session")
 def cases(library: Library) -> LabelledCases:
     """All cases of the library."""
-    (batch,) = stream_cases(library)
+    (batch,) = stream_labelled_cases(library)
     return batch
 
 

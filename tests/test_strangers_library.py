@@ -19,8 +19,8 @@ from fwdecg.errors import LibraryError
 from fwdecg.evaluation.prediction_actors import forecast_on_cluster
 from fwdecg.library.check.verify import check_library
 from fwdecg.library.dataset import split_dataset
-from fwdecg.library.labelled_cases import stream_cases
-from fwdecg.library.part import finish_part
+from fwdecg.library.labelled_cases import stream_labelled_cases
+from fwdecg.library.part import publish_part
 from fwdecg.library.part_plan import plan_parts
 from fwdecg.library.reader import open_library
 from fwdecg.runtime.storage import Store
@@ -101,7 +101,7 @@ def test_evaluating_refuses_it(library):
     with pytest.raises(
         LibraryError, match="a part cannot be read|is not of the types of a library"
     ):
-        list(stream_cases(open_library(root)))
+        list(stream_labelled_cases(open_library(root)))
     assert not trace.exists()
 
 
@@ -124,7 +124,7 @@ def test_a_build_does_not_take_it_up(library, small_config):
     root, trace = library
     for part in plan_parts(small_config, []):
         with pytest.raises(LibraryError, match="is damaged"):
-            finish_part(small_config, Store.at(root), part, set())
+            publish_part(small_config, Store.at(root), part, set())
     assert not trace.exists()
 
 

@@ -30,7 +30,7 @@ from fwdecg.config import identity_tree
 from fwdecg.errors import RunError
 from fwdecg.evaluation.network import Network
 from fwdecg.evaluation.scores import score_cases, scores_of, scores_table
-from fwdecg.library.labelled_cases import stream_cases
+from fwdecg.library.labelled_cases import stream_labelled_cases
 from fwdecg.library.paths import MANIFEST
 from fwdecg.library.reader import Library, open_library
 from fwdecg.pictures.ablation_figure import draw_ablation
@@ -51,7 +51,7 @@ from fwdecg.training.workers import WORKER_ENVIRONMENT
 logger = logging.getLogger(__name__)
 
 CASES, SCORES, FIGURE = "cases.parquet", "scores.parquet", "ablation.png"
-CASES_AT_ONCE = 8  # predicted
+CASES_PER_BATCH = 8  # predicted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,10 +171,10 @@ def train_and_score(place: Store, run: Run, *, threads: int) -> None:
     torch.set_num_threads(threads)
     library = open_library(place)
     train(library, run.recipe.model, run.recipe.training, run.folder)
-    network = Network.of(load_surrogate(run.folder / BEST), CASES_AT_ONCE)
+    network = Network.of(load_surrogate(run.folder / BEST), CASES_PER_BATCH)
     scores = [
         score
-        for cases in stream_cases(library, TEST)
+        for cases in stream_labelled_cases(library, TEST)
         for score in score_cases(run.variant, network.predict(cases), cases, library.statistics)
     ]
     run.store.publish_with(SCORES, partial(pq.write_table, scores_table(scores)))

@@ -18,7 +18,7 @@ from fwdecg.cases.draw import Case, draw_case
 from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.cases.simulation import CaseRecord, simulate_case
 from fwdecg.library.build import build_library
-from fwdecg.library.part_plan import costliest_first, expected_work
+from fwdecg.library.part_plan import expected_work, sort_by_work
 from fwdecg.library.pending_cases import Simulate
 from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 
@@ -151,7 +151,7 @@ def _time_bare_loop(config: LibraryConfig, pool: ProcessPoolExecutor) -> float:
     """Simulate the same cases in the same order, discard them, and return the seconds."""
     started = time.perf_counter()
     work = {case_id: expected_work(config, case_id) for case_id in range(config.cases)}
-    for _ in pool.map(partial(_simulate, config), costliest_first(work, work)):
+    for _ in pool.map(partial(_simulate, config), sort_by_work(work, work)):
         pass
     return time.perf_counter() - started
 

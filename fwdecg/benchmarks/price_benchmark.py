@@ -19,7 +19,7 @@ from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.cases.simulation import simulate_case
 from fwdecg.cases.splits import TEST
 from fwdecg.evaluation.operators import ExactOperator, ReadOffOperator
-from fwdecg.library.labelled_cases import LabelledCases, read_cases
+from fwdecg.library.labelled_cases import LabelledCases, read_labelled_cases
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION
 from fwdecg.model import Surrogate, SurrogateConfig
@@ -48,7 +48,7 @@ def benchmark_prices(
     Raises:
         LibraryError: the library has no test case, or a part cannot be read.
     """
-    cases = read_cases(library, _sample(library))
+    cases = read_labelled_cases(library, _sample(library))
     network = untrained_surrogate(model, library.config.recording.electrode_count)
     methods = _methods(library.config, cases, network)
     with _one_thread():

@@ -21,8 +21,8 @@ from jaxtyping import Float, Float64, Int64
 from fwdecg.cases.conditions import CONDITIONS
 from fwdecg.cases.draw import Case, draw_case
 from fwdecg.cases.library_config import LibraryConfig
-from fwdecg.cases.shifts import place_of
 from fwdecg.cases.solver_config import SolverConfig
+from fwdecg.cases.splits import assign_case
 from fwdecg.physics.markers import activation_times_ms
 from fwdecg.physics.monodomain import Simulation
 from fwdecg.physics.pseudo_ecg import FRAMES_AT_ONCE, lead_fields, pseudo_ecg
@@ -129,7 +129,7 @@ def solver_accuracy(
 def _sample(config: LibraryConfig, cases_per_condition: int) -> Iterator[Case]:
     found = dict.fromkeys(CONDITIONS, 0)
     for case_id in range(config.cases):
-        place = place_of(case_id, config.shifts)
+        place = assign_case(case_id, config.shifts)
         if place.shift is None and found[place.condition] < cases_per_condition:
             found[place.condition] += 1
             yield draw_case(config, case_id)

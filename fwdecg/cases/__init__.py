@@ -1,1 +1,1 @@
-"""What is simulated: conditions, random draws, tissue, pacing, and one simulated case."""
+"""Cases: tissue conditions, splits, random draws, pacing, and the simulation of one case."""

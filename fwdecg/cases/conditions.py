@@ -1,8 +1,8 @@
-"""The four tissue conditions of the paper and how many cases each one has.
+"""The four tissue conditions of the paper and their proportions.
 
-Sixty healthy, sixty gap-junction remodelled, a hundred and twenty fibrotic and sixty combined cases
-out of three hundred are one, one, two and one out of five: case ids run through that pattern, so a
-library of any size has the paper's proportions and grows without changing a case it has.
+The paper simulates 60 healthy, 60 gap-junction remodelled, 120 fibrotic and 60 combined cases, a
+ratio of 1:1:2:1. Case ids repeat a cycle of five conditions in this ratio. A library of any size
+therefore has the paper's proportions, and extending it does not change existing cases.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,13 @@ Patches = Literal["none", "small", "large"]
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """What makes a tissue condition: which range of D, and which patches that do not conduct."""
+    """A tissue condition.
+
+    Attributes:
+        name: its name in a library.
+        remodelled: whether D is drawn from the range of gap-junction remodelling.
+        patches: which non-conductive patches the tissue has.
+    """
 
     name: str
     remodelled: bool
@@ -26,16 +32,16 @@ FIBROSIS = Condition(name="fibrosis", remodelled=False, patches="large")
 COMBINED = Condition(name="combined", remodelled=True, patches="large")
 
 CONDITIONS = (HEALTHY, GAP_JUNCTION, FIBROSIS, COMBINED)
-PATTERN = (HEALTHY, GAP_JUNCTION, FIBROSIS, COMBINED, FIBROSIS)
+CONDITION_CYCLE = (HEALTHY, GAP_JUNCTION, FIBROSIS, COMBINED, FIBROSIS)
 
 
-def condition_of(case_id: int) -> Condition:
-    """The condition of a regular case."""
-    return PATTERN[case_id % len(PATTERN)]
+def condition_of(rank: int) -> Condition:
+    """Return the condition of the regular case with this rank."""
+    return CONDITION_CYCLE[rank % len(CONDITION_CYCLE)]
 
 
-def rank_within_condition(case_id: int) -> int:
-    """How many cases of the same condition have a smaller id."""
-    repeats, position = divmod(case_id, len(PATTERN))
-    condition = PATTERN[position]
-    return repeats * PATTERN.count(condition) + PATTERN[:position].count(condition)
+def rank_within_condition(rank: int) -> int:
+    """Return the number of regular cases of the same condition with a smaller rank."""
+    cycles, position = divmod(rank, len(CONDITION_CYCLE))
+    condition = CONDITION_CYCLE[position]
+    return cycles * CONDITION_CYCLE.count(condition) + CONDITION_CYCLE[:position].count(condition)

@@ -39,7 +39,7 @@ class CaseRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setup:
+class DiscretisedCase:
     """What of a case's record is known before it is simulated.
 
     Attributes:
@@ -57,7 +57,7 @@ class Setup:
     cv_error_estimate: float
 
 
-def set_up(case: Case, config: LibraryConfig) -> Setup:
+def discretise_case(case: Case, config: LibraryConfig) -> DiscretisedCase:
     """How a case is solved: at the resolution its own smallest diffusivity asks for."""
     recording, solver = config.recording, config.solver
     slowest, fastest = case.sheet.diffusivity_bounds_mm2_per_ms
@@ -69,7 +69,7 @@ def set_up(case: Case, config: LibraryConfig) -> Setup:
     used = Resolution(spacing_mm=tissue.spacing_mm, dt_ms=clock.dt_ms)
     diffusivity = area_mean(tissue.diffusivity_mm2_per_ms, recording.map_pixels)
     conducting = area_mean(tissue.conducts.astype(float), recording.map_pixels)
-    return Setup(
+    return DiscretisedCase(
         tissue=tissue,
         clock=clock,
         diffusivity_mm2_per_ms=diffusivity.astype(np.float32),
@@ -85,12 +85,12 @@ def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
         CaseError: the voltage stops being finite, too little of the tissue activates, or it takes
             too long.
     """
-    record = _record(case, set_up(case, config), config)
+    record = _record(case, discretise_case(case, config), config)
     _require_usable(record, config.recording.least_activated_fraction)
     return record
 
 
-def _record(case: Case, setup: Setup, config: LibraryConfig) -> CaseRecord:
+def _record(case: Case, setup: DiscretisedCase, config: LibraryConfig) -> CaseRecord:
     tissue, clock = setup.tissue, setup.clock
     leads = lead_fields(tissue, case.electrodes_mm, np.float32)
     pixels = config.recording.map_pixels

@@ -14,7 +14,7 @@ from fwdecg.physics.resolution import (
 )
 from fwdecg.physics.tissue import Tissue
 
-COARSEST = 0.3  # expected error of the conduction velocity beyond which no wave is resolved
+MAX_CV_ERROR = 0.3  # expected error of the conduction velocity beyond which no wave is resolved
 # Of the largest stable step, where the spacing is the user's, or D varies much.
 STABILITY_MARGIN = 0.9
 
@@ -36,7 +36,7 @@ class SolverConfig:
         0.02,
         "target of the relative error of the conduction velocity; sets spacing and step",
         above=0,
-        at_most=COARSEST,
+        at_most=MAX_CV_ERROR,
     )
     spacing_mm: float | None = setting(
         None, "fixed side of a cell instead of the target's", above=0

@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float64
 
-from fwdecg.cases.library_config import LibraryConfig, RecordingConfig
+from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.cases.splits import TRAIN, VALIDATION
 from fwdecg.evaluation.operators import ExactOperator, fit_read_off_operator, weighted_sums
 from fwdecg.evaluation.regression import NormalEquations, Outputs, normal_equations, solve
 from fwdecg.evaluation.scores import Ecgs
-from fwdecg.library.labelled_cases import BULK_DIFFUSIVITY, LabelledCases, stream_cases
+from fwdecg.library.labelled_cases import BULK_DIFFUSIVITY, LabelledCases, stream_labelled_cases
 from fwdecg.library.reader import Library
 from fwdecg.physics.pseudo_ecg import lead_fields
 from fwdecg.physics.raster import area_mean, spread_weights
@@ -98,12 +99,16 @@ def fit_baselines(library: Library) -> tuple[Predictor, ...]:
     recording, size_mm = library.config.recording, library.config.tissue.size_mm
     return (
         ExactOperator(map_spacing_mm=size_mm / recording.map_pixels),
-        fit_read_off_operator(stream_cases(library, TRAIN), recording=recording, size_mm=size_mm),
-        choose_nominal_operator(library, stream_cases(library, VALIDATION)),
-        fit_ridge(
-            stream_cases(library, TRAIN), stream_cases(library, VALIDATION), recording=recording
+        fit_read_off_operator(
+            stream_labelled_cases(library, TRAIN), recording=recording, size_mm=size_mm
         ),
-        fit_mean_voltage(stream_cases(library, TRAIN), recording=recording),
+        choose_nominal_operator(library, stream_labelled_cases(library, VALIDATION)),
+        fit_ridge(
+            stream_labelled_cases(library, TRAIN),
+            stream_labelled_cases(library, VALIDATION),
+            recording=recording,
+        ),
+        fit_mean_voltage(stream_labelled_cases(library, TRAIN), recording=recording),
     )
 
 

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from fwdecg.cases.library_config import RecordingConfig
-from fwdecg.cases.shifts import shifted_split
-from fwdecg.cases.splits import TEST
+from fwdecg.cases.recording_config import RecordingConfig
+from fwdecg.cases.splits import TEST, shifted_split
 from fwdecg.config import identity_tree
 from fwdecg.evaluation.baselines import Predictor, fit_baselines
 from fwdecg.evaluation.evaluation_config import EvaluationConfig
@@ -32,7 +31,7 @@ from fwdecg.evaluation.report import (
     verdict,
 )
 from fwdecg.evaluation.scores import CaseScore, Ecgs, score_cases, scores_table
-from fwdecg.library.labelled_cases import LabelledCases, stream_cases
+from fwdecg.library.labelled_cases import LabelledCases, stream_labelled_cases
 from fwdecg.library.reader import Library
 from fwdecg.pictures.evaluation_figures import Trace, draw_bars
 from fwdecg.runtime.cost import CostMeter
@@ -146,7 +145,7 @@ def _try(
 ) -> _Trial:
     progress = Progress(logger, f"{split} cases evaluated", library.count(split))
     trial = _Trial(predictors=(network, *baselines), scores=[], traces=[])
-    for cases in stream_cases(library, split):
+    for cases in stream_labelled_cases(library, split):
         phi_e = network.predict(cases)
         own = score_cases(network.name, phi_e, cases, library.statistics)
         trial.scores.extend(own)

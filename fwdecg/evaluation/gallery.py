@@ -8,7 +8,7 @@ from fwdecg.cases.conditions import CONDITIONS
 from fwdecg.cases.splits import TEST
 from fwdecg.evaluation.report import PredictorReport
 from fwdecg.evaluation.scores import CaseScore
-from fwdecg.library.labelled_cases import load_case, recorded_cases
+from fwdecg.library.labelled_cases import load_case, load_cases
 from fwdecg.library.reader import Library
 from fwdecg.pictures.attention_picture import attention_of, plot_attentions
 from fwdecg.pictures.case_picture import plot_case
@@ -57,7 +57,7 @@ def draw_attentions(
         traces: of the test cases.
         folder: of the evaluation.
     """
-    cases = recorded_cases(library, [trace.case_id for trace in ranked(traces, "median")])
+    cases = load_cases(library, [trace.case_id for trace in ranked(traces, "median")])
     picture = plot_attentions([attention_of(case, trained) for case in cases])
     Store.at(folder).publish_with(f"{FIGURES}/attention.png", partial(save, picture))
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32
 
-from fwdecg.cases.library_config import RecordingConfig
+from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.evaluation.scores import Ecgs
 from fwdecg.library.labelled_cases import LabelledCases
 from fwdecg.model.map_features import conducting_share, front_speed

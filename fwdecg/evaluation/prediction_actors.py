@@ -20,7 +20,7 @@ from fwdecg.cases.splits import ALL
 from fwdecg.errors import FwdEcgError, LibraryError, RunError, error_summary
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
 from fwdecg.evaluation.predictions import SPREAD, CaseForecasts
-from fwdecg.library.dataset import quieten_ray
+from fwdecg.library.dataset import quiet_ray_data
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION, PHI_E, SPLIT, U, tensor_column
 from fwdecg.runtime.storage import Store
@@ -50,7 +50,7 @@ def forecast_on_cluster(
         RunError: the work failed.
     """
     library.dataset()  # looks at the columns of all parts, which readers elsewhere do not
-    quieten_ray()
+    quiet_ray_data()
     gpus, cpus = (int(ray.cluster_resources().get(kind, 0)) for kind in ("GPU", "CPU"))
     batches = -(-library.count(ALL) // batch_size)
     actors = min(gpus or max(cpus, 1), batches)

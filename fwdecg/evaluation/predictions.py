@@ -16,7 +16,7 @@ from jaxtyping import Float, Int64
 from fwdecg.cases.splits import ALL
 from fwdecg.errors import ResultError
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
-from fwdecg.library.labelled_cases import stream_cases
+from fwdecg.library.labelled_cases import stream_labelled_cases
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION, PHI_E, SPLIT
 from fwdecg.runtime.progress import Progress
@@ -66,7 +66,7 @@ def forecast_here(
         CheckpointError: a predicted value is not finite.
     """
     ensemble = Ensemble.of(members, batch_size)
-    for cases in stream_cases(library):
+    for cases in stream_labelled_cases(library):
         yield CaseForecasts(
             case_id=cases.case_id,
             condition=cases.condition,

@@ -16,8 +16,7 @@ import pyarrow.parquet as pq
 import torch
 from jaxtyping import Float64, Int64
 
-from fwdecg.cases.shifts import splits_of
-from fwdecg.cases.splits import TRAIN, VALIDATION
+from fwdecg.cases.splits import TRAIN, VALIDATION, splits_of
 from fwdecg.errors import ConfigError
 from fwdecg.evaluation.calibration import (
     NOMINAL,
@@ -32,7 +31,7 @@ from fwdecg.evaluation.calibration import (
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
 from fwdecg.evaluation.report import ALL_CONDITIONS, COLUMNS
 from fwdecg.evaluation.scores import z_scored
-from fwdecg.library.labelled_cases import LabelledCases, stream_cases
+from fwdecg.library.labelled_cases import LabelledCases, stream_labelled_cases
 from fwdecg.library.reader import Library
 from fwdecg.library.statistics import Statistics
 from fwdecg.runtime.ownership import record_owner
@@ -197,7 +196,7 @@ def _line(name: str, cells: Sequence[str]) -> str:
 def _residuals(ensemble: Ensemble, library: Library, split: str) -> Residuals:
     progress = Progress(logger, f"{split} cases predicted", library.count(split))
     parts = []
-    for cases in stream_cases(library, split):
+    for cases in stream_labelled_cases(library, split):
         parts.append(Residuals.of(ensemble, cases, library.statistics))
         progress.advance(len(cases))
     return Residuals.join(parts)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from fwdecg.cases.conditions import CONDITIONS
 from fwdecg.cases.draw import draw_case
-from fwdecg.cases.library_config import LibraryConfig, warn_of_fixed_resolution
+from fwdecg.cases.library_config import LibraryConfig, warn_if_resolution_is_fixed
 from fwdecg.cases.recorded_case import RecordedCase
-from fwdecg.cases.shifts import place_of
 from fwdecg.cases.simulation import simulate_case
+from fwdecg.cases.splits import assign_case
 from fwdecg.config import with_overrides
 from fwdecg.errors import ConfigError
 from fwdecg.experiment.experiment import Experiment
@@ -40,7 +40,7 @@ def simulate(
         CaseError: the case cannot be drawn, or is not fit for a library.
     """
     config = _library_config(preset, settings)
-    warn_of_fixed_resolution(config)
+    warn_if_resolution_is_fixed(config)
     drawn = draw_case(config, _case_id(config, condition, number))
     return RecordedCase.of(simulate_case(drawn, config), config)
 
@@ -58,7 +58,7 @@ def _case_id(config: LibraryConfig, condition: str, number: int) -> int:
         raise ConfigError(f"condition = {condition!r}: must be one of {', '.join(names)}")
     if number < 0:
         raise ConfigError(f"number = {number}: must be at least 0")
-    places = ((case_id, place_of(case_id, config.shifts)) for case_id in count())
+    places = ((case_id, assign_case(case_id, config.shifts)) for case_id in count())
     own = (
         case_id
         for case_id, place in places

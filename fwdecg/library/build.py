@@ -10,22 +10,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fwdecg.cases.library_config import LibraryConfig, warn_of_fixed_resolution
+from fwdecg.cases.library_config import LibraryConfig, warn_if_resolution_is_fixed
 from fwdecg.cases.simulation import simulate_case
 from fwdecg.config import identity_tree
 from fwdecg.errors import FwdEcgError, LibraryError, RunError
 from fwdecg.library.manifest import publish_descriptions
-from fwdecg.library.part import PartRecord, finish_part
-from fwdecg.library.part_plan import costliest_first, expected_work, plan_parts
+from fwdecg.library.part import PartRecord, publish_part
+from fwdecg.library.part_plan import expected_work, plan_parts, sort_by_work
 from fwdecg.library.paths import (
-    QUARANTINE,
-    SPOOL,
+    PENDING_FOLDER,
+    QUARANTINE_FOLDER,
     Part,
+    pending_cases,
     published_parts,
     quarantined_cases,
-    spooled_cases,
 )
-from fwdecg.library.pending_cases import Simulate, quarantine, spool_case
+from fwdecg.library.pending_cases import Simulate, quarantine, simulate_pending_case
 from fwdecg.library.reader import open_library
 from fwdecg.runtime.cost import Cost, CostMeter
 from fwdecg.runtime.nodes import require_folder_visible, require_shared_folder
@@ -68,18 +68,18 @@ def build_library(
         logger.info("%s is built already", store.label())
         return finished
     require_shared_folder(store)
-    warn_of_fixed_resolution(config)
+    warn_if_resolution_is_fixed(config)
     build = _Build(config, store, simulate)
     records = build.run()
     logger.info("library complete")
     cost = build.cost + meter.lap()
     content = retry_io(lambda: publish_descriptions(config, store, records, cost=cost))
-    store.remove_folder(SPOOL)
+    store.remove_folder(PENDING_FOLDER)
     store.clear_staging()
     if content["counts"]["ok"]["all"]["all"] == 0:
         raise LibraryError(
             f"{store.label()}: every case is quarantined; the reasons stand in "
-            f"{store.label(QUARANTINE)}"
+            f"{store.label(QUARANTINE_FOLDER)}"
         )
     return content
 
@@ -93,7 +93,7 @@ class _Build:
         published = published_parts(store)
         self._parts, there = plan_parts(config, published), set(published)
         self._quarantined = quarantined_cases(store)
-        held = spooled_cases(store) | self._quarantined
+        held = pending_cases(store) | self._quarantined
         self._missing = {
             part: set() if part in there else set(part.case_ids) - held for part in self._parts
         }
@@ -116,7 +116,7 @@ class _Build:
         for part in self._parts:
             if not self._missing[part]:
                 self._tasks.append(self._gathering(part))
-            for case_id in costliest_first(self._missing[part], self._work):
+            for case_id in sort_by_work(self._missing[part], self._work):
                 self._tasks.append(self._simulation(part, case_id))
         self.cost = run_tasks(self._tasks, BUILD)
         return [self._records[part] for part in self._parts]
@@ -134,7 +134,7 @@ class _Build:
         return Task(
             name=part.file,
             work=partial(
-                finish_part,
+                publish_part,
                 self._config,
                 self._store,
                 part,
@@ -167,7 +167,7 @@ class _Build:
 def _spool_case(config: LibraryConfig, store: Store, case_id: int, simulate: Simulate) -> bool:
     """Simulate and keep a case, on a node that may have joined when others were at work."""
     require_folder_visible(store)
-    return spool_case(config, store, case_id, simulate)
+    return simulate_pending_case(config, store, case_id, simulate)
 
 
 def _give_up(error: RunError) -> None:

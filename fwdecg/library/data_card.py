@@ -4,14 +4,14 @@ from typing import Any
 
 from fwdecg.cases.conditions import CONDITIONS
 from fwdecg.cases.library_config import LibraryConfig
-from fwdecg.cases.shifts import (
-    DIFFUSIVITY,
-    ELECTRODE,
-    PATCH_SIZE,
-    STIMULUS,
+from fwdecg.cases.splits import (
+    ALL,
+    DIFFUSIVITY_SHIFT,
+    ELECTRODE_SHIFT,
+    PATCH_SIZE_SHIFT,
+    STIMULUS_SHIFT,
     shifted_split,
 )
-from fwdecg.cases.splits import ALL
 from fwdecg.library.schema import case_schema
 from fwdecg.library.statistics import Statistics
 
@@ -126,10 +126,16 @@ def _variation(config: LibraryConfig) -> str:
 def _splits(config: LibraryConfig) -> str:
     tissue, recording = config.tissue, config.recording
     words = {
-        DIFFUSIVITY: f"D is drawn from {tissue.shifted_diffusivity_mm2_per_ms} mm^2/ms instead",
-        PATCH_SIZE: f"the mean size of large patches is {tissue.shifted_patch_size_mm} mm instead",
-        STIMULUS: "the plane wave starts from the top edge",
-        ELECTRODE: f"each electrode is displaced by {recording.electrode_shift_mm} mm (x, y, z)",
+        DIFFUSIVITY_SHIFT: (
+            f"D is drawn from {tissue.shifted_diffusivity_mm2_per_ms} mm^2/ms instead"
+        ),
+        PATCH_SIZE_SHIFT: (
+            f"the mean size of large patches is {tissue.shifted_patch_size_mm} mm instead"
+        ),
+        STIMULUS_SHIFT: "the plane wave starts from the top edge",
+        ELECTRODE_SHIFT: (
+            f"each electrode is displaced by {recording.electrode_shift_mm} mm (x, y, z)"
+        ),
     }
     regular = "Of every condition 80 % of the cases are for training, 10 % each for validation and "
     lines = [f"{regular}testing."]

@@ -61,7 +61,7 @@ def _readers(files: int) -> int:
     return min(max(int(ray.cluster_resources().get("CPU", 1)), 1), files)
 
 
-def quieten_ray() -> None:
+def quiet_ray_data() -> None:
     """Keep what Ray says of its every execution and report out of the log."""
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)

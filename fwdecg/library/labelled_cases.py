@@ -24,7 +24,7 @@ from fwdecg.library.schema import (
     tensor_column,
 )
 
-CASES_AT_ONCE = 32  # about 40 MB of the paper's maps
+CASES_PER_BATCH = 32  # about 40 MB of the paper's maps
 BULK_DIFFUSIVITY = "bulk_diffusivity_mm2_per_ms"
 
 _COLUMNS = [CASE_ID, CONDITION, SPLIT, U, PHI_E, DIFFUSIVITY, ELECTRODES, BULK_DIFFUSIVITY]
@@ -61,8 +61,8 @@ class LabelledCases:
         return len(self.case_id)
 
 
-def stream_cases(library: Library, split: str = ALL) -> Iterator[LabelledCases]:
-    """The cases of a split by case id, up to `CASES_AT_ONCE` at a time.
+def stream_labelled_cases(library: Library, split: str = ALL) -> Iterator[LabelledCases]:
+    """The cases of a split by case id, up to `CASES_PER_BATCH` at a time.
 
     Args:
         library: where they lie.
@@ -76,7 +76,7 @@ def stream_cases(library: Library, split: str = ALL) -> Iterator[LabelledCases]:
         yield _labelled(table)
 
 
-def read_cases(library: Library, case_ids: Sequence[int]) -> LabelledCases:
+def read_labelled_cases(library: Library, case_ids: Sequence[int]) -> LabelledCases:
     """Chosen cases of a library by case id, all in memory.
 
     Raises:
@@ -90,17 +90,17 @@ def read_cases(library: Library, case_ids: Sequence[int]) -> LabelledCases:
 
 
 def _regrouped(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The rows of tables in tables of `CASES_AT_ONCE`, the last one perhaps shorter.
+    """The rows of tables in tables of `CASES_PER_BATCH`, the last one perhaps shorter.
 
     They may hold a single case each: too few to keep a processor busy.
     """
     waiting: list[pa.Table] = []
     for found in tables:
         waiting.append(found)
-        while sum(table.num_rows for table in waiting) >= CASES_AT_ONCE:
+        while sum(table.num_rows for table in waiting) >= CASES_PER_BATCH:
             joined = pa.concat_tables(waiting)
-            yield joined.slice(0, CASES_AT_ONCE)
-            waiting = [joined.slice(CASES_AT_ONCE)]
+            yield joined.slice(0, CASES_PER_BATCH)
+            waiting = [joined.slice(CASES_PER_BATCH)]
     rest = pa.concat_tables(waiting)
     if rest.num_rows:
         yield rest
@@ -128,13 +128,13 @@ def _labelled(table: pa.Table) -> LabelledCases:
     )
 
 
-def recorded_cases(library: Library, case_ids: Sequence[int]) -> list[RecordedCase]:
+def load_cases(library: Library, case_ids: Sequence[int]) -> list[RecordedCase]:
     """Some cases of a library, all in memory, in the order asked for.
 
     Raises:
         LibraryError: there is no such case, or a part cannot be read.
     """
-    cases, config = read_cases(library, case_ids), library.config
+    cases, config = read_labelled_cases(library, case_ids), library.config
     return [
         RecordedCase(
             case_id=int(cases.case_id[row]),
@@ -165,5 +165,5 @@ def load_case(library: Library | str | Path, case_id: int) -> RecordedCase:
         LibraryError: there is no such library or case, or a part cannot be read.
     """
     opened = library if isinstance(library, Library) else open_library(library)
-    (case,) = recorded_cases(opened, [case_id])
+    (case,) = load_cases(opened, [case_id])
     return case

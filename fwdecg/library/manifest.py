@@ -6,14 +6,13 @@ from typing import Any
 
 from fwdecg.cases.conditions import CONDITIONS
 from fwdecg.cases.library_config import LibraryConfig
-from fwdecg.cases.shifts import place_of, splits_of
-from fwdecg.cases.splits import ALL, TRAIN
+from fwdecg.cases.splits import ALL, TRAIN, assign_case, splits_of
 from fwdecg.config import identity_hash, identity_tree
 from fwdecg.library.data_card import data_card
 from fwdecg.library.part import PartRecord
-from fwdecg.library.paths import CARD, MANIFEST, STATISTICS
+from fwdecg.library.paths import DATA_CARD, MANIFEST, STATISTICS
 from fwdecg.library.schema import SCHEMA_VERSION
-from fwdecg.library.statistics import combine
+from fwdecg.library.statistics import combine_moments
 from fwdecg.runtime.cost import Cost
 from fwdecg.runtime.storage import METRICS_FILE, Store
 
@@ -65,10 +64,10 @@ def publish_descriptions(
     """Write statistics, data card and, last, the manifest, which makes the library readable."""
     content = manifest(config, records, cost=cost)
     training = content["counts"]["ok"][TRAIN][ALL]
-    statistics = combine((record.moments for record in records), cases=training)
+    statistics = combine_moments((record.moments for record in records), cases=training)
     if statistics is not None:
         store.publish_json(STATISTICS, statistics.as_dict())
-    store.publish(CARD, data_card(config, content, statistics))
+    store.publish(DATA_CARD, data_card(config, content, statistics))
     store.publish_json(METRICS_FILE, _main_figures(content))
     store.publish_json(MANIFEST, content)
     return content
@@ -88,7 +87,7 @@ def counts(
 
 
 def _by_split(case_ids: Sequence[int], shifts: Sequence[str]) -> dict[str, dict[str, int]]:
-    places = [place_of(case_id, shifts) for case_id in case_ids]
+    places = [assign_case(case_id, shifts) for case_id in case_ids]
     numbers = {}
     for split in (*splits_of(shifts), ALL):
         names = [place.condition.name for place in places if split in (place.split, ALL)]

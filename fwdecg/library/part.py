@@ -18,8 +18,8 @@ from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.cases.simulation import simulate_case
 from fwdecg.cases.splits import TRAIN
 from fwdecg.errors import LibraryError
-from fwdecg.library.paths import Part, quarantined_cases, spool_file, spooled_cases
-from fwdecg.library.pending_cases import Simulate, spool_case, spooled_tables
+from fwdecg.library.paths import Part, pending_cases, pending_file, quarantined_cases
+from fwdecg.library.pending_cases import Simulate, pending_tables, simulate_pending_case
 from fwdecg.library.schema import (
     CASE_ID,
     PHI_E,
@@ -73,13 +73,13 @@ def build_part(
 ) -> PartRecord:
     """Simulate what is missing of a part here, one case after the other, and publish it."""
     if not store.exists(part.file):
-        held = spooled_cases(store) | quarantined_cases(store)
+        held = pending_cases(store) | quarantined_cases(store)
         for case_id in sorted(set(part.case_ids) - held):
-            spool_case(config, store, case_id, simulate)
-    return finish_part(config, store, part, quarantined_cases(store))
+            simulate_pending_case(config, store, case_id, simulate)
+    return publish_part(config, store, part, quarantined_cases(store))
 
 
-def finish_part(
+def publish_part(
     config: LibraryConfig, store: Store, part: Part, quarantined: set[int]
 ) -> PartRecord:
     """Publish a part from its spooled cases, unless that is done already, and describe it.
@@ -103,7 +103,7 @@ def finish_part(
         retry_io(lambda: store.publish(part.file, content))
     with contextlib.suppress(OSError):  # the part is safe, and the driver clears up in the end
         for case_id in part.case_ids:
-            store.remove(spool_file(case_id))
+            store.remove(pending_file(case_id))
     return _described(config, store, part, content)
 
 
@@ -118,7 +118,7 @@ def _gathered(config: LibraryConfig, store: Store, case_ids: list[int]) -> pa.Bu
     sink = pa.BufferOutputStream()
     options = {"compression": "zstd", "use_dictionary": False, "store_schema": True}
     with pq.ParquetWriter(sink, case_schema(config), **options) as writer:
-        for table in spooled_tables(store, case_ids, CASES_PER_ROW_GROUP):
+        for table in pending_tables(store, case_ids, CASES_PER_ROW_GROUP):
             writer.write_table(table)
     return sink.getvalue()
 
@@ -166,7 +166,7 @@ def _moments(cases: pa.Table, electrodes: int) -> PartMoments:
     training = cases.filter(pc.field(SPLIT) == TRAIN)
     if training.num_rows == 0:
         return _no_moments(electrodes)
-    return PartMoments.of(tensor_column(training, U), tensor_column(training, PHI_E))
+    return PartMoments.from_arrays(tensor_column(training, U), tensor_column(training, PHI_E))
 
 
 def _no_moments(electrodes: int) -> PartMoments:

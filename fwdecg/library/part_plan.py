@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
-from fwdecg.cases.draw import drawn_diffusivity
+from fwdecg.cases.draw import draw_bulk_diffusivity
 from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.errors import LibraryError
 from fwdecg.library.paths import Part
@@ -31,7 +31,7 @@ def plan_parts(config: LibraryConfig, published: list[Part]) -> list[Part]:
     return parts + _grid(first, config.cases, size)
 
 
-def costliest_first(case_ids: Iterable[int], work: Mapping[int, float]) -> list[int]:
+def sort_by_work(case_ids: Iterable[int], work: Mapping[int, float]) -> list[int]:
     """Cases in the order in which they are simulated: the last ones to run are short ones.
 
     Args:
@@ -43,7 +43,7 @@ def costliest_first(case_ids: Iterable[int], work: Mapping[int, float]) -> list[
 
 def expected_work(config: LibraryConfig, case_id: int) -> float:
     """The work of a case by the D of its first draw, in units of its own."""
-    bulk = drawn_diffusivity(config, case_id)
+    bulk = draw_bulk_diffusivity(config, case_id)
     resolution = config.solver.resolution(*config.tissue.diffusivity_span(bulk))
     return 1 / (resolution.spacing_mm**2 * resolution.dt_ms)
 

@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 from fwdecg.runtime.storage import Store
 
-CASES, QUARANTINE = "cases", "quarantine"
-SPOOL = ".spool"  # cases whose part is not whole yet; readers of Parquet folders skip dotted names
-MANIFEST, STATISTICS, CARD = "manifest.json", "statistics.json", "README.md"
+CASES_FOLDER, QUARANTINE_FOLDER = "cases", "quarantine"
+PENDING_FOLDER = (
+    ".spool"  # cases whose part is not whole yet; readers of Parquet folders skip dotted names
+)
+MANIFEST, STATISTICS, DATA_CARD = "manifest.json", "statistics.json", "README.md"
 
 _PART_NAME = re.compile(r"cases-(\d{6,})-(\d{6,})\.parquet", re.ASCII)
 _CASE_NAME = re.compile(r"case-(\d{6,})\.\w+", re.ASCII)
@@ -22,7 +24,7 @@ class Part(NamedTuple):
     @property
     def file(self) -> str:
         """Path of the part inside the library."""
-        return f"{CASES}/cases-{self.first:06d}-{self.stop:06d}.parquet"
+        return f"{CASES_FOLDER}/cases-{self.first:06d}-{self.stop:06d}.parquet"
 
     @property
     def case_ids(self) -> range:
@@ -32,7 +34,7 @@ class Part(NamedTuple):
 
 def published_parts(store: Store) -> list[Part]:
     """The parts that a library already holds, by first case."""
-    found = (part_named(name) for name in store.sizes(CASES))
+    found = (part_named(name) for name in store.sizes(CASES_FOLDER))
     return sorted(part for part in found if part)
 
 
@@ -42,24 +44,24 @@ def part_named(name: str) -> Part | None:
     return Part(int(match[1]), int(match[2])) if match else None
 
 
-def spooled_cases(store: Store) -> set[int]:
+def pending_cases(store: Store) -> set[int]:
     """The cases that are simulated and wait for their part."""
-    return _cases_in(store, SPOOL)
+    return _cases_in(store, PENDING_FOLDER)
 
 
 def quarantined_cases(store: Store) -> set[int]:
     """The cases that failed."""
-    return _cases_in(store, QUARANTINE)
+    return _cases_in(store, QUARANTINE_FOLDER)
 
 
-def spool_file(case_id: int) -> str:
+def pending_file(case_id: int) -> str:
     """Path of a case that waits for its part."""
-    return f"{SPOOL}/case-{case_id:06d}.arrow"
+    return f"{PENDING_FOLDER}/case-{case_id:06d}.arrow"
 
 
 def quarantine_file(case_id: int) -> str:
     """Path of a quarantined case's record inside the library."""
-    return f"{QUARANTINE}/case-{case_id:06d}.json"
+    return f"{QUARANTINE_FOLDER}/case-{case_id:06d}.json"
 
 
 def case_named(name: str) -> int | None:

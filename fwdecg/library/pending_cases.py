@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from fwdecg.cases.draw import Case, CaseSpec, draw_case
 from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.cases.precompile import compile_once_per_node
 from fwdecg.cases.simulation import CaseRecord, simulate_case
-from fwdecg.cases.warm_up import compile_once_per_node
 from fwdecg.errors import LibraryError
-from fwdecg.library.paths import quarantine_file, spool_file
+from fwdecg.library.paths import pending_file, quarantine_file
 from fwdecg.library.schema import cases_table
 from fwdecg.runtime.storage import Store, retry_io
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 Simulate = Callable[[Case, LibraryConfig], CaseRecord]
 
 
-def spool_case(
+def simulate_pending_case(
     config: LibraryConfig, store: Store, case_id: int, simulate: Simulate = simulate_case
 ) -> bool:
     """Simulate a case and keep it for its part; quarantine it if it fails.
@@ -53,7 +53,7 @@ def spool_case(
         quarantine(store, case_id, error, spec)
         return False
     content = _packed(cases_table([record], config))
-    retry_io(lambda: store.publish(spool_file(case_id), content))
+    retry_io(lambda: store.publish(pending_file(case_id), content))
     return True
 
 
@@ -70,14 +70,14 @@ def quarantine(store: Store, case_id: int, error: Exception, spec: CaseSpec | No
     retry_io(lambda: store.publish_json(quarantine_file(case_id), content))
 
 
-def spooled_tables(store: Store, case_ids: Sequence[int], at_once: int) -> Iterator[pa.Table]:
+def pending_tables(store: Store, case_ids: Sequence[int], at_once: int) -> Iterator[pa.Table]:
     """The rows of spooled cases, in this order, in tables of `at_once`, the last perhaps shorter.
 
     Raises:
         LibraryError: a file is damaged.
     """
     for first in range(0, len(case_ids), at_once):
-        files = [spool_file(case_id) for case_id in case_ids[first : first + at_once]]
+        files = [pending_file(case_id) for case_id in case_ids[first : first + at_once]]
         # One contiguous table: how it was read must not show in the bytes that are written.
         yield pa.concat_tables(_unpacked(store, file) for file in files).combine_chunks()
 

@@ -15,7 +15,7 @@ from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.cases.splits import ALL, TRAIN
 from fwdecg.config import differing_keys, from_tree, identity_tree
 from fwdecg.errors import LibraryError
-from fwdecg.library.paths import CASES, MANIFEST, STATISTICS
+from fwdecg.library.paths import CASES_FOLDER, MANIFEST, STATISTICS
 from fwdecg.library.schema import CASE_ID, SCHEMA_VERSION, SPLIT, foreign_columns
 from fwdecg.library.statistics import Statistics
 from fwdecg.runtime.storage import Store
@@ -222,7 +222,7 @@ def _rows(split: str, case_ids: Sequence[int] | None = None) -> pc.Expression | 
 
 
 def _require_whole_parts(store: Store, parts: list[dict[str, Any]]) -> None:
-    sizes = store.sizes(CASES)
+    sizes = store.sizes(CASES_FOLDER)
     for part in parts:
         size = sizes.get(Path(part["file"]).name, 0)
         if size != part["bytes"]:

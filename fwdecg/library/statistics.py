@@ -1,7 +1,7 @@
-"""Mean and spread of maps and ECG over the training split, gathered part by part.
+"""Mean and standard deviation of maps and ECGs over the training split.
 
-Each part is reduced to counts, sums and sums of squares in float64, which add up in the order of
-the parts: the result does not depend on which worker finished first.
+Each part is reduced to counts, sums and sums of squares in float64. These are added in the order of
+the parts, so that the result does not depend on which worker finishes first.
 """
 
 from collections.abc import Iterable
@@ -16,20 +16,20 @@ from fwdecg.errors import LibraryError
 
 @dataclass(frozen=True, kw_only=True)
 class Moments:
-    """Count, sum and sum of squares of some values."""
+    """Count, sum and sum of squares of a set of values."""
 
     count: int = 0
     total: float = 0.0
     squares: float = 0.0
 
     @classmethod
-    def of(cls, values: np.ndarray) -> "Moments":
-        """The moments of an array's values."""
+    def from_values(cls, values: np.ndarray) -> "Moments":
+        """Return the moments of an array's values."""
         wide = values.astype(np.float64).ravel()
         return cls(count=wide.size, total=float(wide.sum()), squares=float(np.square(wide).sum()))
 
     def __add__(self, other: "Moments") -> "Moments":
-        """The moments of both sets of values together."""
+        """Return the moments of the union of both sets."""
         return Moments(
             count=self.count + other.count,
             total=self.total + other.total,
@@ -38,37 +38,40 @@ class Moments:
 
     @property
     def mean(self) -> float:
-        """The mean."""
+        """Mean."""
         return self.total / self.count
 
     @property
-    def spread(self) -> float:
-        """The standard deviation (over all values, no correction of degrees of freedom)."""
+    def standard_deviation(self) -> float:
+        """Population standard deviation (divided by the count)."""
         return float(np.sqrt(max(self.squares / self.count - self.mean**2, 0.0)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartMoments:
-    """Moments of the training cases of one part: the maps', and each electrode's ECG."""
+    """Moments of the training cases of one part: of the maps, and of each electrode's ECG."""
 
     u: Moments
     phi_e: tuple[Moments, ...]
 
     @classmethod
-    def of(cls, u: np.ndarray, phi_e: np.ndarray) -> "PartMoments":
-        """The moments of maps, (case, ...), and of ECGs, (case, electrode, frame)."""
+    def from_arrays(cls, u: np.ndarray, phi_e: np.ndarray) -> "PartMoments":
+        """Return the moments of maps (case, ...) and ECGs (case, electrode, frame)."""
         electrodes = range(phi_e.shape[1])
-        return cls(u=Moments.of(u), phi_e=tuple(Moments.of(phi_e[:, e]) for e in electrodes))
+        return cls(
+            u=Moments.from_values(u),
+            phi_e=tuple(Moments.from_values(phi_e[:, electrode]) for electrode in electrodes),
+        )
 
     def __add__(self, other: "PartMoments") -> "PartMoments":
-        """The moments of both parts together."""
+        """Return the moments of both parts together."""
         phi_e = tuple(a + b for a, b in zip(self.phi_e, other.phi_e, strict=True))
         return PartMoments(u=self.u + other.u, phi_e=phi_e)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics:
-    """What z-scores are made with: of u (dimensionless) and of phi_e per electrode (mm/ms)."""
+    """Mean and standard deviation ("spread") of u (dimensionless) and of each ECG (mm/ms)."""
 
     cases: int
     u_mean: float
@@ -77,12 +80,16 @@ class Statistics:
     phi_e_spread: tuple[float, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields by name."""
+        """Return the fields by name, as stored in statistics.json."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Statistics":
-        """The statistics that `as_dict` gave."""
+        """Restore the statistics from the content of statistics.json.
+
+        Raises:
+            LibraryError: a field is missing.
+        """
         try:
             return cls(
                 cases=fields["cases"],
@@ -97,15 +104,20 @@ class Statistics:
             ) from error
 
 
-def combine(parts: Iterable[PartMoments], *, cases: int) -> Statistics | None:
-    """The statistics over the training cases of all parts; None if there are none."""
+def combine_moments(parts: Iterable[PartMoments], *, cases: int) -> Statistics | None:
+    """Return the statistics over the training cases of all parts; None without training cases.
+
+    Args:
+        parts: moments of the parts, by first case.
+        cases: total number of training cases.
+    """
     if cases == 0:
         return None
     moments = reduce(lambda a, b: a + b, parts)
     return Statistics(
         cases=cases,
         u_mean=moments.u.mean,
-        u_spread=moments.u.spread,
+        u_spread=moments.u.standard_deviation,
         phi_e_mean=tuple(electrode.mean for electrode in moments.phi_e),
-        phi_e_spread=tuple(electrode.spread for electrode in moments.phi_e),
+        phi_e_spread=tuple(electrode.standard_deviation for electrode in moments.phi_e),
     )

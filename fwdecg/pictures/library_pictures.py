@@ -10,8 +10,8 @@ import pyarrow as pa
 from fwdecg.cases.conditions import CONDITIONS, FIBROSIS
 from fwdecg.cases.splits import ALL
 from fwdecg.errors import LibraryError, ResultError
-from fwdecg.library.labelled_cases import recorded_cases
-from fwdecg.library.paths import CASES
+from fwdecg.library.labelled_cases import load_cases
+from fwdecg.library.paths import CASES_FOLDER
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION
 from fwdecg.pictures.animation import write_animation
@@ -43,8 +43,8 @@ def draw_library(library: Library, folder: Path, case_id: int | None = None) -> 
     """
     _require_elsewhere(folder, library)
     table = library.table(ALL, COLUMNS)
-    (moving,) = recorded_cases(library, [moving_case(table, case_id)])
-    sheet = recorded_cases(library, sheet_cases(table))
+    (moving,) = load_cases(library, [moving_case(table, case_id)])
+    sheet = load_cases(library, sheet_cases(table))
     pictures = {
         SHEET: partial(save, draw_contact_sheet(sheet)),
         PARAMETERS: partial(save, draw_parameters(table)),
@@ -88,7 +88,7 @@ def _case_ids(table: pa.Table, condition: str) -> list[int]:
 def _require_elsewhere(folder: Path, library: Library) -> None:
     """Keep pictures from among the parts, where readers of the whole folder would stumble."""
     root = library.store.folder
-    if root is not None and folder.resolve().is_relative_to((root / CASES).resolve()):
+    if root is not None and folder.resolve().is_relative_to((root / CASES_FOLDER).resolve()):
         raise ResultError(f"{folder}: only the library's parts belong there; choose another folder")
 
 

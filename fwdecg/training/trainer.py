@@ -26,7 +26,7 @@ import torch
 
 from fwdecg.cases.splits import TRAIN, VALIDATION
 from fwdecg.errors import ConfigError, FwdEcgError, ResultError, RunError, error_summary
-from fwdecg.library.dataset import quieten_ray, split_dataset
+from fwdecg.library.dataset import quiet_ray_data, split_dataset
 from fwdecg.library.paths import MANIFEST
 from fwdecg.library.reader import Library
 from fwdecg.model import SurrogateConfig
@@ -161,7 +161,7 @@ def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> tuple[Path,
     meter = CostMeter()
     require_shared_folder(Store.at(folder))
     require_same_file(library.store, MANIFEST)
-    quieten_ray()
+    quiet_ray_data()
     job = _WorkerJob(
         plan=plan,
         threads=_threads(plan.training),
@@ -304,7 +304,7 @@ def _work(config: dict[str, Any]) -> None:
     device = ray.train.torch.get_device()
     meter = CostMeter(gpus=float(device.type == "cuda"), since_start=True)
     log_to_stdout()
-    quieten_ray()
+    quiet_ray_data()
     torch.set_num_threads(job.threads)
     splits = _splits(job, device)
     report = partial(_report, job.plan, len(splits.train))

@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fwdecg.cases.draw import draw_case, reach_spacing_mm
-from fwdecg.cases.library_config import LibraryConfig, PacingConfig, TissueConfig
-from fwdecg.cases.shifts import SHIFTS, place_of
+from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.cases.pacing import PacingConfig
+from fwdecg.cases.splits import SHIFTS, assign_case
+from fwdecg.cases.tissue_config import TissueConfig
 from fwdecg.errors import CaseError
 from fwdecg.physics.stimulus import stimulated_cells
 
@@ -111,7 +113,7 @@ def test_a_shifted_case_depends_on_configuration_and_id_alone(case_id, shifts, c
     first, again = (draw_case(c, case_id) for c in (config, replace(config, cases=cases)))
     assert first.spec == again.spec
     np.testing.assert_array_equal(first.electrodes_mm, again.electrodes_mm)
-    place = place_of(case_id, shifts)
+    place = assign_case(case_id, shifts)
     assert (first.spec.split, first.spec.condition) == (place.split, place.condition.name)
     if place.shift is None:
         regular = draw_case(PAPER, place.rank)

@@ -5,8 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwdecg.cases.library_config import LibraryConfig, PacingConfig, RecordingConfig, TissueConfig
+from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.cases.pacing import PacingConfig
+from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.cases.solver_config import SolverConfig
+from fwdecg.cases.tissue_config import TissueConfig
 from fwdecg.errors import ConfigError
 from fwdecg.physics.tissue import Tissue
 
@@ -148,7 +151,7 @@ def test_every_chosen_step_is_stable_where_d_is_largest(smallest, ratio, cv_erro
                 "tissue": TissueConfig(shifted_diffusivity_mm2_per_ms=(0.10, 0.15)),
             },
             r"tissue.shifted_diffusivity_mm2_per_ms = \[0.1, 0.15\]: must not overlap "
-            r"tissue.healthy_diffusivity_mm2_per_ms = \[0.09, 0.1\]; move it above or below",
+            r"tissue.healthy_diffusivity_mm2_per_ms = \[0.09, 0.1\]; choose",
         ),
         (
             {
@@ -166,7 +169,7 @@ def test_every_chosen_step_is_stable_where_d_is_largest(smallest, ratio, cv_erro
         ),
         (
             {"shifts": ("stimulus",), "pacing": PacingConfig(protocol="focal")},
-            'the shift stimulus turns a plane wave, but pacing.protocol = "focal"; leave it out',
+            'the shift stimulus needs a plane wave, but pacing.protocol = "focal"; remove',
         ),
         (
             {
@@ -180,7 +183,7 @@ def test_every_chosen_step_is_stable_where_d_is_largest(smallest, ratio, cv_erro
                 "shifts": ("electrode",),
                 "recording": RecordingConfig(electrode_shift_mm=(0.0, 0.0, 0.0)),
             },
-            r"electrode_shift_mm = \[0.0, 0.0, 0.0\]: must displace the electrodes",
+            r"electrode_shift_mm = \[0.0, 0.0, 0.0\]: must not be zero",
         ),
     ],
 )

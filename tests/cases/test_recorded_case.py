@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fwdecg.library.labelled_cases import LabelledCases, recorded_cases
+from fwdecg.library.labelled_cases import LabelledCases, load_cases
 from fwdecg.library.reader import Library
 from fwdecg.pictures.ecg_panel import ecg_scale
 
 
 def test_cases_in_the_order_asked_for(library: Library, cases: LabelledCases) -> None:
-    chosen = recorded_cases(library, [7, 0, 3])
+    chosen = load_cases(library, [7, 0, 3])
     assert [case.case_id for case in chosen] == [7, 0, 3]
     assert [case.condition for case in chosen] == ["fibrosis", "healthy", "combined"]
     for case in chosen:
@@ -22,7 +22,7 @@ def test_cases_in_the_order_asked_for(library: Library, cases: LabelledCases) ->
 
 def test_the_share_that_conducts_is_the_recorded_one(varied_library: Library) -> None:
     """The solver's cells are pixels here: each conducts as a whole or not at all."""
-    for case in recorded_cases(varied_library, [0, 2]):
+    for case in load_cases(varied_library, [0, 2]):
         diffusivity = case.maps.diffusivity_mm2_per_ms
         assert np.ptp(diffusivity[diffusivity > 0]) > 0.02
         np.testing.assert_array_equal(case.maps.conducting_share, diffusivity > 0)
@@ -39,7 +39,7 @@ def test_the_share_that_conducts_is_the_recorded_one(varied_library: Library) ->
     ],
 )
 def test_scale_of_an_ecg(library: Library, largest: float, scale: float, unit: str) -> None:
-    (case,) = recorded_cases(library, [0])
+    (case,) = load_cases(library, [0])
     phi_e = np.array([[0.0, -largest], [1e9, 1e9]], np.float32)  # the first electrode is drawn
     found = ecg_scale([dataclasses.replace(case, phi_e_mm_per_ms=phi_e)])
     assert found == (pytest.approx(scale), unit)

@@ -4,15 +4,12 @@ import numpy as np
 import pytest
 
 from fwdecg.cases.draw import draw_case
-from fwdecg.cases.library_config import (
-    LONGEST_FRAME_INTERVAL_MS,
-    LibraryConfig,
-    PacingConfig,
-    RecordingConfig,
-    TissueConfig,
-)
-from fwdecg.cases.simulation import set_up, simulate_case
+from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.cases.pacing import PacingConfig
+from fwdecg.cases.recording_config import MAX_FRAME_INTERVAL_MS, RecordingConfig
+from fwdecg.cases.simulation import discretise_case, simulate_case
 from fwdecg.cases.solver_config import SolverConfig
+from fwdecg.cases.tissue_config import TissueConfig
 from fwdecg.errors import CaseError
 from fwdecg.physics.fenton_karma import PUBLISHED
 from fwdecg.physics.monodomain import Clock, Simulation
@@ -95,11 +92,11 @@ def test_the_rarest_frames_show_every_cell_that_activates(small_config, name):
             solver=solver,
             recording=replace(
                 small_config.recording,
-                duration_ms=2 * LONGEST_FRAME_INTERVAL_MS,
+                duration_ms=2 * MAX_FRAME_INTERVAL_MS,
                 frame_interval_ms=interval_ms,
             ),
         )
-        for interval_ms in (5.0, LONGEST_FRAME_INTERVAL_MS)
+        for interval_ms in (5.0, MAX_FRAME_INTERVAL_MS)
     )
     # All of the sheet is reached before the second of the rare frames.
     case = draw_case(often, 0)
@@ -146,7 +143,7 @@ def test_a_second_stimulus_keeps_a_tissue_active_that_is_else_at_rest(reentry_co
 
 def test_half_precision_maps_cost_the_ecg_nothing_that_can_be_seen(small_config):
     case = draw_case(small_config, 2)
-    setup = set_up(case, small_config)
+    setup = discretise_case(case, small_config)
     solver = small_config.solver
     frames = Simulation(setup.tissue, case.pacing, setup.clock, solver.parameters)
     maps = area_mean(np.stack([u.copy() for u in frames]), 32)

@@ -12,8 +12,7 @@ import ray
 import yaml
 from kubernetes import client
 
-from fwdecg.cases.shifts import place_of
-from fwdecg.cases.splits import TRAIN, VALIDATION
+from fwdecg.cases.splits import TRAIN, VALIDATION, assign_case
 from fwdecg.config import load
 from fwdecg.experiment.experiment import Experiment
 
@@ -214,7 +213,7 @@ def test_a_search_requests_all_its_gpus_at_once():
 def test_pods_have_enough_memory_for_the_cases_of_a_search():
     _, preset, overrides = read_command("tune")
     library = load(Experiment, preset, overrides).library
-    places = [place_of(case_id, library.shifts) for case_id in range(library.cases)]
+    places = [assign_case(case_id, library.shifts) for case_id in range(library.cases)]
     cases = sum(place.split in (TRAIN, VALIDATION) for place in places)
     needed = cases * library.recording.map_bytes
     for pod in pods(JOBS["tune"]):

@@ -16,7 +16,7 @@ from fwdecg.evaluation.baselines import (
 )
 from fwdecg.evaluation.operators import ExactOperator
 from fwdecg.evaluation.scores import score_cases
-from fwdecg.library.labelled_cases import LabelledCases, stream_cases
+from fwdecg.library.labelled_cases import LabelledCases, stream_labelled_cases
 from fwdecg.library.reader import Library
 from fwdecg.physics.raster import spread_weights
 
@@ -123,7 +123,7 @@ def test_the_five_of_a_library(library: Library) -> None:
         ("ridge regression", False),
         ("mean voltage", False),
     ]
-    (test,) = stream_cases(library, "test")
+    (test,) = stream_labelled_cases(library, "test")
     r2 = {
         baseline.name: score_cases(baseline.name, baseline.predict(test), test, library.statistics)[
             0

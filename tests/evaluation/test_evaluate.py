@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from fwdecg.cases.shifts import SHIFTS
+from fwdecg.cases.splits import SHIFTS
 from fwdecg.errors import CheckpointError, ResultError
 from fwdecg.evaluation.evaluate import evaluate
 from fwdecg.evaluation.evaluation_config import EvaluationConfig

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fwdecg.cases.library_config import RecordingConfig
+from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.errors import CheckpointError
 from fwdecg.evaluation.network import Network
 from fwdecg.library.labelled_cases import LabelledCases

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fwdecg.evaluation.operators import ExactOperator, ReadOffOperator, fit_read_off_operator
-from fwdecg.library.labelled_cases import LabelledCases, stream_cases
+from fwdecg.library.labelled_cases import LabelledCases, stream_labelled_cases
 from fwdecg.library.reader import Library
 from fwdecg.physics.pseudo_ecg import lead_fields
 from fwdecg.physics.tissue import Tissue
@@ -24,7 +24,7 @@ def test_exact_operator_on_the_solvers_own_grid(library: Library, cases: Labelle
 
 
 def test_exact_operator_where_d_varies(varied_library: Library) -> None:
-    (cases,) = stream_cases(varied_library)
+    (cases,) = stream_labelled_cases(varied_library)
     conducts = cases.conducting_fraction > 0
     assert np.ptp(cases.diffusivity_mm2_per_ms[0][conducts[0]]) > 0.02
     error = EXACT.predict(cases) - cases.phi_e

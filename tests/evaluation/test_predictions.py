@@ -28,7 +28,7 @@ FLAT = Forecast(phi_e=np.zeros((1, 2, 20), np.float32), spread=None)
 
 @pytest.fixture(params=[3, 32])
 def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(cases_module, "CASES_AT_ONCE", request.param)
+    monkeypatch.setattr(cases_module, "CASES_PER_BATCH", request.param)
     return request.param
 
 

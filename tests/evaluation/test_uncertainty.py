@@ -12,7 +12,7 @@ from fwdecg.evaluation.calibration import fit_factor
 from fwdecg.evaluation.ensemble import Ensemble
 from fwdecg.evaluation.scores import z_scored
 from fwdecg.evaluation.uncertainty import Residuals, assess_uncertainty
-from fwdecg.library.labelled_cases import stream_cases
+from fwdecg.library.labelled_cases import stream_labelled_cases
 from fwdecg.library.reader import Library
 from fwdecg.training.checkpoint import TrainedSurrogate
 
@@ -47,7 +47,7 @@ def test_its_files(folder: Path, library: Library) -> None:
 def test_the_factor_is_fitted_on_the_validation_split(
     folder: Path, library: Library, members: list[TrainedSurrogate]
 ) -> None:
-    (cases,) = stream_cases(library, "validation")
+    (cases,) = stream_labelled_cases(library, "validation")
     forecast = Ensemble.of(members, 4).predict(cases.u)
     truth, mean = (z_scored(ecg, library.statistics) for ecg in (cases.phi_e, forecast.phi_e))
     assert forecast.spread is not None
@@ -61,7 +61,7 @@ def test_the_mean_is_better_than_its_members(
     library: Library, members: list[TrainedSurrogate]
 ) -> None:
     """Jensen: the squared error of a mean is at most the mean of the squared errors."""
-    (cases,) = stream_cases(library)
+    (cases,) = stream_labelled_cases(library)
     residuals = Residuals.of(Ensemble.of(members, 4), cases, library.statistics)
     assert (residuals.r2 >= residuals.member_r2 - 1e-9).all()
 

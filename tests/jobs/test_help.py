@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fwdecg.__main__ import main
-from fwdecg.cases.shifts import SHIFTS, place_of
+from fwdecg.cases.splits import SHIFTS, assign_case
 from fwdecg.config import load
 from fwdecg.experiment.experiment import Experiment
 
@@ -117,7 +117,7 @@ def test_the_best_preset_is_on_the_library_of_the_paper():
 
 def test_the_cluster_preset_has_thousands_of_cases_and_all_shifts():
     library = load(Experiment, JOBS / "cluster.toml").library
-    shifts = [place_of(case_id, library.shifts).shift for case_id in range(library.cases)]
+    shifts = [assign_case(case_id, library.shifts).shift for case_id in range(library.cases)]
     assert shifts.count(None) == 5000
     assert all(shifts.count(shift) == 500 for shift in SHIFTS)
 

@@ -2,8 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from fwdecg.cases.library_config import LibraryConfig, PacingConfig, RecordingConfig, TissueConfig
+from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.cases.pacing import PacingConfig
+from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.cases.solver_config import SolverConfig
+from fwdecg.cases.tissue_config import TissueConfig
 from fwdecg.library.data_card import data_card
 from fwdecg.library.manifest import manifest
 from fwdecg.library.part import PartRecord

@@ -9,7 +9,7 @@ import pytest
 import fwdecg.library.labelled_cases as module
 from fwdecg.cases.splits import SPLITS
 from fwdecg.errors import LibraryError
-from fwdecg.library.labelled_cases import read_cases, stream_cases
+from fwdecg.library.labelled_cases import read_labelled_cases, stream_labelled_cases
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import tensor_column
 from fwdecg.runtime.storage import Store
@@ -19,15 +19,15 @@ from fwdecg.runtime.storage import Store
 def test_batches_of_a_chosen_size(
     library: Library, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CASES_AT_ONCE", at_once)
-    batches = list(stream_cases(library))
+    monkeypatch.setattr(module, "CASES_PER_BATCH", at_once)
+    batches = list(stream_labelled_cases(library))
     assert np.concatenate([batch.case_id for batch in batches]).tolist() == list(range(10))
     assert {len(batch) for batch in batches[:-1]} <= {at_once}
 
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_split_is_the_librarys(library: Library, split: str) -> None:
-    (batch,) = stream_cases(library, split)
+    (batch,) = stream_labelled_cases(library, split)
     table = library.table(split)
     assert batch.case_id.tolist() == table["case_id"].to_pylist()
     assert set(batch.split) == {split}
@@ -36,17 +36,17 @@ def test_a_split_is_the_librarys(library: Library, split: str) -> None:
 
 
 def test_chosen_cases(library: Library) -> None:
-    cases = read_cases(library, [7, 2])
+    cases = read_labelled_cases(library, [7, 2])
     assert cases.case_id.tolist() == [2, 7]
     assert cases.condition == ("fibrosis", "fibrosis")
     with pytest.raises(LibraryError, match="no case 10"):
-        read_cases(library, [7, 10])
+        read_labelled_cases(library, [7, 10])
 
 
 def test_the_share_that_conducts(library: Library, varied_library: Library) -> None:
     """The solver's cells are pixels here: each conducts as a whole or not at all."""
     for of in (library, varied_library):
-        (cases,) = stream_cases(of)
+        (cases,) = stream_labelled_cases(of)
         conducts = cases.diffusivity_mm2_per_ms > 0
         np.testing.assert_allclose(cases.conducting_fraction, conducts, rtol=1e-6)
 
@@ -55,7 +55,7 @@ def test_an_empty_split(library: Library) -> None:
     counts = {"ok": library.manifest["counts"]["ok"] | {"test": {"all": 0}}}
     without = dataclasses.replace(library, manifest=library.manifest | {"counts": counts})
     with pytest.raises(LibraryError, match="has no test case"):
-        next(stream_cases(without, "test"))
+        next(stream_labelled_cases(without, "test"))
 
 
 def test_a_damaged_part(library: Library, tmp_path: Path) -> None:
@@ -63,4 +63,4 @@ def test_a_damaged_part(library: Library, tmp_path: Path) -> None:
     for part in library.manifest["parts"]:
         (tmp_path / part["file"]).write_bytes(b"PAR1 no more")
     with pytest.raises(LibraryError, match="cannot be read"):
-        next(stream_cases(dataclasses.replace(library, store=Store.at(tmp_path))))
+        next(stream_labelled_cases(dataclasses.replace(library, store=Store.at(tmp_path))))

@@ -3,11 +3,13 @@ from dataclasses import replace
 import pytest
 
 from fwdecg.cases.draw import draw_case
-from fwdecg.cases.library_config import LibraryConfig, RecordingConfig, TissueConfig
-from fwdecg.cases.shifts import SHIFTS
+from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.cases.solver_config import SolverConfig
+from fwdecg.cases.splits import SHIFTS
+from fwdecg.cases.tissue_config import TissueConfig
 from fwdecg.errors import LibraryError
-from fwdecg.library.part_plan import costliest_first, expected_work, plan_parts
+from fwdecg.library.part_plan import expected_work, plan_parts, sort_by_work
 from fwdecg.library.paths import Part
 
 
@@ -55,12 +57,12 @@ def test_a_part_holds_fewer_cases_the_more_electrodes_there_are():
 
 def costliest_of(config):
     work = {case_id: expected_work(config, case_id) for case_id in range(config.cases)}
-    return costliest_first(work, work)
+    return sort_by_work(work, work)
 
 
 def test_cases_are_ordered_by_their_work_and_then_by_id():
     work = {4: 9.0, 3: 5.0, 2: 5.0, 1: 7.0}
-    assert costliest_first([1, 3, 2], work) == [1, 2, 3]
+    assert sort_by_work([1, 3, 2], work) == [1, 2, 3]
 
 
 def test_slow_conduction_is_simulated_first():

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from fwdecg.cases.draw import draw_case
-from fwdecg.cases.shifts import SHIFTS, splits_of
 from fwdecg.cases.simulation import simulate_case
-from fwdecg.cases.splits import ALL, SPLITS
+from fwdecg.cases.splits import ALL, SHIFTS, SPLITS, splits_of
 from fwdecg.errors import FwdEcgError, LibraryError, ResultError
 from fwdecg.library.reader import open_library
 from fwdecg.library.schema import tensor_column

@@ -2,24 +2,24 @@ import numpy as np
 import pytest
 
 from fwdecg.errors import LibraryError
-from fwdecg.library.statistics import Moments, PartMoments, Statistics, combine
+from fwdecg.library.statistics import Moments, PartMoments, Statistics, combine_moments
 
 
 def part(u, phi_e):
-    return PartMoments(u=Moments.of(u), phi_e=(Moments.of(phi_e),))
+    return PartMoments(u=Moments.from_values(u), phi_e=(Moments.from_values(phi_e),))
 
 
 def test_parts_combine_to_the_moments_of_all_values():
     rng = np.random.default_rng(0)
     u, phi_e = rng.normal(0.2, 0.3, (6, 50)), rng.normal(5.0, 2.0, (6, 10))
-    found = combine([part(u[:2], phi_e[:2]), part(u[2:], phi_e[2:])], cases=6)
+    found = combine_moments([part(u[:2], phi_e[:2]), part(u[2:], phi_e[2:])], cases=6)
     assert (found.u_mean, found.u_spread) == pytest.approx((u.mean(), u.std()))
     assert found.phi_e_mean == pytest.approx((phi_e.mean(),))
     assert found.phi_e_spread == pytest.approx((phi_e.std(),))
 
 
 def test_by_hand():
-    found = combine([part(np.array([1.0, 3.0]), np.array([2.0, 2.0]))], cases=1)
+    found = combine_moments([part(np.array([1.0, 3.0]), np.array([2.0, 2.0]))], cases=1)
     assert found == Statistics(
         cases=1, u_mean=2.0, u_spread=1.0, phi_e_mean=(2.0,), phi_e_spread=(0.0,)
     )
@@ -27,7 +27,7 @@ def test_by_hand():
 
 
 def test_without_training_cases_there_are_none():
-    assert combine([], cases=0) is None
+    assert combine_moments([], cases=0) is None
 
 
 def test_incomplete_statistics_are_refused():

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fwdecg.library.labelled_cases import recorded_cases
+from fwdecg.library.labelled_cases import load_cases
 from fwdecg.library.reader import Library
 from fwdecg.pictures.animation import DPI, FRAMES_PER_SECOND, SIZE_INCH, write_animation
 
 
 def test_a_picture_for_each_frame(library: Library, tmp_path: Path) -> None:
-    (case,) = recorded_cases(library, [2])
+    (case,) = load_cases(library, [2])
     write_animation(case, tmp_path / "case.gif")
     with Image.open(tmp_path / "case.gif") as film:
         assert film.n_frames == len(case.maps.u) == 20

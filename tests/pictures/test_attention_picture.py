@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fwdecg.errors import MapsError
-from fwdecg.library.labelled_cases import recorded_cases
+from fwdecg.library.labelled_cases import load_cases
 from fwdecg.library.reader import Library
 from fwdecg.pictures.attention_picture import attention_of, plot_attention, plot_attentions
 from fwdecg.training.checkpoint import TrainedSurrogate
@@ -17,7 +17,7 @@ def maps_in(picture):
 def test_the_weights_drawn_are_those_of_the_surrogate(
     library: Library, trained: TrainedSurrogate
 ) -> None:
-    cases = recorded_cases(library, [2, 0, 3])
+    cases = load_cases(library, [2, 0, 3])
     picture = plot_attentions([attention_of(case, trained) for case in cases])
     panels = maps_in(picture)
     assert len(panels) == 3
@@ -34,7 +34,7 @@ def test_the_weights_drawn_are_those_of_the_surrogate(
 
 
 def test_above_each_map_its_ecg(library: Library, trained: TrainedSurrogate) -> None:
-    (case,) = recorded_cases(library, [2])
+    (case,) = load_cases(library, [2])
     picture = plot_attention(case, trained)
     (panel,) = [panel for panel in picture.axes if panel.get_title()]
     assert panel.get_title().startswith("fibrosis, no. 2\n$R^2$ = ")
@@ -45,6 +45,6 @@ def test_above_each_map_its_ecg(library: Library, trained: TrainedSurrogate) -> 
 
 
 def test_a_case_of_other_maps(library: Library, small_library: Library, trained) -> None:
-    (case,) = recorded_cases(small_library, [2])
+    (case,) = load_cases(small_library, [2])
     with pytest.raises(MapsError, match="as the checkpoint was trained on"):
         plot_attention(case, trained)

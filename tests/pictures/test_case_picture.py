@@ -9,7 +9,7 @@ from matplotlib.image import imread
 
 from fwdecg.cases.recorded_case import RecordedCase
 from fwdecg.errors import MapsError
-from fwdecg.library.labelled_cases import recorded_cases
+from fwdecg.library.labelled_cases import load_cases
 from fwdecg.library.reader import Library
 from fwdecg.pictures.case_picture import frames_shown, plot_case, r2_of
 from fwdecg.pictures.ecg_panel import ecg_scale
@@ -17,7 +17,7 @@ from fwdecg.pictures.ecg_panel import ecg_scale
 
 @pytest.fixture
 def case(library: Library) -> RecordedCase:
-    return recorded_cases(library, [2])[0]
+    return load_cases(library, [2])[0]
 
 
 def ecg_panel(picture):

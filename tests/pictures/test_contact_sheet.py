@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fwdecg.cases.recorded_case import RecordedCase
-from fwdecg.library.labelled_cases import recorded_cases
+from fwdecg.library.labelled_cases import load_cases
 from fwdecg.library.reader import Library
 from fwdecg.pictures.contact_sheet import draw_contact_sheet, instants, isochrone_step_ms
 
@@ -22,7 +22,7 @@ def at_rest(case: RecordedCase) -> RecordedCase:
 
 @pytest.mark.parametrize("ids", [[0], [3, 8], [0, 5, 1, 6, 2, 4, 7, 3, 8]])
 def test_a_row_for_each_case(library: Library, ids: list[int]) -> None:
-    figure = draw_contact_sheet(recorded_cases(library, ids))
+    figure = draw_contact_sheet(load_cases(library, ids))
     scales = [panel for panel in figure.axes if panel.get_label() == "<colorbar>"]
     assert len(figure.axes) - len(scales) == PANELS_A_CASE * len(ids)
     assert [panel.get_xlabel() for panel in scales] == [
@@ -37,7 +37,7 @@ def test_a_row_for_each_case(library: Library, ids: list[int]) -> None:
 
 
 def test_each_condition_is_named_once(library: Library) -> None:
-    figure = draw_contact_sheet(recorded_cases(library, [0, 5, 1, 2, 4, 7]))
+    figure = draw_contact_sheet(load_cases(library, [0, 5, 1, 2, 4, 7]))
     bold = [
         text.get_text()
         for panel in figure.axes
@@ -48,7 +48,7 @@ def test_each_condition_is_named_once(library: Library) -> None:
 
 
 def test_the_first_of_several_ecgs_is_drawn(library: Library) -> None:
-    (case,) = recorded_cases(library, [2])
+    (case,) = load_cases(library, [2])
     figure = draw_contact_sheet([case])
     (panel,) = [panel for panel in figure.axes if panel.get_xlabel() == "time (ms)"]
     assert panel.get_title().startswith("ECG 1 of 2 (")
@@ -59,13 +59,13 @@ def test_the_first_of_several_ecgs_is_drawn(library: Library) -> None:
 
 
 def test_a_case_that_never_activates(library: Library) -> None:
-    case = at_rest(recorded_cases(library, [2])[0])
+    case = at_rest(load_cases(library, [2])[0])
     assert instants(case.maps) == [6, 12]  # of 20 frames, the last one number 19
     assert draw_contact_sheet([case]).axes
 
 
 def test_instants_see_the_wave_under_way(library: Library) -> None:
-    for case in recorded_cases(library, [0, 1, 2, 3]):
+    for case in load_cases(library, [0, 1, 2, 3]):
         shares = [
             np.nanmean(case.maps.activation_ms <= frame * case.maps.frame_interval_ms)
             for frame in instants(case.maps)

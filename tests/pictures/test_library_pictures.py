@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 import fwdecg.pictures.library_pictures as module
-from fwdecg.cases.library_config import LibraryConfig, PacingConfig
+from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.cases.pacing import PacingConfig
 from fwdecg.errors import LibraryError, ResultError
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import build_part
@@ -52,9 +53,9 @@ def test_few_cases_are_read(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    read = module.recorded_cases
+    read = module.load_cases
     monkeypatch.setattr(
-        module, "recorded_cases", lambda library, ids: asked.append(ids) or read(library, ids)
+        module, "load_cases", lambda library, ids: asked.append(ids) or read(library, ids)
     )
     draw_library(library, tmp_path, 9)
     assert asked == [[9], [0, 5, 1, 6, 2, 4, 7, 3, 8]]

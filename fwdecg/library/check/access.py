@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fwdecg.errors import FwdEcgError, LibraryError
-from fwdecg.library.paths import CASES, MANIFEST
+from fwdecg.library.paths import CASES_FOLDER, MANIFEST
 from fwdecg.runtime.storage import Store
 
 # About 150 bytes a part and 10 a quarantined case: enough for millions of cases.
@@ -33,9 +33,9 @@ def library_store(place: str | Path | Store) -> Store:
     store = Store.at(place)
     if not store.exists():
         raise LibraryError(f"{store.label()}: no such folder; give the folder that has {MANIFEST}")
-    if not (store.exists(MANIFEST) or store.sizes(CASES)):
+    if not (store.exists(MANIFEST) or store.sizes(CASES_FOLDER)):
         raise LibraryError(
-            f"{store.label()} is no library: it has neither {MANIFEST} nor {CASES}/; give "
+            f"{store.label()} is no library: it has neither {MANIFEST} nor {CASES_FOLDER}/; give "
             "the folder that has them"
         )
     return store

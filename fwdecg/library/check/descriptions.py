@@ -8,7 +8,7 @@ from fwdecg.config import differing_keys, from_tree, identity_hash, identity_tre
 from fwdecg.errors import ConfigError
 from fwdecg.library.check.access import DAMAGE, description, text
 from fwdecg.library.check.fault import Check, Fault, quoted
-from fwdecg.library.paths import CARD, MANIFEST, STATISTICS
+from fwdecg.library.paths import DATA_CARD, MANIFEST, STATISTICS
 from fwdecg.library.reader import REQUIRED
 from fwdecg.library.schema import SCHEMA_VERSION
 from fwdecg.runtime.storage import CONFIG_FILE, Store
@@ -95,13 +95,15 @@ def _check_provenance(manifest: dict[str, Any], tree: dict[str, Any]) -> Iterato
 
 def _check_card(store: Store, manifest: dict[str, Any]) -> Iterator[Fault]:
     try:
-        card = text(store, CARD)
+        card = text(store, DATA_CARD)
     except DAMAGE as error:
-        yield _fault(CARD, f"cannot be read: {error}")
+        yield _fault(DATA_CARD, f"cannot be read: {error}")
         return
     name = manifest.get("config_hash")
     if isinstance(name, str) and name not in card:
-        yield _fault(CARD, f"does not name configuration {quoted(name)}: it is another library's")
+        yield _fault(
+            DATA_CARD, f"does not name configuration {quoted(name)}: it is another library's"
+        )
 
 
 def _check_copy(store: Store, manifest: dict[str, Any]) -> Generator[Fault, None, None]:

@@ -12,9 +12,9 @@ from fwdecg.library.check.access import (
 )
 from fwdecg.library.check.fault import REBUILD, Check, Fault, quoted
 from fwdecg.library.paths import (
-    CASES,
+    CASES_FOLDER,
     MANIFEST,
-    QUARANTINE,
+    QUARANTINE_FOLDER,
     Part,
     case_named,
     part_named,
@@ -131,17 +131,19 @@ def _differences(store: Store, entry: ListedPart, size: int | None) -> Iterator[
 
 def _strays(store: Store, listed: Sequence[ListedPart]) -> Iterator[Fault]:
     known = {entry.part.file for entry in listed}
-    for name in sorted(store.sizes(CASES)):
-        if f"{CASES}/{name}" not in known:
+    for name in sorted(store.sizes(CASES_FOLDER)):
+        if f"{CASES_FOLDER}/{name}" not in known:
             problem = f"is not in {MANIFEST}, but whoever reads the folder reads it too"
-            yield Fault(Check.FILES, f"{CASES}/{name}", problem, "move it out of the library")
+            yield Fault(
+                Check.FILES, f"{CASES_FOLDER}/{name}", problem, "move it out of the library"
+            )
 
 
 def _quarantined(store: Store) -> Generator[Fault, None, list[int]]:
     case_ids = []
-    for name in sorted(store.sizes(QUARANTINE)):
+    for name in sorted(store.sizes(QUARANTINE_FOLDER)):
         case_id = case_named(name)
-        file = f"{QUARANTINE}/{name}"
+        file = f"{QUARANTINE_FOLDER}/{name}"
         if case_id is None or quarantine_file(case_id) != file:
             problem = f"is no record of a case: they are named as {quarantine_file(7)}"
             yield Fault(Check.FILES, file, problem, "move it out of the library")

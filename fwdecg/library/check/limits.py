@@ -6,12 +6,14 @@ A foreign configuration may ask for anything. The limits lie far above what the 
 from collections.abc import Generator
 from typing import NamedTuple
 
-from fwdecg.cases.diffusivity_variation import SMOOTHING_PER_LENGTH
 from fwdecg.cases.draw import reach_spacing_mm
 from fwdecg.cases.library_config import LibraryConfig
-from fwdecg.cases.patches import smoothing_length_mm
-from fwdecg.cases.random_field import NODES_PER_SMOOTHING_LENGTH
-from fwdecg.cases.shifts import PATCH_SIZE
+from fwdecg.cases.random_fields import (
+    NODES_PER_SMOOTHING_LENGTH,
+    SMOOTHING_PER_CORRELATION_LENGTH,
+    smoothing_length_mm,
+)
+from fwdecg.cases.splits import PATCH_SIZE_SHIFT
 from fwdecg.library.check.fault import Check, Fault
 from fwdecg.library.paths import MANIFEST
 from fwdecg.physics.resolution import Resolution
@@ -94,12 +96,12 @@ def _texture_nodes(config: LibraryConfig) -> float:
         (tissue.small_patch_size_mm[0], tissue.small_patch_fraction[1]),
         (tissue.large_patch_size_mm[0], tissue.large_patch_fraction[1]),
     ]
-    if PATCH_SIZE in config.shifts:
+    if PATCH_SIZE_SHIFT in config.shifts:
         patches.append((tissue.shifted_patch_size_mm[0], tissue.large_patch_fraction[1]))
     # A share that is lost beside 1 has patches too rare to be drawn.
     lengths_mm = [smoothing_length_mm(size, share) for size, share in patches if 1 - share < 1]
     if tissue.diffusivity_variation > 0:
-        lengths_mm.append(SMOOTHING_PER_LENGTH * tissue.diffusivity_variation_length_mm)
+        lengths_mm.append(SMOOTHING_PER_CORRELATION_LENGTH * tissue.diffusivity_variation_length_mm)
     nodes = (tissue.size_mm * NODES_PER_SMOOTHING_LENGTH / mm for mm in lengths_mm)
     return max(map(_square, nodes), default=0.0)
 

@@ -150,7 +150,7 @@ def _draw_problems(row: Row, case_id: int, config: LibraryConfig) -> Iterator[st
 def _held(file: str, row: Row) -> HeldCase:
     blocked = row[DIFFUSIVITY] == 0
     with np.errstate(invalid="ignore", over="ignore"):  # values that are not finite are named
-        moments = PartMoments.of(row[U][None], row[PHI_E][None])
+        moments = PartMoments.from_arrays(row[U][None], row[PHI_E][None])
     return HeldCase(
         case_id=row[CASE_ID],
         file=file,

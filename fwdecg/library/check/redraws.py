@@ -8,7 +8,7 @@ import numpy as np
 
 from fwdecg.cases.draw import Case, CaseSpec, draw_case
 from fwdecg.cases.library_config import LibraryConfig
-from fwdecg.cases.simulation import Setup, set_up
+from fwdecg.cases.simulation import DiscretisedCase, discretise_case
 from fwdecg.library.check.fault import quoted
 from fwdecg.library.check.rows import Row, RowCheck
 from fwdecg.library.schema import CONDUCTING, DIFFUSIVITY, ELECTRODES
@@ -30,7 +30,7 @@ class Expected(NamedTuple):
 
     config: LibraryConfig
     case: Case
-    setup: Setup
+    setup: DiscretisedCase
 
 
 def expected_case(config: LibraryConfig, case_id: int) -> Expected:
@@ -40,7 +40,7 @@ def expected_case(config: LibraryConfig, case_id: int) -> Expected:
         CaseError: nothing can be drawn for it.
     """
     case = draw_case(config, case_id)
-    return Expected(config, case, set_up(case, config))
+    return Expected(config, case, discretise_case(case, config))
 
 
 def _spec(row: Row, expected: Expected) -> Iterator[str]:
@@ -84,7 +84,7 @@ def _map(row: Row, name: str, wanted: Field) -> Iterator[str]:
         )
 
 
-def _work(row: Row, setup: Setup) -> Iterator[str]:
+def _work(row: Row, setup: DiscretisedCase) -> Iterator[str]:
     clock = setup.clock
     most = setup.tissue.conducts.size * clock.steps_per_frame * (clock.frames - 1)
     if not 0 < row["node_updates"] <= most:

@@ -7,7 +7,7 @@ that a texture that was copied, or a seed used twice, is found by itself.
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
-from fwdecg.cases.shifts import place_of
+from fwdecg.cases.splits import assign_case
 from fwdecg.library.check.fault import Check, Fault, quoted
 from fwdecg.library.check.part_check import HeldCase
 
@@ -25,7 +25,7 @@ def check_disjoint(cases: Sequence[HeldCase]) -> Iterator[Fault]:
 def check_balance(cases: Sequence[HeldCase], shifts: Sequence[str]) -> Iterator[Fault]:
     """Whether each split has its share of each condition; all parts must have been read."""
     found = Counter((case.condition, case.split) for case in cases)
-    places = [place_of(case.case_id, shifts) for case in cases]
+    places = [assign_case(case.case_id, shifts) for case in cases]
     wanted = Counter((place.condition.name, place.split) for place in places)
     for condition, split in sorted(found.keys() | wanted.keys()):
         number, rule = found[condition, split], wanted[condition, split]

@@ -7,7 +7,7 @@ from fwdecg.cases.splits import TRAIN
 from fwdecg.library.check.fault import Check, Fault, quoted
 from fwdecg.library.check.part_check import HeldCase
 from fwdecg.library.paths import STATISTICS
-from fwdecg.library.statistics import Statistics, combine
+from fwdecg.library.statistics import Statistics, combine_moments
 
 # Sums of up to 1e10 values in float64, added in another order, agree within about 1e-11 of
 # themselves. z-scores are made in float32, which resolves 6e-8: a thousandth of that is never seen.
@@ -17,7 +17,7 @@ TOLERANCE_IN_SPREADS = 1e-10
 def training_statistics(cases: Sequence[HeldCase]) -> Statistics | None:
     """The statistics over the cases of the training split; None if there are none."""
     training = [case.moments for case in cases if case.split == TRAIN]
-    return combine(training, cases=len(training))
+    return combine_moments(training, cases=len(training))
 
 
 def check_statistics(found: dict[str, Any], wanted: Statistics) -> Iterator[Fault]:

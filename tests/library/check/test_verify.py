@@ -12,9 +12,12 @@ import pytest
 
 from fwdecg.cases.conditions import CONDITIONS, condition_of
 from fwdecg.cases.draw import draw_case
-from fwdecg.cases.library_config import LibraryConfig, PacingConfig, RecordingConfig, TissueConfig
+from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.cases.pacing import PacingConfig
+from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.cases.simulation import simulate_case
 from fwdecg.cases.solver_config import SolverConfig
+from fwdecg.cases.tissue_config import TissueConfig
 from fwdecg.errors import CaseError, ConfigError, LibraryError
 from fwdecg.library.check.fault import Check
 from fwdecg.library.check.limits import case_bytes, lead_bytes, sheet_size

@@ -13,9 +13,11 @@ from pathlib import Path
 from filelock import FileLock
 
 from fwdecg.cases.draw import draw_case
-from fwdecg.cases.library_config import LibraryConfig, RecordingConfig, TissueConfig
+from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.cases.simulation import simulate_case
 from fwdecg.cases.solver_config import SolverConfig
+from fwdecg.cases.tissue_config import TissueConfig
 from fwdecg.kernels.compile import SOURCES, cache_folder
 
 _WITH_SCAR = 2  # the id of a fibrosis case

@@ -1,0 +1,80 @@
+"""Settings of the tissue: sheet size, and the ranges of D and patches."""
+
+from dataclasses import dataclass
+
+from fwdecg.config import check_settings, setting
+from fwdecg.errors import ConfigError
+
+Range = tuple[float, float]
+
+# The lattice of the random field is finer for smaller patches. Patches of this size over 40 % of a
+# sheet of 100 mm need 2 GB and 10 s per case; the cost grows with the inverse square of the size.
+MIN_PATCH_SIZE_MM = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TissueConfig:
+    """The sheet, and the ranges from which its properties are drawn uniformly."""
+
+    size_mm: float = setting(100.0, "side of the square sheet", above=0)
+    healthy_diffusivity_mm2_per_ms: Range = setting(
+        (0.09, 0.10), "range of D in healthy and fibrosis cases", above=0
+    )
+    remodelled_diffusivity_mm2_per_ms: Range = setting(
+        (0.01, 0.09), "range of D in gap_junction and combined cases", above=0
+    )
+    small_patch_size_mm: Range = setting(
+        (1.0, 3.0), "range of the mean patch size in healthy cases", at_least=MIN_PATCH_SIZE_MM
+    )
+    small_patch_fraction: Range = setting(
+        (0.0, 0.05),
+        "range of the non-conductive fraction of the area in healthy cases",
+        at_least=0,
+        below=0.5,
+    )
+    large_patch_size_mm: Range = setting(
+        (5.0, 15.0),
+        "range of the mean patch size in fibrosis and combined cases",
+        at_least=MIN_PATCH_SIZE_MM,
+    )
+    large_patch_fraction: Range = setting(
+        (0.10, 0.40),
+        "range of the non-conductive fraction of the area in fibrosis and combined cases",
+        above=0,
+        below=0.5,
+    )
+    shifted_diffusivity_mm2_per_ms: Range = setting(
+        (0.11, 0.15), "range of D in the test split of the shift diffusivity", above=0
+    )
+    shifted_patch_size_mm: Range = setting(
+        (18.0, 25.0),
+        "range of the mean size of large patches in the test split of the shift patch_size",
+        at_least=MIN_PATCH_SIZE_MM,
+    )
+    diffusivity_variation: float = setting(
+        0.0,
+        "largest relative deviation of D from its bulk value within a tissue; 0 = uniform D",
+        at_least=0,
+        below=1,
+    )
+    diffusivity_variation_length_mm: float = setting(
+        10.0, "distance at which the correlation of that deviation falls to 1/e", at_least=1
+    )
+
+    def __post_init__(self) -> None:
+        """Check every value, and that every range is ascending."""
+        check_settings(self)
+        for name, value in vars(self).items():
+            if isinstance(value, tuple):
+                require_ascending(name, value)
+
+    def diffusivity_span(self, bulk_mm2_per_ms: float) -> Range:
+        """Return the smallest and largest possible D in a tissue with this bulk D, in mm^2/ms."""
+        variation = self.diffusivity_variation
+        return bulk_mm2_per_ms * (1 - variation), bulk_mm2_per_ms * (1 + variation)
+
+
+def require_ascending(name: str, bounds: Range) -> None:
+    """Raise `ConfigError` if a range does not run from low to high."""
+    if bounds[0] > bounds[1]:
+        raise ConfigError(f"{name} = {bounds}: a range must run from low to high")
