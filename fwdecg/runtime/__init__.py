@@ -1,1 +1,1 @@
-"""What long-running work needs anywhere: storage, ownership of results, tasks, progress, cost."""
+"""Services for long-running work: storage, result ownership, node checks, task pool, metrics."""

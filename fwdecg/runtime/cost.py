@@ -1,4 +1,4 @@
-"""What work costs: processor time, time on GPUs, memory; measured in the process that does it."""
+"""Cost of work: CPU time, GPU time and peak memory, measured in the process that does it."""
 
 import resource
 import sys
@@ -8,18 +8,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-STATUS = Path("/proc/self/status")  # of this process, on Linux
-PEAK = "VmHWM:"  # the line of its largest resident memory, in kB
+PROCESS_STATUS = Path("/proc/self/status")  # Linux only
+PEAK_MEMORY_KEY = "VmHWM:"  # line with the peak resident memory in kB
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What some work took; costs add up.
+    """Resources that some work used. Costs can be added.
 
     Attributes:
-        core_seconds: processor time of its processes, in all their threads.
-        gpu_seconds: time for which it held GPUs, busy or not, times their number.
-        peak_memory_bytes: largest resident memory of one of its processes.
+        core_seconds: CPU time of all threads of all processes.
+        gpu_seconds: time during which GPUs were reserved, busy or idle, times their number.
+        peak_memory_bytes: peak resident memory of the largest process.
     """
 
     core_seconds: float = 0.0
@@ -28,7 +28,7 @@ class Cost:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "Cost":
-        """The cost that `as_dict` made a record of."""
+        """Return the cost that `as_dict` converted."""
         return cls(**record)
 
     def __add__(self, other: "Cost") -> "Cost":
@@ -45,7 +45,7 @@ class Cost:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain values; times to tenths of a second."""
+        """Return plain values for JSON, with times rounded to 0.1 s."""
         return asdict(self) | {
             "core_seconds": round(self.core_seconds, 1),
             "gpu_seconds": round(self.gpu_seconds, 1),
@@ -53,27 +53,27 @@ class Cost:
 
 
 def cost_text(record: Mapping[str, Any] | None) -> str:
-    """What `Cost.as_dict` left in a result, in words; None if an earlier version made it."""
+    """Return the text of a cost record; results of early versions have none (None)."""
     return str(Cost.from_dict(record)) if record else "not recorded"
 
 
 class CostMeter:
-    """Measures what this process spends."""
+    """Measure the cost of this process."""
 
     def __init__(self, *, gpus: float = 0.0, since_start: bool = False) -> None:
-        """Begin to measure.
+        """Start measuring.
 
         Args:
-            gpus: how many it holds.
-            since_start: count the processor time that it has spent already; for processes that
-                were started for the very work.
+            gpus: number of GPUs reserved for this process.
+            since_start: include the CPU time since the process started. Use it in a process that
+                was started for the measured work, so that its imports count.
         """
         self._gpus = gpus
         self._core_seconds = 0.0 if since_start else time.process_time()
         self._seconds = time.monotonic()
 
     def lap(self) -> Cost:
-        """The cost since the last lap or else the beginning; memory since the process began."""
+        """Return the cost since the previous lap; the peak memory is that of the whole process."""
         core_seconds, seconds = time.process_time(), time.monotonic()
         cost = Cost(
             core_seconds=core_seconds - self._core_seconds,
@@ -85,18 +85,14 @@ class CostMeter:
 
 
 def _peak_memory_bytes() -> int:
-    """Largest resident memory of this process so far."""
-    for line in _status().splitlines():
-        if line.startswith(PEAK):
+    """Return the peak resident memory of this process."""
+    try:
+        status = PROCESS_STATUS.read_text(encoding="ascii", errors="replace")
+    except OSError:  # not Linux
+        status = ""
+    for line in status.splitlines():
+        if line.startswith(PEAK_MEMORY_KEY):
             return int(line.split()[1]) * 1024
-    # Only here, for it may tell of the process that started this one.
+    # Used only as a fallback, because on Linux a child process inherits this value at the fork.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _status() -> str:
-    """What the system says of this process; nothing where it is not Linux."""
-    try:
-        return STATUS.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""

@@ -1,4 +1,4 @@
-"""The nodes of the connected Ray cluster: whether more may join, whether all see the same files."""
+"""Checks of the cluster's nodes: whether more may join, and whether all see the same files."""
 
 import hashlib
 import logging
@@ -16,85 +16,95 @@ from fwdecg.runtime.storage import CONFIG_FILE, STAGING, Store
 
 logger = logging.getLogger(__name__)
 
-# A network folder may show a file a moment after it was written elsewhere.
+# A network file system may show a file only some time after another node wrote it.
 VISIBILITY_DELAYS_S = (0.5, 1.0, 2.0)
-LONGEST_ANSWER_S = 60.0
+ANSWER_TIMEOUT_S = 60.0
 
-# The hash of a file as this node finds it; None if it finds none.
 HashFile = Callable[[Store, str], str | None]
 
 
 def cluster_may_grow() -> bool:
-    """Whether nodes may join while a job runs: those of a cluster it joined, not of one it started.
+    """Return whether nodes may join while a job runs.
 
-    An autoscaler starts nodes when they are asked for, not before.
+    This is the case if the job joined an existing cluster, because an autoscaler adds nodes only
+    when work is waiting. A local cluster that the job started itself keeps its size.
     """
     return bool(os.environ.get("RAY_ADDRESS"))
 
 
 def file_hash(store: Store, file: str) -> str | None:
-    """The hash of a file of a store on this node, None if it does not appear for some seconds."""
-    for wait_s in (*VISIBILITY_DELAYS_S, 0.0):
+    """Return the SHA-256 of a file as this node sees it.
+
+    Returns:
+        The hexadecimal digest, or None if the file does not appear within `VISIBILITY_DELAYS_S`.
+    """
+    for delay_s in (*VISIBILITY_DELAYS_S, 0.0):
         try:
             return hashlib.sha256(store.read(file)).hexdigest()
         except FileNotFoundError:
-            time.sleep(wait_s)
+            time.sleep(delay_s)
     return None
 
 
-def require_shared_folder(store: Store, file_hash: HashFile = file_hash) -> None:
-    """Raise `ResultError` if some node does not see what this process writes to a store."""
-    if store.folder is None or len(_other_nodes()) == 0:
+def require_shared_folder(store: Store, hash_file: HashFile = file_hash) -> None:
+    """Raise `ResultError` if a node does not see what this process writes to the store."""
+    if store.folder is None or not _other_nodes():
         return
     marker = f"{STAGING}/{uuid.uuid4().hex}"
     store.publish(marker, marker)
     try:
-        require_same_file(store, marker, file_hash)
+        require_same_file(store, marker, hash_file)
     finally:
         store.remove(marker)
 
 
-def require_same_file(store: Store, file: str, file_hash: HashFile = file_hash) -> None:
-    """Raise `ResultError` if some node finds another content in a file of a store, or no such file.
+def require_same_file(store: Store, file: str, hash_file: HashFile = file_hash) -> None:
+    """Raise `ResultError` if a node finds other content in a file of the store, or no such file.
 
-    An object store is the same from everywhere, and a folder where there is a single node.
+    Nothing is checked for an object store, which is the same from everywhere, and on a cluster of
+    one node.
     """
     others = _other_nodes()
     if store.folder is None or not others:
         return
-    here = file_hash(store, file)
-    ask = ray.remote(num_cpus=0, max_retries=0)(_call_hash)
-    asked = {}
+    expected = hash_file(store, file)
+
+    def hash_there() -> str | None:
+        return hash_file(store, file)
+
+    task = ray.remote(num_cpus=0, max_retries=0)(hash_there)
+    addresses = {}
     for node, address in others.items():
-        there = NodeAffinitySchedulingStrategy(node, soft=False)
-        asked[ask.options(scheduling_strategy=there).remote(file_hash, store, file)] = address
+        strategy = NodeAffinitySchedulingStrategy(node, soft=False)
+        addresses[task.options(scheduling_strategy=strategy).remote()] = address
     answered, silent = ray.wait(
-        list(asked), num_returns=len(asked), timeout=LONGEST_ANSWER_S, fetch_local=False
+        list(addresses), num_returns=len(addresses), timeout=ANSWER_TIMEOUT_S, fetch_local=False
     )
-    blind = []
-    for reference in answered:
-        try:
-            same = ray.get(reference) == here
-        except RayTaskError:  # it may not read it
-            same = False
-        except RayError:  # the node has gone since
-            continue
-        if not same:
-            blind.append(asked[reference])
     for reference in silent:
-        logger.warning("node %s does not say whether it sees %s", asked[reference], store.label())
-    if blind:
-        raise _not_shared(store, ", ".join(sorted(blind)))
+        logger.warning(
+            "node %s did not answer within %g s whether it sees %s",
+            addresses[reference],
+            ANSWER_TIMEOUT_S,
+            store.label(),
+        )
+    differing = [addresses[each] for each in answered if not _agrees(each, expected)]
+    if differing:
+        raise _not_shared(store, ", ".join(sorted(differing)))
 
 
-def _call_hash(file_hash: HashFile, store: Store, file: str) -> str | None:
-    return file_hash(store, file)
+def _agrees(reference: ray.ObjectRef, expected: str | None) -> bool:
+    try:
+        return ray.get(reference) == expected
+    except RayTaskError:  # for example, the node lacks the permission to read the file
+        return False
+    except RayError:  # the node has left the cluster meanwhile
+        return True
 
 
 def require_folder_visible(store: Store) -> None:
-    """Raise `ResultError` on a node that does not see a store's configuration, left at its claim.
+    """Raise `ResultError` if this node does not see the configuration that `record_owner` wrote.
 
-    For nodes that join when others are at work already.
+    Workers call this, because their node may have joined after `require_shared_folder` ran.
     """
     if store.folder is not None and file_hash(store, CONFIG_FILE) is None:
         raise _not_shared(store, ray.util.get_node_ip_address())
@@ -102,14 +112,14 @@ def require_folder_visible(store: Store) -> None:
 
 def _not_shared(store: Store, addresses: str) -> ResultError:
     return ResultError(
-        f"{store.label()} is not the same folder on all nodes: {addresses} does not see what "
-        "another has there; choose a path on storage that all nodes share"
+        f"{store.label()} is not the same folder on all nodes: {addresses} does not see the files "
+        "of the others; choose a path on storage that all nodes share"
     )
 
 
 def _other_nodes() -> dict[str, str]:
-    """Id and address of each living node but that of this process; none without a cluster."""
-    if not ray.is_initialized():  # asking would start one
+    """Return the id and address of each living node except this one; empty without a cluster."""
+    if not ray.is_initialized():  # `ray.nodes` would start a cluster
         return {}
     here = ray.get_runtime_context().get_node_id()
     return {

@@ -1,4 +1,4 @@
-"""A place belongs to one configuration, which lies in it from its first use on."""
+"""Each result folder records the configuration that owns it, from its first use on."""
 
 import json
 from typing import Any
@@ -8,20 +8,22 @@ from fwdecg.errors import ResultError
 from fwdecg.runtime.storage import CONFIG_FILE, Store
 
 
-def record_owner(store: Store, asked: dict[str, Any], section: str = "") -> None:
-    """Leave a configuration in a new place; refuse a place that has another one.
+def record_owner(store: Store, config: dict[str, Any], section: str = "") -> None:
+    """Write the configuration into an empty store, or check that the store already has it.
 
     Args:
-        store: the place.
-        asked: the configuration as plain values.
-        section: of a preset that holds the keys, for the message; empty if they name it.
+        store: store of the results.
+        config: configuration as plain values.
+        section: preset section of the keys, prepended to their names in the message; empty if
+            the keys of `config` already contain it.
 
     Raises:
-        ResultError: the place has another configuration, or files but none, or is read-only.
+        ResultError: the store belongs to another configuration, contains files but no
+            configuration, or is read-only.
     """
-    asked = json.loads(json.dumps(asked))  # as it is read back, with lists for tuples
+    config = json.loads(json.dumps(config))  # tuples become lists, as in the stored file
     if store.exists(CONFIG_FILE):
-        differing = differing_keys(store.read_json(CONFIG_FILE), asked)
+        differing = differing_keys(store.read_json(CONFIG_FILE), config)
         if differing:
             names = ", ".join(f"{section}.{name}".lstrip(".") for name in differing)
             raise ResultError(
@@ -33,8 +35,8 @@ def record_owner(store: Store, asked: dict[str, Any], section: str = "") -> None
             raise ResultError(
                 f"{store.label()} is not empty and has no {CONFIG_FILE}; choose another path"
             )
-        store.publish_json(CONFIG_FILE, asked)
+        store.publish_json(CONFIG_FILE, config)
     except OSError as error:
         raise ResultError(
-            f"{store.label()} cannot be written: {error.strerror or error}; choose another"
+            f"{store.label()} is not writable: {error.strerror or error}; choose another path"
         ) from error

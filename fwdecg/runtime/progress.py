@@ -1,64 +1,65 @@
-"""Progress of long work as log lines: done, rate, expected end; the rarer the longer it takes."""
+"""Progress of long-running work as log lines: items done, rate and expected time left."""
 
 import logging
 import sys
 import time
 
 SECONDS_BETWEEN_LINES = 10.0
-FRACTION_BETWEEN_LINES = 0.02  # of the time so far: a day takes a few hundred lines
+# As a fraction of the elapsed time, so that a day of work logs a few hundred lines.
+FRACTION_BETWEEN_LINES = 0.02
 
 
 def log_to_stdout(name: str = "") -> None:
-    """Let the lines of this package, and of it alone, appear on standard output.
+    """Print the log of this package, and of no other, on standard output.
 
     Args:
-        name: of what this process works at, before each line, where several work side by side.
+        name: prefix of each line. It identifies the process where several share one output.
     """
     logger = logging.getLogger("fwdecg")
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter(f"{name}: %(message)s" if name else "%(message)s"))
     logger.handlers = [handler]
     logger.setLevel(logging.INFO)
-    logger.propagate = False  # Ray has handlers of its own at the root
+    logger.propagate = False  # Ray installs handlers on the root logger
 
 
 class Progress:
-    """Counts finished items and logs how far the work is."""
+    """Count finished items and log the progress."""
 
     def __init__(
-        self, logger: logging.Logger, what: str, total: int, *, work: float | None = None
+        self, logger: logging.Logger, items: str, total: int, *, work: float | None = None
     ) -> None:
         """Start the clock.
 
         Args:
-            logger: where the lines go.
-            what: the items counted, e.g. "cases simulated".
-            total: their number.
-            work: what all of them take, in any unit, where some take much longer than others; by
-                default all are alike.
+            logger: logger of the lines.
+            items: what is counted, for example "cases simulated".
+            total: number of items.
+            work: total work in any unit, for items that take different times. By default all
+                items take the same time.
         """
-        self._logger, self._what, self._total = logger, what, total
+        self._logger, self._items, self._total = logger, items, total
         self._work = float(total) if work is None else work
         self._done, self._work_done = 0, 0.0
         self._started = self._last_line = time.monotonic()
 
     @property
     def rate(self) -> float:
-        """Items per second since the start."""
+        """Finished items per second since the start."""
         return self._done / max(time.monotonic() - self._started, 1e-9)
 
     @property
     def fraction_done(self) -> float:
-        """What part of the items is finished."""
+        """Fraction of the items that are finished."""
         return self._done / self._total if self._total else 1.0
 
     def advance(self, items: int, note: str = "", *, work: float | None = None) -> None:
-        """Count finished items.
+        """Count finished items and log a line if one is due.
 
         Args:
-            items: their number.
-            note: appended to the line if one is due.
-            work: what they took of the whole work, if that was given.
+            items: number of newly finished items.
+            note: text appended to the line.
+            work: work of these items, in the unit of the total work.
         """
         self._done += items
         self._work_done += items if work is None else work
@@ -73,12 +74,12 @@ class Progress:
         rate = self._done / max(elapsed_s, 1e-9)
         left_s = elapsed_s * max(self._work / self._work_done - 1, 0.0)
         finished = self._done >= self._total
-        ends = f"in {duration_text(elapsed_s)}" if finished else f"{duration_text(left_s)} left"
-        return f"{self._done}/{self._total} {self._what}, {rate:.2f}/s, {ends}"
+        end = f"in {duration_text(elapsed_s)}" if finished else f"{duration_text(left_s)} left"
+        return f"{self._done}/{self._total} {self._items}, {rate:.2f}/s, {end}"
 
 
 def duration_text(seconds: float) -> str:
-    """A duration as a person says it: 42 s, 3 min 10 s, 2 h 05 min."""
+    """Return a duration as text: "42 s", "3 min 10 s" or "2 h 05 min"."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)

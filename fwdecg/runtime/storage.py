@@ -1,8 +1,8 @@
-"""Where results are kept: files appear whole or not at all.
+"""Storage of results in a folder or an object store. Every file appears complete or not at all.
 
-A store is a folder, or a prefix of an object store such as `s3://bucket/prefix`. pyarrow reads the
-URI, fsspec those that pyarrow does not know; keys and endpoint come from the URI's query
-(`?endpoint_override=http://host:port`) or from the environment, as with every tool of that cloud.
+An object store is addressed by a URI prefix such as `s3://bucket/prefix`. pyarrow opens the schemes
+it knows and fsspec all others. Credentials and endpoint come from the query of the URI
+(`?endpoint_override=http://host:port`) or from the environment, as with the provider's own tools.
 """
 
 import json
@@ -26,174 +26,181 @@ from fwdecg.errors import ConfigError, ResultError
 
 logger = logging.getLogger(__name__)
 
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 
-STAGING = ".staging"
-SMALL_OBJECT = 4 * 2**20  # bytes; what S3 takes in one request
-_PYARROW = {"file", "s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss"}
 CONFIG_FILE, METRICS_FILE, REPORT_FILE = "config.json", "metrics.json", "report.txt"
+STAGING = ".staging"  # folder of files that are being written
+SMALL_OBJECT_BYTES = 4 * 2**20  # S3 takes an object of this size in one request
 
-# A store that does not answer is asked again after these times, two minutes in all.
-RETRY_DELAYS_S = (1, 2, 4, 8, 15, 30, 60)
-# User and password or keys in a URI.
-_KEYS = re.compile(r"(?<=://)[^/@]*@")
-# What waiting does not help.
+RETRY_DELAYS_S = (1, 2, 4, 8, 15, 30, 60)  # two minutes in all
+# Errors that a retry does not cure.
 PERMANENT_ERRORS = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
+
+_PYARROW_SCHEMES = {"file", "s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss"}
+_CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")  # user and password, or keys, in a URI
 
 
 @dataclass(frozen=True)
 class Store:
-    """A folder or a prefix of an object store. Files are named by their path inside it.
+    """A folder, or a prefix of an object store. Files are named by their path inside it.
 
     Attributes:
-        root: absolute path, or URI.
+        root: absolute path or URI.
     """
 
     root: str
 
     @classmethod
-    def at(cls, place: "str | Path | Store") -> "Store":
-        """The store at a path or URI.
+    def at(cls, location: "str | Path | Store") -> "Store":
+        """Return the store at a path or URI.
 
         Raises:
-            ConfigError: the URI is of an unknown kind, or the path in the home of an unknown user.
+            ConfigError: the scheme of the URI is unknown, or the path starts with the home folder
+                of an unknown user.
         """
-        if isinstance(place, Store):
-            return place
-        if "://" not in str(place):
-            return cls(str(absolute_path(place)))
-        store = cls(str(place))
-        _ = store.filesystem
+        if isinstance(location, Store):
+            return location
+        if "://" not in str(location):
+            return cls(str(absolute_path(location)))
+        store = cls(str(location))
+        _ = store.filesystem  # reports a bad URI now
         return store
 
     @property
     def filesystem(self) -> fs.FileSystem:
-        """As pyarrow sees it."""
+        """Pyarrow file system of the store."""
         return _open(self.root)[0]
 
     @property
     def folder(self) -> Path | None:
-        """The folder, if it is one."""
+        """Folder of the store, or None for an object store."""
         return Path(self.path()) if isinstance(self.filesystem, fs.LocalFileSystem) else None
 
     def path(self, file: str = "") -> str:
-        """Where a file lies in `filesystem`."""
+        """Return the path of a file in `filesystem`."""
         return f"{_open(self.root)[1]}/{file}".rstrip("/")
 
     def label(self, file: str = "") -> str:
-        """Where a file lies, for people: without the keys that a URI may hold."""
-        return f"{_hidden(self.root).rstrip('/')}/{file}".rstrip("/")
+        """Return the path or URI of a file for messages, without credentials."""
+        return f"{_without_credentials(self.root).rstrip('/')}/{file}".rstrip("/")
 
     def exists(self, file: str = "") -> bool:
-        """True if there is such a file or folder."""
+        """Return whether a file or folder exists."""
         return self._info(file).type != fs.FileType.NotFound
 
     def size(self, file: str) -> int | None:
-        """Bytes of a file; None if there is none."""
+        """Return the size of a file in bytes, or None if it does not exist."""
         info = self._info(file)
         return info.size if info.type == fs.FileType.File else None
 
     def sizes(self, folder: str = "") -> dict[str, int]:
-        """Bytes of each file right inside a folder, by name; empty if there is no such folder."""
-        inside = fs.FileSelector(self.path(folder), allow_not_found=True)
-        found = self.filesystem.get_file_info(inside)
+        """Return the size in bytes of each file directly inside a folder, by name.
+
+        The result is empty if the folder does not exist.
+        """
+        selector = fs.FileSelector(self.path(folder), allow_not_found=True)
+        found = self.filesystem.get_file_info(selector)
         return {info.base_name: info.size for info in found if info.type == fs.FileType.File}
 
     def is_empty(self) -> bool:
-        """True if it holds no file or folder but what interrupted writers left behind."""
-        inside = fs.FileSelector(self.path(), allow_not_found=True)
-        found = self.filesystem.get_file_info(inside)
+        """Return whether the store contains nothing but leftovers of interrupted writers."""
+        selector = fs.FileSelector(self.path(), allow_not_found=True)
+        found = self.filesystem.get_file_info(selector)
         return all(info.base_name in ("", STAGING) for info in found)
 
     def read(self, file: str) -> pa.Buffer:
-        """The content of a file.
+        """Return the content of a file.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: the file does not exist.
         """
         with self.open(file) as stream:
             return stream.read_buffer()
 
     def open(self, file: str) -> pa.NativeFile:
-        """A file to be read at any place.
+        """Open a file for random access.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: the file does not exist.
         """
         return self.filesystem.open_input_file(self.path(file))
 
     def publish(self, file: str, content: bytes | pa.Buffer | str) -> None:
-        """Make a file appear at once: readers see the old one, or none, or the whole new one.
+        """Write a file atomically: readers see the old content or all of the new content.
 
-        So it is too if two writers race. In a folder it is written aside, flushed, and renamed; an
-        object appears when its upload is complete.
+        This holds for racing writers as well. In a folder, the content is written to a temporary
+        file, flushed to disk and renamed. An object appears when its upload is complete.
 
         Raises:
-            OSError: it could not be written.
+            OSError: the file could not be written.
         """
-        held = content.encode() if isinstance(content, str) else content
+        data = content.encode() if isinstance(content, str) else content
         if self.folder is not None:
-            self.publish_with(file, lambda path: path.write_bytes(held))
+            self.publish_with(file, lambda path: path.write_bytes(data))
             return
-        filesystem, path = _open(self.root, delayed=len(held) <= SMALL_OBJECT)
+        small = len(data) <= SMALL_OBJECT_BYTES
+        filesystem, path = _open(self.root, delayed=small)
         with filesystem.open_output_stream(f"{path}/{file}") as stream:
-            stream.write(held)
-        # A stream is closed, and what it holds uploaded, even if writing to it failed.
-        if len(held) > SMALL_OBJECT and self.size(file) != len(held):
-            raise OSError(f"{self.label(file)}: its upload is not complete")
+            stream.write(data)
+        # Leaving the block completes the upload even if `write` failed half-way.
+        if not small and self.size(file) != len(data):
+            raise OSError(f"{self.label(file)}: its upload is incomplete")
 
     def publish_with(self, file: str, write: Callable[[Path], object]) -> None:
-        """Make a file appear at once with what `write` writes to the path it is given."""
+        """Publish atomically the file that `write` creates at the path it receives."""
         folder = self.folder
         if folder is not None:
             _publish_in_folder(folder, file, write)
             return
-        with TemporaryDirectory() as aside:
-            path = Path(aside) / Path(file).name
+        with TemporaryDirectory() as temporary:
+            path = Path(temporary) / Path(file).name
             write(path)
             self.publish(file, path.read_bytes())
 
     def publish_json(self, file: str, content: dict[str, Any]) -> None:
-        """Make a JSON file appear at once."""
+        """Publish a JSON file atomically."""
         self.publish(file, json.dumps(content, indent=2) + "\n")
 
     def read_json(self, file: str) -> dict[str, Any]:
-        """The content of a JSON file.
+        """Return the content of a JSON file.
 
         Raises:
-            ResultError: it is missing or damaged.
+            ResultError: the file is missing or damaged.
         """
-        place = self.label(file)
+        label = self.label(file)
         try:
             content = json.loads(self.read(file).to_pybytes())
         except FileNotFoundError as error:
             raise ResultError(
-                f"{place} is missing: this is not a finished result; run the job that makes it "
+                f"{label} is missing: this is not a finished result; run the job that makes it "
                 "again"
             ) from error
         except ValueError as error:
             raise ResultError(
-                f"{place} is damaged ({error}); delete it and run the job that makes it again"
+                f"{label} is damaged ({error}); delete it and run the job that makes it again"
             ) from error
         if not isinstance(content, dict):
-            raise ResultError(f"{place} is damaged; delete it and run the job that makes it")
+            raise ResultError(
+                f"{label} is damaged (not a JSON object); delete it and run the job that makes it "
+                "again"
+            )
         return content
 
     def remove(self, file: str) -> None:
-        """Delete a file, if it is there."""
+        """Delete a file if it exists."""
         try:
             self.filesystem.delete_file(self.path(file))
         except FileNotFoundError:
             return
 
     def remove_folder(self, folder: str) -> None:
-        """Delete a folder with all it holds, if it is there."""
+        """Delete a folder and its content if it exists."""
         self.filesystem.delete_dir_contents(self.path(folder), missing_dir_ok=True)
         if self.exists(folder):
             self.filesystem.delete_dir(self.path(folder))
 
     def clear_staging(self) -> None:
-        """Remove what interrupted writers left behind."""
+        """Delete the temporary files that interrupted writers left behind."""
         if self.folder is not None:
             shutil.rmtree(self.folder / STAGING, ignore_errors=True)
 
@@ -202,84 +209,93 @@ class Store:
 
 
 def absolute_path(path: str | Path) -> Path:
-    """A path from the root, with the home folder in place of a leading `~` or `~user`.
+    """Return the absolute path, with a leading `~` or `~user` expanded.
 
     Raises:
-        ConfigError: there is no such user.
+        ConfigError: the user does not exist.
     """
     try:
         return Path(path).expanduser().absolute()
     except RuntimeError as error:
         raise ConfigError(
-            f"{path}: must start with a home folder that there is; give the whole path"
+            f"{path}: must start with an existing home folder; give the whole path"
         ) from error
 
 
-def retry_io(action: Callable[[], Answer]) -> Answer:
-    """What an action on a store returns, tried again while the store has a passing trouble.
+def is_transient(error: BaseException) -> bool:
+    """Return whether an I/O error may disappear, such as a full disk or an unreachable server."""
+    return isinstance(error, OSError) and not isinstance(error, PERMANENT_ERRORS)
 
-    Such as: a full disk, a server that does not answer, a stale handle of a network folder.
+
+def retry_io(action: Callable[[], T]) -> T:
+    """Return the result of an I/O action; retry it for two minutes after transient errors.
 
     Raises:
-        OSError: the trouble lasts, or waiting would not help.
+        OSError: the error persists or is permanent.
     """
-    for wait_s in RETRY_DELAYS_S:
+    for delay_s in RETRY_DELAYS_S:
         try:
             return action()
-        except PERMANENT_ERRORS:
-            raise
         except OSError as error:
-            logger.warning("%s; trying again in %g s", error, wait_s)
-            time.sleep(wait_s)
+            if not is_transient(error):
+                raise
+            logger.warning("%s; retrying in %g s", error, delay_s)
+            time.sleep(delay_s)
     return action()
 
 
 @cache
 def _open(root: str, *, delayed: bool = False) -> tuple[fs.FileSystem, str]:
-    """The file system of a path or URI, and the path in it.
+    """Return the file system of a path or URI, and the path inside it.
 
-    Where an upload's start is `delayed`, a small object takes S3 one request instead of three.
+    Args:
+        root: absolute path or URI.
+        delayed: defer the start of an upload until data is written. S3 then takes a small object
+            in one request instead of three.
     """
     if "://" not in root:
         return fs.LocalFileSystem(), root
     scheme, _, _ = root.partition("://")
-    if scheme not in _PYARROW:
-        return _by_fsspec(root)
-    uri = f"{root}{'&' if '?' in root else '?'}allow_delayed_open=true"
+    if scheme not in _PYARROW_SCHEMES:
+        return _open_with_fsspec(root)
+    delayed_uri = f"{root}{'&' if '?' in root else '?'}allow_delayed_open=true"
     try:
-        filesystem, path = fs.FileSystem.from_uri(uri if delayed and scheme == "s3" else root)
+        filesystem, path = fs.FileSystem.from_uri(
+            delayed_uri if delayed and scheme == "s3" else root
+        )
     except (pa.ArrowInvalid, OSError) as error:
-        reason = _KEYS.sub("", str(error))
-        raise ConfigError(f"{_hidden(root)}: not a place that can be opened ({reason})") from error
+        reason = _CREDENTIALS.sub("", str(error))
+        raise ConfigError(f"{_without_credentials(root)} cannot be opened ({reason})") from error
     return filesystem, path.rstrip("/")
 
 
-def _by_fsspec(uri: str) -> tuple[fs.FileSystem, str]:
-    import fsspec  # noqa: PLC0415  # most places do without
+def _open_with_fsspec(uri: str) -> tuple[fs.FileSystem, str]:
+    import fsspec  # noqa: PLC0415  # few stores need it
 
     try:
-        # Listings that are kept would not show what other workers leave.
+        # A cached listing would hide files that other workers write.
         found, path = fsspec.core.url_to_fs(uri, use_listings_cache=False)
     except (ValueError, ImportError) as error:
         raise ConfigError(
-            f"{_hidden(uri)}: neither pyarrow nor fsspec can open it ({error})"
+            f"{_without_credentials(uri)}: neither pyarrow nor fsspec can open it ({error})"
         ) from error
     return fs.PyFileSystem(fs.FSSpecHandler(found)), path.rstrip("/")
 
 
-def _hidden(uri: str) -> str:
-    """A path or URI without the keys that it may hold."""
-    return _KEYS.sub("", uri.partition("?")[0])
+def _without_credentials(uri: str) -> str:
+    """Remove the parts of a URI that may contain credentials."""
+    return _CREDENTIALS.sub("", uri.partition("?")[0])
 
 
 def _publish_in_folder(folder: Path, file: str, write: Callable[[Path], object]) -> None:
-    target, aside = folder / file, folder / STAGING / f"{uuid.uuid4().hex}-{Path(file).name}"
+    target = folder / file
+    temporary = folder / STAGING / f"{uuid.uuid4().hex}-{Path(file).name}"
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside.parent.mkdir(parents=True, exist_ok=True)
+    temporary.parent.mkdir(parents=True, exist_ok=True)
     try:
-        write(aside)
-        with aside.open("rb") as handle:
+        write(temporary)
+        with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
-        aside.replace(target)
+        temporary.replace(target)
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

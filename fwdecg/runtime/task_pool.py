@@ -1,8 +1,9 @@
-"""Fan-out: Ray tasks, a bounded number at a time, tried again when what they ran on fails.
+"""Run many Ray tasks, a bounded number at a time, and retry those that fail transiently.
 
-A task's own error ends the run. The loss of its worker or node, trouble of the store and lack of
-memory do not: it is submitted again after a while, up to a limit. Beyond that a task whose workers
-died or ran out of memory is itself to blame, and anything else is the cluster's fault.
+A task's own error ends the run. A lost worker or node, a transient storage error and a lack of
+memory do not: the task is submitted again after a delay, up to a limit. Beyond the limit, a task
+whose workers died or ran out of memory is reported to its `on_failure`, because the task itself is
+probably the cause. Any other persistent error is raised.
 """
 
 import heapq
@@ -25,32 +26,34 @@ from ray.exceptions import (
 from fwdecg.errors import RunError
 from fwdecg.runtime.cost import Cost, CostMeter
 from fwdecg.runtime.nodes import cluster_may_grow
-from fwdecg.runtime.storage import PERMANENT_ERRORS
+from fwdecg.runtime.storage import is_transient
 from fwdecg.runtime.telemetry import RETRIES
 
 logger = logging.getLogger(__name__)
 
-TASKS_PER_CPU = 2  # one running, one waiting, so that no processor idles between two tasks
-TASKS_TO_GROW_BY = 256  # what an autoscaler sees to be waiting, and starts nodes for
-SECONDS_BETWEEN_CHECKS = 5.0
+TASKS_PER_CPU = 2  # one runs and one waits, so that no CPU idles between two tasks
+# Tasks submitted to a cluster that may grow. An autoscaler adds nodes for waiting tasks.
+TASKS_TO_GROW_BY = 256
+POLL_INTERVAL_S = 5.0
 MAX_ATTEMPTS = 6
-MAX_NODE_LOSSES = 20  # nodes come and go, but may go because of a task
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
-LONGEST_REASON = 300  # letters
+# Node losses count separately: nodes come and go, but a task can also be the cause.
+MAX_NODE_LOSSES = 20
+FIRST_DELAY_S, MAX_DELAY_S = 0.5, 60.0
+MAX_REASON_LENGTH = 300  # characters
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Work for some node, and what follows from it here.
+    """A function to run on some node, and the callbacks of this process.
 
     Attributes:
-        name: for messages.
-        work: called without arguments on a node, by a worker that can import it.
-        on_result: called here with what the work returned.
-        on_failure: called here with a `RunError` if worker after worker died of it.
-        options: Ray's, where it needs more of a node than one processor.
-        attempts: how often it was tried in vain.
-        nodes_lost: how often its node was lost.
+        name: name for messages.
+        work: function without arguments. The worker must be able to import it.
+        on_result: called in this process with the return value of `work`.
+        on_failure: called in this process with a `RunError` if the workers of the task keep dying.
+        options: Ray task options, for tasks that need more than one CPU.
+        attempts: number of failed attempts.
+        nodes_lost: number of attempts that ended with the loss of their node.
     """
 
     name: str
@@ -63,46 +66,46 @@ class Task:
 
 
 def run_tasks(tasks: deque[Task], stage: str) -> Cost:
-    """Run tasks on the connected Ray cluster until there are none.
+    """Run tasks on the connected Ray cluster until none is left.
 
     Args:
-        tasks: taken from the left; what follows from one may add more.
-        stage: of the metric that counts what is tried again.
+        tasks: queue, taken from the left. Callbacks may append tasks.
+        stage: stage under which retries are counted in the metrics.
 
     Returns:
-        What the tasks took where they ran; attempts that failed take it with them.
+        The cost of the successful attempts on their workers.
 
     Raises:
-        RunError: the cluster failed again and again.
-        Exception: whatever a task raised of itself, or the trouble of its machine if it lasted.
+        RunError: the cluster failed repeatedly.
+        Exception: the error that a task raised itself.
     """
-    # Attempts are counted here, where the kinds of loss can be told apart.
+    # Ray's own retries are off: they do not distinguish between the kinds of failure.
     call = ray.remote(num_cpus=1, max_retries=0)(_call)
     running: dict[ray.ObjectRef, Task] = {}
-    resting = _RetryQueue()
+    retries = _RetryQueue()
     cost = Cost()
-    while tasks or running or resting:
-        tasks.extendleft(resting.rested())
-        while tasks and len(running) < _window():
+    while tasks or running or retries:
+        tasks.extendleft(retries.pop_due())
+        while tasks and len(running) < _max_in_flight():
             task = tasks.popleft()
             gpus = task.options.get("num_gpus", 0.0)
             running[call.options(**task.options).remote(task.work, gpus)] = task
         if not running:
-            resting.wait()
+            retries.wait()
             continue
-        done, _ = ray.wait(list(running), num_returns=1, timeout=SECONDS_BETWEEN_CHECKS)
+        done, _ = ray.wait(list(running), num_returns=1, timeout=POLL_INTERVAL_S)
         for reference in done:
             task = running.pop(reference)
             try:
-                outcome, spent = ray.get(reference)
+                result, spent = ray.get(reference)
             except RayError as error:
-                again = _next_attempt(task, error)
-                if again is not None:
+                retry = _next_attempt(task, error)
+                if retry is not None:
                     RETRIES.add(stage)
-                    resting.add(again)
+                    retries.add(retry)
             else:
                 cost += spent
-                task.on_result(outcome)
+                task.on_result(result)
     return cost
 
 
@@ -111,60 +114,56 @@ def _call(work: Callable[[], Any], gpus: float) -> tuple[Any, Cost]:
     return work(), meter.lap()
 
 
-def _window() -> int:
-    """Tasks in flight; the cluster may grow and shrink meanwhile."""
-    least = TASKS_TO_GROW_BY if cluster_may_grow() else 1
-    return max(TASKS_PER_CPU * int(ray.cluster_resources().get("CPU", 1)), least)
+def _max_in_flight() -> int:
+    """Return how many tasks may be submitted at a time. It follows the size of the cluster."""
+    minimum = TASKS_TO_GROW_BY if cluster_may_grow() else 1
+    return max(TASKS_PER_CPU * int(ray.cluster_resources().get("CPU", 1)), minimum)
 
 
 class _RetryQueue:
-    """Tasks that wait before they are tried again, each time twice as long."""
+    """Tasks that wait for their next attempt, with a delay that doubles each time."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Task]] = []
-        self._added = 0
+        self._added = 0  # breaks ties between equal times
 
     def __len__(self) -> int:
         return len(self._heap)
 
     def add(self, task: Task) -> None:
-        tried = task.attempts + task.nodes_lost
-        wait_s = min(FIRST_WAIT_S * 2.0 ** (tried - 1), LONGEST_WAIT_S)
+        failed = task.attempts + task.nodes_lost
+        delay_s = min(FIRST_DELAY_S * 2.0 ** (failed - 1), MAX_DELAY_S)
         self._added += 1
-        heapq.heappush(self._heap, (time.monotonic() + wait_s, self._added, task))
+        heapq.heappush(self._heap, (time.monotonic() + delay_s, self._added, task))
 
-    def rested(self) -> list[Task]:
-        found = []
+    def pop_due(self) -> list[Task]:
+        due = []
         while self._heap and self._heap[0][0] <= time.monotonic():
-            found.append(heapq.heappop(self._heap)[2])
-        return found
+            due.append(heapq.heappop(self._heap)[2])
+        return due
 
     def wait(self) -> None:
         time.sleep(max(self._heap[0][0] - time.monotonic(), 0.0))
 
 
 def _next_attempt(task: Task, error: RayError) -> Task | None:
-    """The task to be tried again; None if it was given up.
+    """Return the task to retry, or None if it was reported to its `on_failure`.
 
     Raises:
-        RunError: the cluster failed once too often.
-        Exception: the task's own error, or a trouble of its machine once too often.
+        RunError: the cluster failed repeatedly.
+        Exception: the task's own error, if it is permanent or has persisted for all attempts.
     """
     own = error.cause if isinstance(error, RayTaskError) else None
-    reason = " ".join(str(own or error).split())[:LONGEST_REASON]
+    reason = " ".join(str(own or error).split())[:MAX_REASON_LENGTH]
     logger.warning("%s: %s", task.name, reason)
     if isinstance(error, NodeDiedError) and task.nodes_lost < MAX_NODE_LOSSES:
         return replace(task, nodes_lost=task.nodes_lost + 1)
-    passing = own is None or isinstance(own, MemoryError) or _is_transient(own)
-    if passing and task.attempts + 1 < MAX_ATTEMPTS:
+    transient = own is None or isinstance(own, MemoryError) or is_transient(own)
+    if transient and task.attempts + 1 < MAX_ATTEMPTS:
         return replace(task, attempts=task.attempts + 1)
     if isinstance(own or error, (NodeDiedError, WorkerCrashedError, OutOfMemoryError, MemoryError)):
-        task.on_failure(RunError(f"{task.name}: its workers died again and again; {reason}"))
+        task.on_failure(RunError(f"{task.name}: its workers died repeatedly; {reason}"))
         return None
     if own is not None:
         raise own from error
-    raise RunError(f"{task.name}: the cluster failed again and again; {reason}") from error
-
-
-def _is_transient(error: Exception) -> bool:
-    return isinstance(error, OSError) and not isinstance(error, PERMANENT_ERRORS)
+    raise RunError(f"{task.name}: the cluster failed repeatedly; {reason}") from error

@@ -1,7 +1,7 @@
-"""Metrics of running work, which Ray exports to Prometheus on a port of every node.
+"""Metrics of running work. Ray exports them to Prometheus on a port of every node.
 
-Their names and meanings stand here and nowhere else. Where no Ray cluster is connected nothing
-happens, and Ray is not loaded for it.
+All names and meanings are defined here. Without a connected Ray cluster the metrics do nothing and
+Ray is not imported.
 """
 
 import sys
@@ -9,60 +9,66 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-# The values of the one tag, `stage`.
+# Values of the only tag, `stage`.
 BUILD, TRAINING, SWEEP, ABLATION = "build", "training", "sweep", "ablation"
 
 
 @dataclass(frozen=True)
 class Counter:
-    """A number that only grows; its rate is for Prometheus to work out."""
+    """A metric that only increases. Prometheus derives rates from it."""
 
     name: str
     meaning: str
 
     def add(self, stage: str, amount: float = 1.0) -> None:
-        """Count."""
-        if _connected() and amount > 0:  # Ray takes no 0
-            _exported("Counter", self.name, self.meaning).inc(amount, {"stage": stage})
+        """Increase the counter of a stage."""
+        if _connected() and amount > 0:  # Ray rejects 0
+            _ray_metric("Counter", self.name, self.meaning).inc(amount, {"stage": stage})
 
 
 @dataclass(frozen=True)
 class Gauge:
-    """A number that rises and falls."""
+    """A metric that can rise and fall."""
 
     name: str
     meaning: str
 
     def set(self, stage: str, value: float) -> None:
-        """Show a value."""
+        """Set the gauge of a stage."""
         if _connected():
-            _exported("Gauge", self.name, self.meaning).set(value, {"stage": stage})
+            _ray_metric("Gauge", self.name, self.meaning).set(value, {"stage": stage})
 
 
 ITEMS = Counter(
     "fwdecg_items",
-    "done: cases of a build, cases times epochs of training and sweep, trainings of an ablation",
+    "finished items: cases of a build, cases times epochs of training and sweep, trainings of an "
+    "ablation",
 )
-FAILURES = Counter("fwdecg_failures", "given up: cases quarantined, trials and trainings failed")
+FAILURES = Counter(
+    "fwdecg_failures", "items given up: quarantined cases, failed trials and trainings"
+)
 RETRIES = Counter(
-    "fwdecg_retries", "tried again after a worker, a node or the storage failed, or memory ran out"
+    "fwdecg_retries", "retries after a worker, a node or the storage failed, or memory ran out"
 )
-FRACTION_DONE = Gauge("fwdecg_share_done", "of the stage, 0 to 1; of a resumed build, of the rest")
+FRACTION_DONE = Gauge(
+    "fwdecg_share_done",
+    "finished fraction of the stage, 0 to 1; a resumed build counts only the remaining cases",
+)
 ITEMS_PER_SECOND = Gauge(
     "fwdecg_items_per_second",
-    "items by the clock: since a build began, in the last epoch of a training",
+    "items per second of wall time: since the start of a build, in the last epoch of a training",
 )
 EXPORTED = (ITEMS, FAILURES, RETRIES, FRACTION_DONE, ITEMS_PER_SECOND)
 
 
 def _connected() -> bool:
-    """Whether this process belongs to a Ray cluster; if so it has loaded Ray itself."""
+    """Return whether this process belongs to a Ray cluster. If so, it has imported Ray already."""
     ray = sys.modules.get("ray")
     return ray is not None and ray.is_initialized()
 
 
 @cache
-def _exported(kind: str, name: str, meaning: str) -> Any:
+def _ray_metric(kind: str, name: str, meaning: str) -> Any:
     from ray.util import metrics  # noqa: PLC0415
 
     return getattr(metrics, kind)(name, description=meaning, tag_keys=("stage",))

@@ -8,7 +8,7 @@ from fwdecg.runtime.progress import Progress, duration_text, log_to_stdout
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that is set by hand."""
+    """A clock that the test sets."""
 
     class Clock:
         now = 0.0
@@ -21,7 +21,7 @@ def lines(caplog):
     return [record.getMessage() for record in caplog.records]
 
 
-def test_a_line_tells_count_rate_and_expected_end(clock, caplog):
+def test_a_line_contains_count_rate_and_time_left(clock, caplog):
     caplog.set_level(logging.INFO)
     work = Progress(logging.getLogger("x"), "cases simulated", 40)
     clock.now = 5.0
@@ -35,8 +35,8 @@ def test_a_line_tells_count_rate_and_expected_end(clock, caplog):
     assert lines(caplog)[-1] == "40/40 cases simulated, 3.64/s, in 11 s"
 
 
-def test_the_expected_end_knows_that_items_differ(clock, caplog):
-    """The costliest half of the work is behind with the first of ten items."""
+def test_the_time_left_accounts_for_items_of_different_work(clock, caplog):
+    """The first of ten items is half of the work."""
     caplog.set_level(logging.INFO)
     work = Progress(logging.getLogger("x"), "cases simulated", 10, work=18.0)
     clock.now = 20.0
@@ -47,7 +47,7 @@ def test_the_expected_end_knows_that_items_differ(clock, caplog):
     assert lines(caplog)[-1] == "10/10 cases simulated, 0.25/s, in 40 s"
 
 
-def test_a_day_of_work_takes_a_few_hundred_lines(clock, caplog):
+def test_a_day_of_work_logs_a_few_hundred_lines(clock, caplog):
     caplog.set_level(logging.INFO)
     work = Progress(logging.getLogger("x"), "cases simulated", 86_400)
     for second in range(86_400):
@@ -60,12 +60,12 @@ def test_a_day_of_work_takes_a_few_hundred_lines(clock, caplog):
     ("seconds", "text"),
     [(0.4, "0 s"), (59, "59 s"), (190, "3 min 10 s"), (7500, "2 h 05 min")],
 )
-def test_durations_as_a_person_says_them(seconds, text):
+def test_text_of_durations(seconds, text):
     assert duration_text(seconds) == text
 
 
 @pytest.mark.parametrize(("name", "line"), [("", "3 of 4\n"), ("seed 2", "seed 2: 3 of 4\n")])
-def test_lines_bear_the_name_of_who_works(name, line, monkeypatch, capsys):
+def test_lines_start_with_the_name_of_the_process(name, line, monkeypatch, capsys):
     logger = logging.getLogger("fwdecg")
     for attribute in ("handlers", "level", "propagate"):
         monkeypatch.setattr(logger, attribute, getattr(logger, attribute))

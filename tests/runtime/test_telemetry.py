@@ -1,4 +1,4 @@
-"""What running work exports: on a port of each node as Prometheus reads it, or nothing at all."""
+"""Metrics as Prometheus reads them on the port of a node, and none without Ray."""
 
 import json
 import os
@@ -11,9 +11,9 @@ import pytest
 from fwdecg.runtime import telemetry
 from fwdecg.runtime.telemetry import BUILD, EXPORTED, FRACTION_DONE, ITEMS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
-# Cases of this library: 20, of which one worker dies once and one case never works.
+# A library of 20 cases: one case always fails and one kills its worker once.
 WATCHED = """
 import json, os, re, signal, sys, threading, urllib.request
 from pathlib import Path
@@ -49,16 +49,16 @@ def sample(port, seen):
             key = (name, stage, worker)
             seen[key] = max(seen.get(key, 0.0), float(value))
 
-def watch(port, seen, over):
-    while not over.wait(0.2):
+def watch(port, seen, finished):
+    while not finished.wait(0.2):
         sample(port, seen)
 
 if __name__ == "__main__":
     ray.init(address="local", num_cpus=2, include_dashboard=True, log_to_driver=False,
              object_store_memory=80 * 2**20, _system_config={"metrics_report_interval_ms": 300})
     port = ray.nodes()[0]["MetricsExportPort"]
-    seen, over = {}, threading.Event()
-    watcher = threading.Thread(target=watch, args=(port, seen, over))
+    seen, finished = {}, threading.Event()
+    watcher = threading.Thread(target=watch, args=(port, seen, finished))
     watcher.start()
     experiment = load(Experiment, PRESET, sys.argv[3:])
     build_library(experiment.library, ROOT / "library", simulate)
@@ -66,8 +66,8 @@ if __name__ == "__main__":
     train(library, experiment.model, experiment.training, ROOT / "training")
     search = plan_search(library, experiment.recipe, experiment.tuning)
     tune(search, ROOT / "tuning", lambda recipe, results: "")
-    threading.Event().wait(3)  # what came last has been reported
-    over.set()
+    threading.Event().wait(3)  # until the last values are reported
+    finished.set()
     watcher.join()
     ray.shutdown()
     totals = {}
@@ -80,7 +80,7 @@ if __name__ == "__main__":
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_node_exports_what_build_training_and_sweep_do(small_preset, tmp_path):
+def test_a_node_exports_the_metrics_of_build_training_and_sweep(small_preset, tmp_path):
     script = tmp_path / "watched.py"
     script.write_text(WATCHED)
     keys = ["training.epochs=3", "training.workers=1", "tuning.trials=2", "tuning.epochs=2"]
@@ -101,15 +101,15 @@ def test_a_node_exports_what_build_training_and_sweep_do(small_preset, tmp_path)
     assert seen["fwdecg_share_done build"] == 1.0
     assert seen["fwdecg_items_per_second build"] > 0
     manifest = json.loads((tmp_path / "library/manifest.json").read_text())
-    learnt_from = manifest["counts"]["ok"]["train"]["all"]
-    assert seen["fwdecg_items_total training"] == 3 * learnt_from
+    train_cases = manifest["counts"]["ok"]["train"]["all"]
+    assert seen["fwdecg_items_total training"] == 3 * train_cases
     assert seen["fwdecg_share_done training"] == 1.0
     assert seen["fwdecg_items_per_second training"] > 0
-    assert seen["fwdecg_items_total sweep"] == 2 * 2 * learnt_from
+    assert seen["fwdecg_items_total sweep"] == 2 * 2 * train_cases
     assert seen["fwdecg_share_done sweep"] == 1.0
 
 
-def test_without_ray_nothing_is_exported_or_loaded():
+def test_without_ray_metrics_do_nothing_and_load_nothing():
     code = (
         "import sys; from fwdecg.runtime.telemetry import BUILD, EXPORTED, ITEMS, FRACTION_DONE\n"
         "ITEMS.add(BUILD); FRACTION_DONE.set(BUILD, 0.5)\n"
@@ -121,19 +121,19 @@ def test_without_ray_nothing_is_exported_or_loaded():
     assert said.stdout.strip() == "loaded:"
 
 
-def test_ray_that_is_loaded_but_not_connected_is_left_alone(monkeypatch):
+def test_ray_without_a_connection_is_not_used(monkeypatch):
     class Unconnected:
         @staticmethod
         def is_initialized():
             return False
 
     monkeypatch.setitem(sys.modules, "ray", Unconnected)
-    monkeypatch.setattr(telemetry, "_exported", None)
+    monkeypatch.setattr(telemetry, "_ray_metric", None)
     ITEMS.add(BUILD)
     FRACTION_DONE.set(BUILD, 0.5)
 
 
-def test_the_readme_of_the_cluster_lists_them():
+def test_the_cluster_readme_lists_all_metrics():
     text = (ROOT / "cluster/README.md").read_text(encoding="utf-8")
     rows = [line for line in text.splitlines() if line.startswith("| `fwdecg_")]
     assert rows == [f"| `{metric.name}` | {metric.meaning} |" for metric in EXPORTED]
