@@ -17,7 +17,7 @@ from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.run import BEST
 from fwdecg.training.trainer import train
 from fwdecg.tuning.search import plan_search, retraining_folder, trial_recipe, tune
-from fwdecg.tuning.trial_folders import OUTCOMES
+from fwdecg.tuning.trials import OUTCOMES
 
 logger = logging.getLogger(__name__)
 

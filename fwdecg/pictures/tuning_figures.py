@@ -14,8 +14,8 @@ from matplotlib.ticker import NullFormatter
 from fwdecg.pictures.style import LEAST_MISSED, LEAST_SHOWN_R2, STYLE, WIDTH_INCH, save
 from fwdecg.tuning.search_space import CHOICE, LOGUNIFORM, Dimension
 from fwdecg.tuning.settings_text import short_name, value_text
-from fwdecg.tuning.trial_folders import FAILED, FINISHED, STOPPED, UNFINISHED
-from fwdecg.tuning.trial_record import TrialRecord, pareto_front
+from fwdecg.tuning.trials import FAILED, FINISHED, STOPPED, UNFINISHED, TrialRecord
+from fwdecg.tuning.tuning_report import pareto_front
 
 COLOURS = {FINISHED: "#0072b2", STOPPED: "#999999", FAILED: "#d55e00", UNFINISHED: "#e69f00"}
 MARKERS = {FINISHED: "o", STOPPED: "x", FAILED: "v", UNFINISHED: "s"}

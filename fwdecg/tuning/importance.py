@@ -13,7 +13,7 @@ from jaxtyping import Float
 from scipy.stats import rankdata
 
 from fwdecg.tuning.search_space import CHOICE, Dimension
-from fwdecg.tuning.trial_record import TrialRecord
+from fwdecg.tuning.trials import TrialRecord
 
 LEAST_FREEDOM = 4  # trials beyond the coefficients; with fewer an adjusted share is mere noise
 

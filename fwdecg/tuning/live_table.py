@@ -9,14 +9,14 @@ from fwdecg.runtime.progress import FRACTION_BETWEEN_LINES, duration_text
 from fwdecg.runtime.telemetry import FAILURES, FRACTION_DONE, SWEEP
 from fwdecg.tuning.search_space import Settings
 from fwdecg.tuning.settings_text import r2_text, settings_text, short_name, value_text
-from fwdecg.tuning.trial_folders import FAILED, Outcome, TrialFolders
+from fwdecg.tuning.trials import FAILED, TrialFolders, TrialOutcome
 
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_TABLES = 30.0
 
 
-class LiveTable:
+class SweepProgress:
     """Logs how far the trials are."""
 
     def __init__(self, folders: TrialFolders, *, trials: int, epochs: int) -> None:
@@ -59,7 +59,7 @@ class LiveTable:
             rows = [self._rows[running] for running in sorted(self._rows)]
             logger.info("%s", "\n  ".join([self._summary(), *aligned([head, *rows])]))
 
-    def end(self, number: int, settings: Settings, outcome: Outcome) -> None:
+    def end(self, number: int, settings: Settings, outcome: TrialOutcome) -> None:
         """Log how a trial ended."""
         self._statuses.append(outcome.status)
         FRACTION_DONE.set(SWEEP, len(self._statuses) / self._trials)

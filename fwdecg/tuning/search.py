@@ -1,6 +1,6 @@
 """A hyperparameter search: trials of a preset's training with other settings, stopped by ASHA.
 
-Its folder holds trials/ (see `trial_folders`) and, once it has ended, trials.parquet, report.txt,
+Its folder holds trials/ (see `trials`) and, once it has ended, trials.parquet, report.txt,
 best.toml (a preset with the best settings), best.safetensors, figures/ and, last, metrics.json.
 """
 
@@ -31,11 +31,16 @@ from fwdecg.training.training_folder import newest_checkpoint
 from fwdecg.training.training_plan import Plan, plan_training
 from fwdecg.tuning.proposals import Proposals, make_proposals
 from fwdecg.tuning.search_space import Settings, check_space
-from fwdecg.tuning.shared_splits import share_splits
 from fwdecg.tuning.sweep import plan_resources, run_sweep, with_gpus
-from fwdecg.tuning.trial import Bench, plan_trial
-from fwdecg.tuning.trial_folders import UNFINISHED, TrialFolders
-from fwdecg.tuning.trial_record import TrialRecord, best_trial, read_trials, trials_table
+from fwdecg.tuning.trial import SearchContext, plan_trial, share_splits
+from fwdecg.tuning.trials import (
+    UNFINISHED,
+    TrialFolders,
+    TrialRecord,
+    best_trial,
+    read_trial,
+    trials_table,
+)
 from fwdecg.tuning.tuning_config import TuningConfig
 from fwdecg.tuning.tuning_report import report_text, search_metrics
 
@@ -158,14 +163,14 @@ def tune(search: Search, folder: Path, preset_text: PresetText) -> dict[str, Any
     tuning = with_gpus(search.tuning, search.recipe.training.device)
     plan_resources(tuning)
     logger.info("reading the cases")
-    bench = Bench(
+    context = SearchContext(
         library=search.library,
         recipe=search.recipe,
         tuning=tuning,
         folders=folders,
         splits=share_splits(search.library),
     )
-    run_sweep(bench, search.proposals)
+    run_sweep(context, search.proposals)
     return _publish(search, folders, preset_text, meter)
 
 
@@ -179,7 +184,7 @@ def _publish(
 ) -> dict[str, Any]:
     store = Store.at(folders.root)
     tuning, epochs = search.tuning, search.recipe.training.epochs
-    trials = read_trials(folders, _plans(search, folders))
+    trials = [read_trial(folders, number, plan) for number, plan in _plans(search, folders).items()]
     best = best_trial(trials)
     store.publish_with(TABLE, partial(pq.write_table, trials_table(trials)))
     if best is None:
@@ -201,7 +206,7 @@ def _publish(
     metrics["cost"] = cost.as_dict()
     store.publish_json(METRICS_FILE, metrics)
     store.clear_staging()
-    folders.clear()
+    folders.clear_staging()
     return metrics
 
 

@@ -22,7 +22,7 @@ from fwdecg.errors import ConfigError, ResultError, RunError
 from fwdecg.runtime.nodes import cluster_may_grow
 from fwdecg.runtime.ray_private import trial_failure
 from fwdecg.runtime.telemetry import FAILURES, RETRIES, SWEEP
-from fwdecg.tuning.live_table import LiveTable
+from fwdecg.tuning.live_table import SweepProgress
 from fwdecg.tuning.proposals import Proposals
 from fwdecg.tuning.trial import (
     DRIVER_CPUS,
@@ -31,11 +31,11 @@ from fwdecg.tuning.trial import (
     NUMBER,
     OBJECTIVE,
     SETTINGS,
-    Bench,
+    SearchContext,
     run_trial,
     worker_resources,
 )
-from fwdecg.tuning.trial_folders import FAILED, FINISHED, STOPPED, Outcome, TrialFolders
+from fwdecg.tuning.trials import FAILED, FINISHED, STOPPED, TrialFolders, TrialOutcome
 from fwdecg.tuning.tuning_config import TuningConfig
 
 logger = logging.getLogger(__name__)
@@ -48,11 +48,11 @@ ENVIRONMENT = {
 }
 
 
-def run_sweep(bench: Bench, proposals: Proposals) -> None:
+def run_sweep(context: SearchContext, proposals: Proposals) -> None:
     """Run the trials that have no outcome yet; those that have only tell it again.
 
     Args:
-        bench: what they have in common.
+        context: what they have in common.
         proposals: of their settings.
 
     Raises:
@@ -60,11 +60,11 @@ def run_sweep(bench: Bench, proposals: Proposals) -> None:
         RunError: nodes ran out of memory once too often.
     """
     os.environ.update(ENVIRONMENT)
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # `LiveTable` tells of failures
-    retries = bench.recipe.training.retries
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # `SweepProgress` tells of failures
+    retries = context.recipe.training.retries
     for left in range(retries, -1, -1):
         try:
-            _fit(bench, proposals)
+            _fit(context, proposals)
         except RuntimeError as error:
             # Tune ends for want of memory, which Ray tells of by an error that Tune does not know.
             if not isinstance(error.__cause__, OutOfMemoryError):
@@ -79,16 +79,16 @@ def run_sweep(bench: Bench, proposals: Proposals) -> None:
     )
 
 
-def _fit(bench: Bench, proposals: Proposals) -> None:
-    tuning = bench.tuning
+def _fit(context: SearchContext, proposals: Proposals) -> None:
+    tuning = context.tuning
     resources, concurrency = plan_resources(tuning)
     np.random.seed(tuning.seed)  # ASHA draws the brackets from it
     tune.Tuner(
-        tune.with_resources(tune.with_parameters(run_trial, bench=bench), resources),
+        tune.with_resources(tune.with_parameters(run_trial, context=context), resources),
         tune_config=tune.TuneConfig(
             num_samples=tuning.trials,
-            search_alg=TrialSearch(proposals, bench.folders),
-            scheduler=Halving(tuning, bench.recipe.training.epochs, bench.folders),
+            search_alg=SweepSearcher(proposals, context.folders),
+            scheduler=SweepScheduler(tuning, context.recipe.training.epochs, context.folders),
             max_concurrent_trials=concurrency or None,
             time_budget_s=tuning.time_budget_s or None,
             # A worker is worth keeping: importing torch takes seconds.
@@ -96,8 +96,8 @@ def _fit(bench: Bench, proposals: Proposals) -> None:
         ),
         run_config=tune.RunConfig(
             name=time.strftime("%Y%m%d-%H%M%S"),
-            storage_path=str(bench.folders.root / TUNE_FILES),
-            failure_config=tune.FailureConfig(max_failures=bench.recipe.training.retries),
+            storage_path=str(context.folders.root / TUNE_FILES),
+            failure_config=tune.FailureConfig(max_failures=context.recipe.training.retries),
             verbose=0,
         ),
     ).fit()
@@ -127,12 +127,14 @@ def plan_resources(tuning: TuningConfig) -> tuple[dict[str, float], int]:
         {"GPU": tuning.gpus_per_trial} if tuning.gpus_per_trial else {}
     )
     needed = worker_resources(tuning) if several else own
-    seats = sum(_copies(node["Resources"], needed) for node in ray.nodes() if node["Alive"])
-    if seats < workers:
+    slots = sum(
+        _workers_that_fit(node["Resources"], needed) for node in ray.nodes() if node["Alive"]
+    )
+    if slots < workers:
         complaint = (
             f"tuning.cpus_per_trial = {tuning.cpus_per_trial:g}, tuning.gpus_per_trial = "
             f"{tuning.gpus_per_trial:g}, tuning.workers_per_trial = {workers}: the cluster has "
-            f"room for {seats} such workers, with {ray.cluster_resources().get('CPU', 0):g} "
+            f"room for {slots} such workers, with {ray.cluster_resources().get('CPU', 0):g} "
             f"processors and {ray.cluster_resources().get('GPU', 0):g} GPUs"
         )
         if not cluster_may_grow():
@@ -142,17 +144,17 @@ def plan_resources(tuning: TuningConfig) -> tuple[dict[str, float], int]:
         )
     if not several:
         return {name.lower(): amount for name, amount in own.items()}, tuning.concurrency
-    room = max(seats // workers, 1)
+    room = max(slots // workers, 1)
     wanted = tuning.concurrency or room
     return {"cpu": DRIVER_CPUS}, wanted if cluster_may_grow() else min(wanted, room)
 
 
-def _copies(node: dict[str, float], needed: dict[str, float]) -> int:
+def _workers_that_fit(node: dict[str, float], needed: dict[str, float]) -> int:
     """How many workers fit on a node."""
     return min(int(node.get(name, 0.0) / amount + 1e-6) for name, amount in needed.items())
 
 
-class TrialSearch(Searcher):
+class SweepSearcher(Searcher):
     """Gives each trial of Ray Tune its number and settings."""
 
     def __init__(self, proposals: Proposals, folders: TrialFolders) -> None:
@@ -165,7 +167,7 @@ class TrialSearch(Searcher):
         for number in folders.numbers():
             if folders.outcome(number) is not None:
                 history = folders.history(number)
-                self._tell(number, history[-1].best_r2 if history else None)
+                self._report_result(number, history[-1].best_r2 if history else None)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """The configuration of the next trial: as it was before an interruption, or a new one."""
@@ -173,7 +175,7 @@ class TrialSearch(Searcher):
         settings = self._folders.settings(number)
         if settings is None:
             settings = self._proposals.ask(number)
-            self._folders.open(number, settings)
+            self._folders.create(number, settings)
         self._numbers[trial_id] = number
         self._next += 1
         return {NUMBER: number, SETTINGS: settings}
@@ -186,12 +188,12 @@ class TrialSearch(Searcher):
     ) -> None:
         """Pass on the result of a trial that has ended."""
         number = self._numbers[trial_id]
-        self._tell(number, (result or {}).get(OBJECTIVE))
+        self._report_result(number, (result or {}).get(OBJECTIVE))
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Nothing: the folders of the trials hold all."""
 
-    def _tell(self, number: int, r2: float | None) -> None:
+    def _report_result(self, number: int, r2: float | None) -> None:
         outcome, settings = self._folders.outcome(number), self._folders.settings(number)
         if number in self._told or outcome is None or settings is None:
             return
@@ -199,7 +201,7 @@ class TrialSearch(Searcher):
         self._proposals.tell(number, settings, None if outcome.status == FAILED else r2)
 
 
-class Halving(ASHAScheduler):
+class SweepScheduler(ASHAScheduler):
     """ASHA on the best validation R^2 so far; leaves in a trial's folder how it ended."""
 
     def __init__(self, tuning: TuningConfig, epochs: int, folders: TrialFolders) -> None:
@@ -215,7 +217,7 @@ class Halving(ASHAScheduler):
             brackets=tuning.brackets,
         )
         self._folders = folders
-        self._table = LiveTable(folders, trials=tuning.trials, epochs=self._epochs)
+        self._table = SweepProgress(folders, trials=tuning.trials, epochs=self._epochs)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Whether a trial goes on. One that ended before an interruption only fills its rungs."""
@@ -223,13 +225,13 @@ class Halving(ASHAScheduler):
             super().on_trial_result(tune_controller, trial, result)
             return TrialScheduler.CONTINUE
         if FAILURE in result:
-            self._close(trial, Outcome(FAILED, result[FAILURE]))
+            self._close(trial, TrialOutcome(FAILED, result[FAILURE]))
             return TrialScheduler.STOP
         self._table.epoch(trial.config[NUMBER], trial.config[SETTINGS], result)
         decision = super().on_trial_result(tune_controller, trial, result)
         if decision == TrialScheduler.STOP:
             status = FINISHED if result[EPOCH] >= self._epochs else STOPPED
-            self._close(trial, Outcome(status))
+            self._close(trial, TrialOutcome(status))
         return decision
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
@@ -247,10 +249,10 @@ class Halving(ASHAScheduler):
             else "its worker was lost"
         )
         times = f"{trial.num_failures} times" if trial.num_failures > 1 else "once"
-        self._close(trial, Outcome(FAILED, f"{reason}, {times}"))
+        self._close(trial, TrialOutcome(FAILED, f"{reason}, {times}"))
         super().on_trial_error(tune_controller, trial)
 
-    def _close(self, trial: Trial, outcome: Outcome) -> None:
+    def _close(self, trial: Trial, outcome: TrialOutcome) -> None:
         number = trial.config[NUMBER]
-        self._folders.close(number, outcome)
+        self._folders.record_outcome(number, outcome)
         self._table.end(number, trial.config[SETTINGS], outcome)

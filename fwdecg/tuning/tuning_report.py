@@ -8,8 +8,7 @@ from fwdecg.evaluation.text_table import aligned
 from fwdecg.runtime.progress import duration_text
 from fwdecg.tuning.importance import importances
 from fwdecg.tuning.settings_text import r2_text, short_name, value_text
-from fwdecg.tuning.trial_folders import FAILED
-from fwdecg.tuning.trial_record import TrialRecord, pareto_front
+from fwdecg.tuning.trials import FAILED, TrialRecord
 from fwdecg.tuning.tuning_config import TuningConfig
 
 
@@ -51,6 +50,15 @@ def cheapest(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     usable = [t for t in trials if t.usable and t.parameters is not None]
     points = [(float(t.parameters or 0), t.best_r2 or 0.0) for t in usable]
     return [usable[place] for place in pareto_front(points)]
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Places of the (cost, gain) that no other one beats in both, by rising cost."""
+    front: list[int] = []
+    for place in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
+        if not front or points[place][1] > points[front[-1]][1]:
+            front.append(place)
+    return front
 
 
 def report_text(

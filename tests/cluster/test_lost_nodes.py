@@ -11,7 +11,7 @@ from fwdecg.experiment.experiment import Experiment
 from fwdecg.runtime.cost import Cost
 from fwdecg.training.trainer import train
 from fwdecg.training.training_folder import EPOCH, newest_checkpoint
-from fwdecg.tuning.trial_folders import FINISHED, TrialFolders
+from fwdecg.tuning.trials import FINISHED, TrialFolders
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 ROUNDING = 1e-3  # relative; two workers sum in another order than one

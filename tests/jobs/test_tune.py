@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from fwdecg.tuning.trial_folders import TrialFolders
+from fwdecg.tuning.trials import TrialFolders
 
 JOBS = Path(__file__).parents[2] / "jobs"
 SPACE = 'tuning.space={"model.dropout"={uniform=[0.0, 0.5]}, model.readout_size={choice=[8, 16]}}'

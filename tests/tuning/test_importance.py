@@ -4,8 +4,7 @@ import pytest
 from fwdecg.training.run import EpochRecord
 from fwdecg.tuning.importance import explained_share, importances
 from fwdecg.tuning.search_space import Dimension
-from fwdecg.tuning.trial_folders import FAILED, FINISHED
-from fwdecg.tuning.trial_record import TrialRecord
+from fwdecg.tuning.trials import FAILED, FINISHED, TrialRecord
 
 SPACE = [
     Dimension("rate", "loguniform", (1e-4, 1.0)),

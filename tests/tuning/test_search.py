@@ -22,12 +22,12 @@ from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.trainer import train
 from fwdecg.training.training_config import TrainingConfig
 from fwdecg.tuning import sweep, trial
-from fwdecg.tuning.live_table import LiveTable
+from fwdecg.tuning.live_table import SweepProgress
 from fwdecg.tuning.proposals import make_proposals
 from fwdecg.tuning.search import plan_search, tune
 from fwdecg.tuning.sweep import plan_resources
-from fwdecg.tuning.trial import Bench, passes
-from fwdecg.tuning.trial_folders import TrialFolders
+from fwdecg.tuning.trial import SearchContext, is_transient
+from fwdecg.tuning.trials import TrialFolders
 from fwdecg.tuning.tuning_config import TuningConfig
 
 MODEL = SurrogateConfig(
@@ -191,7 +191,7 @@ def test_a_trial_whose_worker_is_always_killed_fails(
 def kill_workers(monkeypatch, chosen, *, times):
     """Let the processes of some trials die right after an epoch; a list of those is returned."""
     killed = []
-    tell = LiveTable.epoch
+    tell = SweepProgress.epoch
 
     def tell_and_kill(self, number, settings, record):
         tell(self, number, settings, record)
@@ -199,7 +199,7 @@ def kill_workers(monkeypatch, chosen, *, times):
             killed.append((number, record["epoch"]))
             os.kill(record["pid"], signal.SIGKILL)
 
-    monkeypatch.setattr(sweep.LiveTable, "epoch", tell_and_kill)
+    monkeypatch.setattr(sweep.SweepProgress, "epoch", tell_and_kill)
     return killed
 
 
@@ -208,8 +208,8 @@ def kill_workers(monkeypatch, chosen, *, times):
 def test_a_node_that_does_not_see_the_folder_costs_no_trial(
     ray_cluster, small_library, tmp_path, monkeypatch, caplog
 ):
-    def refused(config, bench):
-        raise ResultError(f"{bench.folders.root} is not the same folder on all nodes")
+    def refused(config, context):
+        raise ResultError(f"{context.folders.root} is not the same folder on all nodes")
 
     search = search_of(small_library, trials=2, epochs=1)
     with monkeypatch.context() as elsewhere:
@@ -222,8 +222,8 @@ def test_a_node_that_does_not_see_the_folder_costs_no_trial(
 
 
 @pytest.fixture
-def bench(small_library, tmp_path):
-    return Bench(
+def context(small_library, tmp_path):
+    return SearchContext(
         library=small_library,
         recipe=experiment().recipe,
         tuning=experiment().tuning,
@@ -232,11 +232,11 @@ def bench(small_library, tmp_path):
     )
 
 
-def test_a_trial_and_its_workers_look_for_the_folder_of_the_search(bench, monkeypatch):
+def test_a_trial_and_its_workers_look_for_the_folder_of_the_search(context, monkeypatch):
     monkeypatch.setattr(nodes, "VISIBILITY_DELAYS_S", ())
-    plan = trial.plan_trial(bench.library, bench.recipe, {})
-    job = trial._WorkerJob(number=0, plan=plan, bench=bench)
-    for begin in (lambda: trial.run_trial({}, bench), lambda: trial._work({"job": job})):
+    plan = trial.plan_trial(context.library, context.recipe, {})
+    job = trial._WorkerJob(number=0, plan=plan, context=context)
+    for begin in (lambda: trial.run_trial({}, context), lambda: trial._work({"job": job})):
         with pytest.raises(ResultError, match="is not the same folder on all nodes"):
             begin()
 
@@ -249,11 +249,11 @@ def test_a_search_goes_on_when_a_node_ran_out_of_memory(
     """Of a trial that its memory monitor killed Ray tells by an error that ends Tune."""
     fit, killed = sweep._fit, []
 
-    def killed_once(bench, proposals):
+    def killed_once(context, proposals):
         if not killed:
             killed.append(0)
             raise RuntimeError("Caught unexpected exception") from OutOfMemoryError("low")
-        fit(bench, proposals)
+        fit(context, proposals)
 
     monkeypatch.setattr(sweep, "_fit", killed_once)
     search = search_of(small_library, trials=2, epochs=1)
@@ -267,13 +267,13 @@ def test_a_search_goes_on_when_a_node_ran_out_of_memory(
         (ValueError("another"), RuntimeError, "unexpected"),
     ],
 )
-def test_a_search_that_cannot_go_on(bench, monkeypatch, cause, error, message):
-    def killed(bench, proposals):
+def test_a_search_that_cannot_go_on(context, monkeypatch, cause, error, message):
+    def killed(context, proposals):
         raise RuntimeError("unexpected") from cause
 
     monkeypatch.setattr(sweep, "_fit", killed)
     with pytest.raises(error, match=message):
-        sweep.run_sweep(bench, make_proposals(bench.tuning))
+        sweep.run_sweep(context, make_proposals(context.tuning))
 
 
 @pytest.mark.ray
@@ -312,4 +312,4 @@ def test_a_trial_must_fit_into_the_cluster(ray_cluster):
     ],
 )
 def test_what_may_go_well_another_time(error, passing):
-    assert passes(error) is passing
+    assert is_transient(error) is passing

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwdecg.tuning.trial_record import pareto_front
+from fwdecg.tuning.tuning_report import pareto_front
 
 POINTS = st.tuples(st.integers(0, 20).map(float), st.integers(0, 20).map(float))
 

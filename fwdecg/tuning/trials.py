@@ -1,0 +1,205 @@
+"""The trials of a search: their folders while it runs, their records afterwards.
+
+trials/00007/trial.json     settings, written before the trial starts
+            /checkpoints/   state after the last epoch, including the history of all epochs
+            /outcome.json   how the trial ended, and why
+A killed search needs only these files to continue.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pyarrow as pa
+
+from fwdecg.runtime.cost import Cost
+from fwdecg.runtime.storage import Store
+from fwdecg.training.checkpoint import load_tensors
+from fwdecg.training.run import PROGRESS, EpochRecord
+from fwdecg.training.training_folder import newest_checkpoint
+from fwdecg.training.training_plan import Plan
+from fwdecg.tuning.search_space import Settings
+
+FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
+OUTCOMES = (FINISHED, STOPPED, FAILED)
+UNFINISHED = "unfinished"  # no outcome yet: the trial is running or was interrupted
+TRIALS, TRIAL, OUTCOME = "trials", "trial.json", "outcome.json"
+
+
+@dataclass(frozen=True)
+class TrialOutcome:
+    """How a trial ended.
+
+    Attributes:
+        status: finished (all epochs), stopped (early, by ASHA) or failed.
+        reason: cause of a failure, otherwise empty.
+    """
+
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class TrialFolders:
+    """The folders of a search's trials, by trial number.
+
+    Attributes:
+        root: folder of the search, which all nodes see under this path.
+    """
+
+    root: Path
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of all trials that have a folder."""
+        return sorted(int(folder.name) for folder in (self.root / TRIALS).glob("[0-9]*"))
+
+    def folder(self, number: int) -> Path:
+        """Return the folder of a trial."""
+        return self.root / TRIALS / f"{number:05d}"
+
+    def settings(self, number: int) -> Settings | None:
+        """Return the settings of a trial, or None if it does not exist yet."""
+        store = Store.at(self.folder(number))
+        return store.read_json(TRIAL)["settings"] if store.exists(TRIAL) else None
+
+    def create(self, number: int, settings: Settings) -> None:
+        """Create the folder of a new trial."""
+        content = {"number": number, "settings": settings}
+        Store.at(self.folder(number)).publish_json(TRIAL, content)
+
+    def outcome(self, number: int) -> TrialOutcome | None:
+        """Return how a trial ended, or None if it has not ended."""
+        store = Store.at(self.folder(number))
+        return TrialOutcome(**store.read_json(OUTCOME)) if store.exists(OUTCOME) else None
+
+    def record_outcome(self, number: int, outcome: TrialOutcome) -> None:
+        """Write how a trial ended."""
+        Store.at(self.folder(number)).publish_json(OUTCOME, asdict(outcome))
+
+    def history(self, number: int) -> list[EpochRecord]:
+        """Return the epochs in a trial's newest checkpoint."""
+        checkpoint = newest_checkpoint(self.folder(number))
+        if checkpoint is None:
+            return []
+        records = load_tensors(checkpoint / PROGRESS)["history"]
+        return [EpochRecord(**record) for record in records]
+
+    def clear_staging(self) -> None:
+        """Remove the temporary files that interrupted writers left in the trials' folders."""
+        for number in self.numbers():
+            Store.at(self.folder(number)).clear_staging()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """The result of one trial.
+
+    Attributes:
+        number: trial number, from 0.
+        settings: values of the varied keys.
+        status: finished, stopped (early), failed or unfinished.
+        reason: cause of a failure, otherwise empty.
+        parameters: number of the network's parameters; None if it could not be built.
+        history: records of the trial's epochs.
+    """
+
+    number: int
+    settings: Settings
+    status: str
+    reason: str
+    parameters: int | None
+    history: tuple[EpochRecord, ...]
+
+    @property
+    def usable(self) -> bool:
+        """True if the trial has at least one epoch and did not fail."""
+        return self.status != FAILED and bool(self.history)
+
+    @property
+    def best_r2(self) -> float | None:
+        """Highest validation R^2 of all epochs."""
+        return self.history[-1].best_r2 if self.history else None
+
+    @property
+    def best_epoch(self) -> int | None:
+        """Epoch of the highest validation R^2, from 1."""
+        r2 = [record.validation_r2 for record in self.history]
+        return 1 + r2.index(max(r2)) if r2 else None
+
+    @property
+    def seconds(self) -> float:
+        """Total time of all epochs."""
+        return sum(record.seconds for record in self.history)
+
+    @property
+    def seconds_per_epoch(self) -> float | None:
+        """Median time of an epoch, while other trials may have run on the same node."""
+        return median(record.seconds for record in self.history) if self.history else None
+
+    @property
+    def cost(self) -> Cost:
+        """Total cost of all epochs."""
+        return sum((record.cost for record in self.history), Cost())
+
+    def r2_after(self, epochs: int) -> float | None:
+        """Return the highest validation R^2 of the first epochs, or None if there were fewer."""
+        return self.history[epochs - 1].best_r2 if len(self.history) >= epochs else None
+
+
+def read_trial(folders: TrialFolders, number: int, plan: Plan | None) -> TrialRecord:
+    """Read the record of a trial.
+
+    Args:
+        folders: folders of the trials.
+        number: trial number.
+        plan: training plan of the trial; None if its settings contradict each other.
+    """
+    outcome = folders.outcome(number)
+    return TrialRecord(
+        number=number,
+        settings=folders.settings(number) or {},
+        status=outcome.status if outcome else UNFINISHED,
+        reason=outcome.reason if outcome else "",
+        parameters=_parameters(plan) if plan else None,
+        history=tuple(folders.history(number)),
+    )
+
+
+def _parameters(plan: Plan) -> int:
+    surrogate = plan.model.build(
+        electrodes=len(plan.signature.electrodes_mm), standardisation=plan.standardisation
+    )
+    return sum(parameter.numel() for parameter in surrogate.parameters())
+
+
+def best_trial(trials: Sequence[TrialRecord]) -> TrialRecord | None:
+    """Return the usable trial with the highest validation R^2; on a tie, the first."""
+    return max((t for t in trials if t.usable), key=lambda t: t.best_r2 or 0.0, default=None)
+
+
+def trials_table(trials: Sequence[TrialRecord]) -> pa.Table:
+    """Return a table with one row per trial: settings, status, R^2 and cost."""
+    rows = [_row(trial) for trial in trials]
+    return pa.table({name: pa.array([row[name] for row in rows]) for name in rows[0]})
+
+
+def _row(trial: TrialRecord) -> dict[str, Any]:
+    best_epoch = trial.best_epoch
+    best = trial.history[best_epoch - 1] if best_epoch else None
+    return {
+        "trial": trial.number,
+        "status": trial.status,
+        "reason": trial.reason,
+        **trial.settings,
+        "epochs": len(trial.history),
+        "best_validation_r2": trial.best_r2,
+        "best_epoch": best_epoch,
+        "best_validation_mae": best.validation_mae if best else None,
+        "parameters": trial.parameters,
+        "seconds": trial.seconds,
+        "seconds_per_epoch": trial.seconds_per_epoch,
+        **asdict(trial.cost),
+        "validation_r2": [record.validation_r2 for record in trial.history],
+    }
