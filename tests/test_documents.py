@@ -1,8 +1,8 @@
-"""What README and the pages of docs/ and cluster/ say can be done: commands, keys, paths, links.
+"""Check the commands, keys, paths and links in README, docs/ and cluster/README.md.
 
-Shell commands are run by a shell, in a folder like a checkout, with programs that only note what
-they were asked. Then each job parses its arguments and loads its preset and overrides, and goes no
-further. The snippets of Python are run by test_snippets.py.
+Bash runs every shell command in a stand-in for a checkout, where programs only record their
+arguments. Each job then parses its arguments, loads its preset with the overrides, and stops.
+test_snippets.py runs the Python snippets.
 """
 
 import re
@@ -25,33 +25,35 @@ from fwdecg.experiment.experiment import Experiment
 from fwdecg.tuning.search_space import check_space, read_space
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "cluster/README.md"]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "cluster/README.md"]
 LANGUAGES = {"sh", "python", "toml", "text"}
 
-PROGRAMS = ("python", "python3", "pip", "fwdecg", "ray", "kubectl", "docker", "base64")
-# What a reader of the pages has or is told to give in its place, and what commands leave behind.
+PROGRAMS = ("python", "python3", "pip", "fwdecg", "mkdocs", "ray", "kubectl", "docker", "base64")
+# Placeholders of the pages, and files that other commands create.
 STAND_INS = ("PRESET.toml", "LIB", "LIBRARY", "INPUT", "best.safetensors", "maps.npy", "maps.npz")
 STAND_INS += ("CHECKPOINT", "CHECKPOINT...", "CLUSTER", "FILE", "tuning/best.toml")
+STAND_INS += ("results/sweep/tuning/best.toml",)
 SYNOPSIS = {
     "[PRESET.toml]": "PRESET.toml",
     "SUBJECT": "solver",
     "section.key=value": "library.cases=60",
     "fwdecg JOB ...": "fwdecg reproduce PRESET.toml",
+    "python -m fwdecg JOB ...": "python -m fwdecg reproduce PRESET.toml",
     "jobs/JOB.py ...": "jobs/reproduce.py PRESET.toml",
 }
-LEFT_BY_COMMANDS = "results/"
+CREATED_BY_COMMANDS = "results/"
 
 JOBS = {path.stem for path in (ROOT / "jobs").glob("*.py")}
 KEYS = {line.partition(" ")[0] for line in describe_keys(Experiment)}
 SECTIONS = {key.rpartition(".")[0] for key in KEYS}
 SETTING = re.compile(
-    rf"({'|'.join(sorted(SECTIONS))})\.(?!(?:json|toml|safetensors|png)$)\w[\w.]*( ?=.*)?"
+    rf"({'|'.join(sorted(SECTIONS))})\.(?!(?:json|md|toml|safetensors|png)$)\w[\w.]*( ?=.*)?"
 )
 NAMED_PATH = re.compile(r"[\w.]+(/[\w.]+)*/?")
 
 
 class Piece(NamedTuple):
-    """Something a page shows, and where."""
+    """A text of a page and the line where it begins."""
 
     page: Path
     line: int
@@ -62,24 +64,25 @@ class Piece(NamedTuple):
 
 
 def fenced(page):
-    """The blocks of a page by their language."""
-    language, begun, held = None, 0, []
+    """Yield language and content of each fenced block of a page."""
+    language, begun, lines = None, 0, []
     for number, line in enumerate(page.read_text().splitlines(), start=1):
         if not line.startswith("```"):
-            held.append(line)
+            lines.append(line)
         elif language is None:
-            language, begun, held = line[3:], number, []
+            language, begun, lines = line[3:], number, []
         else:
-            yield language, Piece(page, begun, "\n".join(held) + "\n")
+            yield language, Piece(page, begun, "\n".join(lines) + "\n")
             language = None
 
 
 def blocks(language):
+    """Return the blocks of all pages in one language."""
     return [piece for page in PAGES for found, piece in fenced(page) if found == language]
 
 
 def prose(page):
-    """The lines of a page that are in no block."""
+    """Yield the lines of a page outside fenced blocks."""
     inside = False
     for number, line in enumerate(page.read_text().splitlines(), start=1):
         if line.startswith("```"):
@@ -89,7 +92,7 @@ def prose(page):
 
 
 def spans():
-    """What the pages set between single backticks."""
+    """Yield the inline code of all pages."""
     for page in PAGES:
         for piece in prose(page):
             for text in re.findall(r"(?<!`)`([^`]+)`(?!`)", piece.text):
@@ -97,7 +100,7 @@ def spans():
 
 
 def commands():
-    """Shell commands in blocks, and those in the text, written out."""
+    """Yield the shell commands of all blocks, and those of inline code completed to commands."""
     yield from blocks("sh")
     for piece in spans():
         text = piece.text
@@ -114,46 +117,54 @@ def commands():
         yield piece._replace(text=text)
 
 
-@pytest.fixture
-def checkout(tmp_path, monkeypatch):
-    """A folder with the files of the repository, those of STAND_INS, and programs that take notes.
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A folder with the repository's files, STAND_INS, and programs that record their calls.
 
-    They write their name, arguments and a record separator to the file CALLS, each ended by zero.
+    A program appends its name, its arguments and a record separator to the file $CALLS, each
+    followed by a zero byte.
     """
+    folder = tmp_path_factory.mktemp("checkout")
     for path in ROOT.iterdir():
-        if not path.name.startswith(".") and path.name not in ("results", "build"):
-            (tmp_path / path.name).symlink_to(path)
+        if path.name == ".mkdocs.yml" or not path.name.startswith((".", "results", "build")):
+            (folder / path.name).symlink_to(path)
     for name in STAND_INS:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    for name in ("PRESET.toml", "tuning/best.toml", "results/sweep/tuning/best.toml"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / "jobs/quickstart.toml", tmp_path / name)
-    programs = tmp_path / ".venv/bin"
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith(".toml"):
+            shutil.copy(ROOT / "jobs/quickstart.toml", folder / name)
+        else:
+            (folder / name).touch()
+    programs = folder / ".venv/bin"
     programs.mkdir(parents=True)
     for name in PROGRAMS:
         (programs / name).write_text(
-            # In one write, for the programs of a pipe take notes at the same time.
+            # A single write, because the programs of a pipe record at the same time.
             '#!/bin/bash\nprintf "%s\\0" "${0##*/}" "$@" $\'\\x1e\' >>"$CALLS"\n'
         )
         (programs / name).chmod(0o755)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return folder
 
 
-def calls_of(text, checkout):
-    """Program and arguments of each call that a shell makes of a command."""
-    noted = checkout / "calls"
-    noted.touch()
+@pytest.fixture
+def inside_checkout(checkout, monkeypatch):
+    """Work in the checkout."""
+    monkeypatch.chdir(checkout)
+    return checkout
+
+
+def recorded_calls(text, checkout):
+    """Run a shell command and return program and arguments of each call that it makes."""
+    record = checkout / "calls"
+    record.write_text("")
     done = subprocess.run(
         [shutil.which("bash"), "-euo", "pipefail", "-c", text],
-        env={"PATH": str(checkout / ".venv/bin"), "CALLS": str(noted)},
+        env={"PATH": str(checkout / ".venv/bin"), "CALLS": str(record)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return [record.split("\0")[:-1] for record in noted.read_text().split("\x1e\0")[:-1]]
+    return [call.split("\0")[:-1] for call in record.read_text().split("\x1e\0")[:-1]]
 
 
 class ArgumentsRead(Exception):  # noqa: N818
@@ -161,8 +172,8 @@ class ArgumentsRead(Exception):  # noqa: N818
 
 
 def require_all(text, checkout, monkeypatch):
-    """Fail unless a command can be given as it stands."""
-    calls = calls_of(text, checkout)
+    """Fail unless every call of a shell command would be accepted."""
+    calls = recorded_calls(text, checkout)
     assert calls
     for program, *arguments in calls:
         require_call(program, arguments, monkeypatch)
@@ -184,6 +195,7 @@ def require_call(program, arguments, monkeypatch):
 
 
 def require_python(arguments, monkeypatch):
+    """Fail unless Python would run these arguments."""
     if arguments[:2] == ["-m", "fwdecg"]:
         require_job(fwdecg_command, ["fwdecg", *arguments[2:]], monkeypatch)
     elif arguments[:2] == ["-m", "pytest"]:
@@ -199,7 +211,7 @@ def require_python(arguments, monkeypatch):
 
 
 def require_job(job, arguments, monkeypatch):
-    """Have a job read its arguments, its preset and overrides, and the paths it is given."""
+    """Let a job parse its arguments, load its preset, and check the paths it is given."""
 
     def parse_and_stop(parser, given=None, namespace=None):
         parsed = parse(parser, given, namespace)
@@ -228,14 +240,15 @@ def require_job(job, arguments, monkeypatch):
 
 
 def require_inputs(parsed):
-    """Fail if a job is pointed to a file that is neither there nor left by another command."""
+    """Fail if a job gets a file that neither exists nor is created by another command."""
     for name in ("checkpoint", "checkpoints", "input", "library"):
         given = getattr(parsed, name, None) or []
         for path in [given] if isinstance(given, str) else given:
-            assert path.startswith((LEFT_BY_COMMANDS, "...")) or Path(path).exists(), path
+            assert path.startswith((CREATED_BY_COMMANDS, "...")) or Path(path).exists(), path
 
 
 def require_pip(arguments):
+    """Fail unless pip would install this project, with known extras, under the constraints."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
@@ -246,14 +259,14 @@ def require_pip(arguments):
 
 
 def require_ray(arguments, monkeypatch):
-    """Have Ray's own command line parse; a job that is submitted parses its own part."""
+    """Fail unless Ray's command line, and a job that it submits, accept these arguments."""
     from ray.scripts.scripts import cli
 
     command, rest = cli, list(arguments)
     while isinstance(command, click.Group):
         assert rest[0] in command.commands, arguments
         command = command.commands[rest.pop(0)]
-    if not rest:  # named, not run
+    if not rest:  # mentioned by name only
         return
     parsed = command.make_context(command.name, list(rest)).params
     config = parsed.get("cluster_config_file")
@@ -263,16 +276,16 @@ def require_ray(arguments, monkeypatch):
         require_call(program, own, monkeypatch)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_blocks_say_what_they_are(page):
-    assert {language for language, _ in fenced(page)} <= LANGUAGES
-    indented = [piece for piece in prose(page) if piece.text.startswith("    ")]
-    assert not indented, "set code between ``` and a language, so that it is tested"
+def test_blocks_have_a_language_that_is_tested():
+    for page in PAGES:
+        assert {language for language, _ in fenced(page)} <= LANGUAGES, page
+        indented = [str(piece) for piece in prose(page) if piece.text.startswith("    ")]
+        assert not indented, "put code between ``` and a language, so that it is tested"
 
 
 @pytest.mark.parametrize("piece", list(commands()), ids=str)
-def test_commands_can_be_given(piece, checkout, monkeypatch):
-    require_all(piece.text, checkout, monkeypatch)
+def test_commands_are_accepted(piece, inside_checkout, monkeypatch):
+    require_all(piece.text, inside_checkout, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -280,8 +293,8 @@ def test_commands_can_be_given(piece, checkout, monkeypatch):
     [
         ("python jobs/brew.py", "brew.py"),
         ("python jobs/train.py jobs/quick.toml", "jobs/quick.toml"),
-        ("python jobs/train.py PRESET.toml --set library.caess=3", "unknown key library.caess"),
-        ("python jobs/train.py PRESET.toml --set training.epochs=0", "epochs = 0: must be"),
+        ("python jobs/train.py PRESET.toml --set library.caess=3", "library.caess"),
+        ("python jobs/train.py PRESET.toml --set training.epochs=0", "epochs = 0"),
         ("python jobs/train.py PRESET.toml --frobnicate", "unrecognized arguments"),
         ("python jobs/export.py worst.safetensors", "worst.safetensors"),
         ("fwdecg brew quickstart.toml", "invalid choice: 'brew'"),
@@ -293,9 +306,9 @@ def test_commands_can_be_given(piece, checkout, monkeypatch):
         ("brew coffee", "brew: command not found"),
     ],
 )
-def test_a_command_that_cannot_be_given_is_noticed(text, complaint, checkout, monkeypatch, capsys):
+def test_a_wrong_command_is_noticed(text, complaint, inside_checkout, monkeypatch, capsys):
     with pytest.raises(BaseException) as raised:  # noqa: PT011
-        require_all(text, checkout, monkeypatch)
+        require_all(text, inside_checkout, monkeypatch)
     assert complaint in str(raised.value) + capsys.readouterr().err
 
 
@@ -306,35 +319,39 @@ def test_presets_can_be_loaded(piece):
         check_space(read_space(experiment.tuning.space), experiment.recipe.with_settings)
 
 
-SETTINGS = [piece for piece in spans() if SETTING.fullmatch(piece.text)]
-
-
-@pytest.mark.parametrize("piece", SETTINGS, ids=lambda piece: f"{piece} {piece.text}")
-def test_keys_exist_and_take_their_values(piece):
-    if "=" in piece.text:
-        name, _, value = piece.text.partition("=")
-        with_overrides(Experiment(), [f"{name.strip()}={value.strip()}"])
-    else:
-        assert piece.text in KEYS | SECTIONS
+def test_keys_exist_and_accept_their_values():
+    settings = [piece for piece in spans() if SETTING.fullmatch(piece.text)]
+    assert len(settings) > 40
+    for piece in settings:
+        name, equals, value = (part.strip() for part in piece.text.partition("="))
+        assert name in KEYS | SECTIONS, f"{piece}: {name}"
+        if equals:
+            with_overrides(Experiment(), [f"{name}={value}"])
 
 
 def test_paths_exist():
-    """Those in this repository: from its root, from the package, or from the page's folder."""
-    known = {path.name for path in (*ROOT.iterdir(), *(ROOT / "fwdecg").iterdir())}
+    """Check paths into the repository, and scripts and modules, relative to where they may lie."""
+    top_level = {path.name for path in ROOT.iterdir()}
     found = 0
     for piece in spans():
         if not NAMED_PATH.fullmatch(piece.text):
             continue
-        homes = (ROOT, ROOT / "fwdecg", piece.page.parent, ROOT / "jobs")
-        beginning = piece.text.split("/")[0]
-        if ("/" in piece.text.rstrip("/") and beginning in known) or piece.text.endswith(".py"):
+        homes = (ROOT, piece.page.parent, ROOT / "jobs")
+        first, _, rest = piece.text.partition("/")
+        if (rest and first in top_level - {"results", "build"}) or piece.text.endswith(".py"):
             found += 1
             assert any((home / piece.text).exists() for home in homes), f"{piece}: {piece.text}"
     assert found > 40
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page):
-    for piece in prose(page):
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", piece.text):
-            assert "://" in target or (page.parent / target).exists(), f"{piece}: {target}"
+def test_links_have_a_target():
+    for page in PAGES:
+        for piece in prose(page):
+            for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", piece.text):
+                assert "://" in target or (page.parent / target).exists(), f"{piece}: {target}"
+
+
+def test_every_folder_of_the_package_has_a_reference_page():
+    folders = {path.parent.name for path in (ROOT / "fwdecg").glob("*/__init__.py")}
+    pages = {path.stem for path in (ROOT / "docs/api").glob("*.md")} - {"index"}
+    assert pages == folders

@@ -1,4 +1,4 @@
-"""The snippets of Python in README and the pages are run, after the commands they follow on."""
+"""Run the Python snippets of README, docs/ and cluster/README.md in a stand-in for a checkout."""
 
 import re
 import shutil
@@ -13,14 +13,14 @@ from fwdecg.training.trainer import train
 from fwdecg.training.training_config import TrainingConfig
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "cluster/README.md"]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "cluster/README.md"]
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 WITH_SNIPPETS = [page for page in PAGES if SNIPPET.search(page.read_text())]
 
 
 @pytest.fixture(scope="module")
 def after_quickstart(small_library, tmp_path_factory):
-    """A checkout with the results of the quickstart: those of a smaller library and network."""
+    """A checkout with quickstart results, from a smaller library and network."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("docs", "jobs"):
         (folder / name).symlink_to(ROOT / name)
@@ -39,13 +39,13 @@ def after_quickstart(small_library, tmp_path_factory):
 def test_snippets_of_a_page_run_one_after_another(page, after_quickstart, monkeypatch):
     monkeypatch.chdir(after_quickstart)
     text = page.read_text()
-    known = {"__name__": "snippets"}
+    names = {"__name__": "snippets"}
     for match in SNIPPET.finditer(text):
-        # Empty lines before it, so that a traceback gives the line of the page.
+        # Empty lines before the snippet make a traceback show the line number of the page.
         above = "\n" * (text.count("\n", 0, match.start()) + 1)
-        exec(compile(above + match[1], str(page), "exec"), known)
-    assert len(known) > 2
+        exec(compile(above + match[1], str(page), "exec"), names)
+    assert len(names) > 2
 
 
-def test_there_are_snippets():
+def test_the_readme_has_snippets():
     assert ROOT / "README.md" in WITH_SNIPPETS
