@@ -1,13 +1,14 @@
 """Simulated heart-tissue activations, their ECGs, and neural surrogates of the forward problem.
 
-What most users need is at hand here, and loaded when it is first asked for:
+The functions that most users need can be reached directly from the package. Each is imported on
+first use, so that `import fwdecg` is fast:
 
     case = fwdecg.simulate("fibrosis")
     surrogate = fwdecg.load_surrogate()
     fwdecg.plot_case(case, surrogate.predict(case.u)[0])
 """
 
-TYPE_CHECKING = False  # for type checkers it is true, as that of the module typing, not loaded here
+TYPE_CHECKING = False  # type checkers treat this name as True; `typing` need not be imported
 if TYPE_CHECKING:
     from fwdecg.cases.recorded_case import RecordedCase
     from fwdecg.errors import FwdEcgError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from fwdecg.pictures.case_picture import plot_case
     from fwdecg.pictures.learning_picture import plot_learning
     from fwdecg.training.checkpoint import load_surrogate
+
+    __version__: str
 
 __all__ = [
     "FwdEcgError",
@@ -33,7 +36,7 @@ __all__ = [
     "write_animation",
 ]
 
-_HOMES = {
+_MODULES = {
     "FwdEcgError": "fwdecg.errors",
     "RecordedCase": "fwdecg.cases.recorded_case",
     "load_case": "fwdecg.library.labelled_cases",
@@ -48,14 +51,18 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """What `__all__` names, from the module that holds it."""
+    """Import a name of `__all__` from its module, or read the version of the installed package."""
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415
+
+        return version("fwdecg")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
     from importlib import import_module  # noqa: PLC0415
 
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__} has no attribute {name}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:
-    """What a notebook offers on the tab key."""
+    """Return the public names, for completion in notebooks."""
     return __all__

@@ -1,38 +1,38 @@
-"""`fwdecg JOB ...`, or `python -m fwdecg JOB ...`: the jobs, wherever fwdecg is installed."""
+"""Command line `fwdecg JOB ...` or `python -m fwdecg JOB ...`: run a job of the package."""
 
 import argparse
 import ast
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
+import fwdecg
 from fwdecg.experiment.command_line import Parser
 from fwdecg.experiment.presets import jobs_folder
 
 
 def main() -> None:
-    """Run the script of a job with the arguments after its name."""
+    """Run the script of the given job with the remaining arguments."""
     arguments = _parser().parse_args()
     sys.argv = [f"fwdecg {arguments.job}", *arguments.arguments]
     script = jobs_folder() / f"{arguments.job}.py"
-    # Not by runpy, which would have the job's help and complaints name the script instead.
-    names = {"__name__": "__main__", "__file__": str(script)}
-    exec(compile(script.read_bytes(), script, "exec"), names)
+    # `runpy` would replace the program name in help and error messages by the path of the script.
+    module = {"__name__": "__main__", "__file__": str(script)}
+    exec(compile(script.read_bytes(), script, "exec"), module)
 
 
 def _parser() -> Parser:
     scripts = sorted(jobs_folder().glob("*.py"))
     presets = sorted(jobs_folder().glob("*.toml"))
     parser = Parser(
-        "Simulate heart tissue with its ECG, train surrogates of the ECG, judge and use them.",
-        epilog="\n  ".join(["jobs, each with a --help of its own:", *map(_line, scripts)])
+        "Simulate heart tissue and its ECG; train, evaluate and use surrogates of the ECG.",
+        epilog="\n  ".join(["jobs (each has its own --help):", *map(_line, scripts)])
         + "\n\n"
         + "\n  ".join([f"presets, in {jobs_folder()}:", *(preset.name for preset in presets)]),
     )
     parser.prog = "fwdecg"
-    parser.add_argument("--version", action="version", version=f"fwdecg {version('fwdecg')}")
+    parser.add_argument("--version", action="version", version=f"fwdecg {fwdecg.__version__}")
     names = [script.stem for script in scripts]
-    parser.add_argument("job", metavar="JOB", choices=names, help="what to do, see below")
+    parser.add_argument("job", metavar="JOB", choices=names, help="name of a job, see below")
     parser.add_argument(
         "arguments", nargs=argparse.REMAINDER, metavar="...", help="arguments of the job"
     )

@@ -1,8 +1,8 @@
-"""TOML presets <-> frozen dataclasses, strictly; overrides, help text and provenance hash.
+"""Strict conversion between TOML presets and frozen dataclasses; overrides, help text and hashes.
 
-A configuration is a tree of frozen, keyword-only dataclasses. Each lives beside the thing it
-configures and declares its fields with `setting`, which holds default, meaning and rule in one
-place. A value that breaks a rule raises `ConfigError` naming key, value, rule and remedy.
+A configuration is a tree of frozen, keyword-only dataclasses. Each class is defined next to the
+code it configures. Its fields are declared with `setting`, which holds default, meaning and rule
+in one place. A value that breaks its rule raises a `ConfigError` with key, value, rule and remedy.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,14 +22,15 @@ from fwdecg.errors import ConfigError
 
 C = TypeVar("C")
 
-RULE = "rule"  # keys of dataclasses.field metadata
+# Keys of the metadata of dataclass fields.
+RULE = "rule"
 MEANING = "meaning"
 IDENTITY = "identity"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What a value, or each value of a list, must satisfy; an empty rule accepts all."""
+    """Condition on a value, or on each value of a list; an empty rule accepts everything."""
 
     above: float | None = None
     at_least: float | None = None
@@ -38,26 +39,23 @@ class Rule:
     choices: tuple[str, ...] = ()
 
     def broken_by(self, value: Any) -> str | None:
-        """Words for the first clause that `value` breaks, or None."""
-        for number in _numbers(value):
-            if not math.isfinite(number):
-                return "must be finite"
-            for words, bound, holds in self._bounds():
-                if not holds(number, bound):
-                    return f"must be {words} {bound:g}"
-        chosen, words = (value, "out of") if isinstance(value, tuple) else ((value,), "one of")
-        if self.choices and not set(chosen) <= set(self.choices):
-            return f"must be {words} {', '.join(self.choices)}"
-        return None
-
-    def _bounds(self) -> Iterator[tuple[str, float, Callable[[float, float], bool]]]:
+        """Return the text of the first condition that `value` breaks, or None."""
         bounds = (
             ("above", self.above, operator.gt),
             ("at least", self.at_least, operator.ge),
             ("at most", self.at_most, operator.le),
             ("below", self.below, operator.lt),
         )
-        yield from ((words, bound, holds) for words, bound, holds in bounds if bound is not None)
+        for number in _numbers(value):
+            if not math.isfinite(number):
+                return "must be finite"
+            for words, bound, holds in bounds:
+                if bound is not None and not holds(number, bound):
+                    return f"must be {words} {bound:g}"
+        chosen, words = (value, "a list of") if isinstance(value, tuple) else ((value,), "one of")
+        if self.choices and not set(chosen) <= set(self.choices):
+            return f"must be {words} {', '.join(self.choices)}"
+        return None
 
 
 def setting(
@@ -67,14 +65,14 @@ def setting(
     identity: bool = True,
     **rule: Any,
 ) -> Any:
-    """A dataclass field with its default, meaning and rule.
+    """Return a dataclass field with default, meaning and rule.
 
     Args:
-        default: the value a preset may leave out; a nested configuration class stands for itself.
-        meaning: one phrase for `--help`, with the unit if the key's name cannot carry it.
-        identity: False where the value does not change the result's content (a path, a number of
-            workers), so that it stays out of `identity_hash`.
-        **rule: the clauses of `Rule`.
+        default: value of a key that the preset omits; for a section, its configuration class.
+        meaning: phrase for `--help`, with the unit unless the key's name contains it.
+        identity: False for a key that does not change the content of the result, such as a path or
+            a number of workers. Such keys are excluded from `identity_hash`.
+        **rule: fields of `Rule`.
     """
     metadata = {MEANING: meaning, RULE: Rule(**rule), IDENTITY: identity}
     if isinstance(default, type):
@@ -83,17 +81,22 @@ def setting(
 
 
 def check_settings(config: Any) -> None:
-    """Raise `ConfigError` for the first field of `config` that breaks its declared rule."""
+    """Raise `ConfigError` for the first field of `config` that breaks its rule."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         rule = field.metadata.get(RULE, Rule())
-        complaint = rule.broken_by(value)
-        if complaint:
-            raise ConfigError(f"{field.name} = {value!r}: {complaint}")
+        problem = rule.broken_by(value)
+        if problem:
+            raise ConfigError(f"{field.name} = {value!r}: {problem}")
 
 
 def load(kind: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
-    """The configuration of class `kind` read from a TOML file, with `section.key=value` overrides.
+    """Read a configuration of class `kind` from a TOML file.
+
+    Args:
+        kind: configuration class of the whole file.
+        path: path of the TOML file.
+        overrides: changes of single keys, "section.key=value".
 
     Raises:
         ConfigError: the file is missing or not TOML, or a key, type or value is not acceptable.
@@ -110,20 +113,29 @@ def load(kind: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
     return from_tree(kind, tree)
 
 
-def with_overrides(config: C, edits: Sequence[str]) -> C:
-    """A configuration with `section.key=value` edits.
+def with_overrides(config: C, overrides: Sequence[str]) -> C:
+    """Return a configuration with changes of single keys, "section.key=value".
 
     Raises:
         ConfigError: a key, type or value is not acceptable.
     """
     kind, tree = type(config), to_tree(config)
-    for edit in edits:
-        _apply_override(kind, tree, edit)
+    for override in overrides:
+        _apply_override(kind, tree, override)
     return from_tree(kind, tree)
 
 
 def from_tree(kind: type[C], tree: dict[str, Any], prefix: str = "") -> C:
-    """The configuration of class `kind` from nested plain values, as TOML or JSON gives them."""
+    """Return the configuration of class `kind` with the values of a tree.
+
+    Args:
+        kind: configuration class.
+        tree: nested plain values, as parsed from TOML or JSON.
+        prefix: dotted name of the section with a trailing dot, for messages.
+
+    Raises:
+        ConfigError: a key, type or value is not acceptable, or a required key is missing.
+    """
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in tree:
@@ -142,12 +154,12 @@ def from_tree(kind: type[C], tree: dict[str, Any], prefix: str = "") -> C:
 
 
 def to_tree(config: Any) -> dict[str, Any]:
-    """Nested plain values (dict, list, str, int, float, bool) of a configuration."""
+    """Return a configuration as nested plain values (dict, list, str, int, float, bool)."""
     return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
 def to_toml(tree: dict[str, Any], section: str = "") -> str:
-    """The text of a preset that reads as these nested plain values; None is left out."""
+    """Return the TOML text of nested plain values; keys with the value None are omitted."""
     lines = [
         f"{_toml_key(key)} = {_toml_text(value)}\n"
         for key, value in tree.items()
@@ -162,7 +174,7 @@ def to_toml(tree: dict[str, Any], section: str = "") -> str:
 
 
 def identity_tree(config: Any) -> dict[str, Any]:
-    """`to_tree` without the fields that do not change what is produced."""
+    """Return `to_tree` without the keys that do not change the content of the result."""
     tree = {}
     for field in dataclasses.fields(config):
         if field.metadata.get(IDENTITY, True):
@@ -173,9 +185,11 @@ def identity_tree(config: Any) -> dict[str, Any]:
 
 
 def identity_hash(*configs: Any) -> str:
-    """Twelve hexadecimal digits that change when the content these configurations make does.
+    """Return twelve hexadecimal digits that identify the content of a result.
 
-    Plain values (strings, numbers) may be mixed in, e.g. the hash of the stage before.
+    Args:
+        *configs: configurations and plain values on which the result depends; a plain value can be
+            the hash of the previous stage.
     """
     parts = [identity_tree(c) if dataclasses.is_dataclass(c) else c for c in configs]
     text = json.dumps(parts, sort_keys=True)
@@ -183,7 +197,7 @@ def identity_hash(*configs: Any) -> str:
 
 
 def differing_keys(first: dict[str, Any], second: dict[str, Any], prefix: str = "") -> list[str]:
-    """Dotted names of the keys whose values differ between two trees, in order."""
+    """Return the sorted dotted names of the keys whose values differ between two trees."""
     names: list[str] = []
     for key in sorted(first.keys() | second.keys()):
         a, b = first.get(key), second.get(key)
@@ -195,7 +209,7 @@ def differing_keys(first: dict[str, Any], second: dict[str, Any], prefix: str = 
 
 
 def describe_keys(kind: type, prefix: str = "") -> Iterator[str]:
-    """One line per key for `--help`: dotted name, type, default, meaning."""
+    """Yield one line per key for `--help`: dotted name, type, default and meaning."""
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
         hint = hints[field.name]
@@ -218,7 +232,7 @@ def _apply_override(kind: type, tree: dict[str, Any], override: str, origin: str
     *sections, key = name.strip().replace('"', "").split(".")
     hint: Any = kind
     for depth, section in enumerate(sections):
-        if _is_table(hint):  # the rest names one of its keys
+        if _is_table(hint):  # the remaining parts are the key in the table
             key = ".".join([*sections[depth:], key])
             break
         hint = typing.get_type_hints(hint).get(section)
@@ -227,7 +241,7 @@ def _apply_override(kind: type, tree: dict[str, Any], override: str, origin: str
         tree = tree.setdefault(section, {})
         if not isinstance(tree, dict):
             raise ConfigError(
-                f"{origin}{override}: the preset has {section} = {tree!r}, no section"
+                f"{origin}{override}: the preset has {section} = {tree!r}, which is not a section"
             )
     tree[key] = _parse_value(text, Any if _is_table(hint) else typing.get_type_hints(hint).get(key))
 
@@ -244,7 +258,7 @@ def _parse_value(text: str, hint: Any) -> Any:
 
 
 def _convert(hint: Any, value: Any, name: str) -> Any:
-    """`value` as the annotated type, without guessing: an int may stand for a float, no more."""
+    """Return `value` as the annotated type. The only conversion between types is int to float."""
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, dict):
             raise _type_error(name, value, "a section with keys of its own")
@@ -279,12 +293,12 @@ def _convert_tuple(hint: Any, value: Any, name: str) -> tuple[Any, ...]:
 
 
 def _is_table(hint: Any) -> bool:
-    """True for a section whose keys its owner checks."""
+    """Return whether a section is a free-form table. Its owner checks the keys."""
     return typing.get_origin(hint) is dict
 
 
 def _type_error(name: str, value: Any, wanted: str) -> ConfigError:
-    return ConfigError(f"{name} = {value!r}: must be {wanted}, not {type(value).__name__}")
+    return ConfigError(f"{name} = {value!r}: expected {wanted}, got {type(value).__name__}")
 
 
 def _type_name(hint: Any) -> str:

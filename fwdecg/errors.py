@@ -1,8 +1,8 @@
-"""The errors a user can meet: each message names the value, the rule it breaks and the remedy."""
+"""Errors for the user. Each message names the value, the rule it breaks and the remedy."""
 
 
 class FwdEcgError(Exception):
-    """Anything fwdecg refuses to do; the message is meant for a person and fits one line."""
+    """Base class of all errors that fwdecg raises on purpose; the message fits on one line."""
 
 
 class ConfigError(FwdEcgError):
@@ -10,19 +10,19 @@ class ConfigError(FwdEcgError):
 
 
 class TissueError(FwdEcgError):
-    """A tissue, protocol or electrode is not one that the physics can simulate."""
+    """The physics cannot simulate a tissue, protocol or electrode."""
 
 
 class CaseError(FwdEcgError):
-    """A simulated case is not fit for a library: it is not finite, or never activates."""
+    """A simulated case is unfit for a library: it contains non-finite values or never activates."""
 
 
 class LibraryError(FwdEcgError):
-    """A library is missing, incomplete, truncated, or made by another configuration."""
+    """A library is missing, incomplete, truncated, or made with another configuration."""
 
 
 class MapsError(FwdEcgError):
-    """Voltage maps handed in for prediction have the wrong shape, type or values."""
+    """Voltage maps for a prediction have the wrong shape, type or values."""
 
 
 class CheckpointError(FwdEcgError):
@@ -30,14 +30,17 @@ class CheckpointError(FwdEcgError):
 
 
 class RunError(FwdEcgError):
-    """Work failed through no fault of its input: a training diverged, workers were lost."""
+    """Work failed although its input is valid: a training diverged or workers were lost."""
 
 
 class ResultError(FwdEcgError):
-    """A folder of results is missing, unfinished, damaged, or made with another configuration."""
+    """A result folder is missing, unfinished, damaged, or made with another configuration."""
 
 
 def error_summary(error: BaseException) -> str:
-    """The kind of an error and the last line of its text, which may be a whole traceback."""
+    """Return the class of an error and the last line of its message.
+
+    The message of a Ray error can be a complete traceback, whose last line is the cause.
+    """
     lines = str(error).strip().splitlines()
     return ": ".join([type(error).__name__, *lines[-1:]])

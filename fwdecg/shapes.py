@@ -1,7 +1,7 @@
-"""Named axes of the NumPy arrays that cross module borders.
+"""Array types with named axes for the NumPy arrays that modules exchange.
 
-Axes: row (y, downwards), col (x, rightwards), frame (time), electrode; the origin of x and y is the
-top-left corner of the sheet. Torch modules name their own axes at their top.
+Axes: row (y, downwards), col (x, rightwards), frame (time), electrode. The origin of x and y is the
+top-left corner of the sheet. Torch modules define their own axes in their module docstrings.
 """
 
 import numpy as np

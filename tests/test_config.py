@@ -46,11 +46,11 @@ class Outer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Demanding:
+class WithRequiredKey:
     needed: int = setting(meaning="no default")
 
 
-def test_values_of_a_file_and_of_overrides(tmp_path):
+def test_overrides_replace_values_of_the_file(tmp_path):
     preset = tmp_path / "preset.toml"
     preset.write_text("count = 4\n[inner]\ndiffusivity = 1\nsites = [[1, 2, 3.5]]\nspan = [0, 3]\n")
     config = load(
@@ -71,27 +71,24 @@ def test_values_of_a_file_and_of_overrides(tmp_path):
     ("tree", "message"),
     [
         ({"cuont": 1}, "unknown key cuont; known here: inner, count"),
-        ({"inner": {"d": 1}}, "unknown key inner.d"),
-        ({"count": 2.5}, "count = 2.5: must be whole number, not float"),
-        ({"count": True}, "count = True: must be whole number, not bool"),
-        ({"count": "two"}, "count = 'two': must be whole number, not str"),
+        ({"count": 2.5}, "count = 2.5: expected whole number, got float"),
+        ({"count": True}, "count = True: expected whole number, got bool"),
         ({"count": 0}, "count = 0: must be at least 1"),
         ({"count": 10}, "count = 10: must be at most 9"),
-        ({"fast": 1}, "fast = 1: must be true or false, not int"),
+        ({"fast": 1}, "fast = 1: expected true or false, got int"),
         ({"kind": "c"}, "kind = 'c': must be one of a, b"),
-        ({"kinds": ["a", "c"]}, "kinds = ('a', 'c'): must be out of a, b"),
-        ({"kinds": "a"}, "kinds = 'a': must be list of text, not str"),
+        ({"kinds": ["a", "c"]}, "kinds = ('a', 'c'): must be a list of a, b"),
+        ({"kinds": "a"}, "kinds = 'a': expected list of text, got str"),
         ({"inner": {"diffusivity": -0.1}}, "inner.diffusivity = -0.1: must be above 0"),
         ({"inner": {"diffusivity": float("nan")}}, "inner.diffusivity = nan: must be finite"),
         ({"inner": {"span": [1.0]}}, "inner.span = [1.0]: must have 2 entries"),
-        ({"inner": {"span": 1.0}}, "inner.span = 1.0: must be [number, number], not float"),
-        ({"inner": {"span": [1.0, "b"]}}, "inner.span[1] = 'b': must be number, not str"),
+        ({"inner": {"span": 1.0}}, "inner.span = 1.0: expected [number, number], got float"),
+        ({"inner": {"span": [1.0, "b"]}}, "inner.span[1] = 'b': expected number, got str"),
         ({"inner": {"sites": [[1.0, 2.0]]}}, "inner.sites[0] = [1.0, 2.0]: must have 3 entries"),
-        ({"inner": 3}, "inner = 3: must be a section with keys of its own, not int"),
-        ({"fixed": 0.0}, "fixed = 0.0: must be above 0"),
+        ({"inner": 3}, "inner = 3: expected a section with keys of its own, got int"),
     ],
 )
-def test_bad_values_name_key_value_and_rule(tree, message):
+def test_errors_contain_key_value_and_rule(tree, message):
     with pytest.raises(ConfigError) as caught:
         from_tree(Outer, tree)
     assert str(caught.value).startswith(message)
@@ -104,7 +101,7 @@ def test_bad_values_name_key_value_and_rule(tree, message):
         (["count"], "--set count: must read section.key=value"),
         (["nowhere.count=3"], "--set nowhere.count=3: there is no section nowhere"),
         (["cuont=3"], "unknown key cuont"),
-        (["count=three"], "count = 'three': must be whole number"),
+        (["count=three"], "count = 'three': expected whole number"),
     ],
 )
 def test_bad_overrides(tmp_path, overrides, message):
@@ -125,10 +122,10 @@ def test_unreadable_presets(tmp_path):
 
 def test_a_key_without_default_is_required():
     with pytest.raises(ConfigError, match="needed is missing; add it"):
-        from_tree(Demanding, {})
+        from_tree(WithRequiredKey, {})
 
 
-def test_edits_of_a_configuration():
+def test_overrides_of_a_configuration():
     config = Outer(count=4, fixed=None, inner=Inner(sites=((1.0, 2.0, 3.0),)))
     changed = with_overrides(config, ["inner.diffusivity=2", "count=5"])
     assert changed == Outer(count=5, inner=Inner(diffusivity=2.0, sites=((1.0, 2.0, 3.0),)))
@@ -137,12 +134,12 @@ def test_edits_of_a_configuration():
         with_overrides(config, ["outer.count=4"])
 
 
-def test_trees_round_trip():
+def test_tree_round_trip():
     config = Outer(inner=Inner(sites=((1.0, 2.0, 3.0),)), count=7)
     assert from_tree(Outer, to_tree(config)) == config
 
 
-def test_identity_ignores_paths_and_nothing_else():
+def test_the_hash_ignores_only_keys_without_identity():
     config = Outer()
     assert identity_hash(config) == identity_hash(Outer(path="elsewhere"))
     assert identity_hash(config) != identity_hash(Outer(count=4))
@@ -151,16 +148,16 @@ def test_identity_ignores_paths_and_nothing_else():
     assert "path" not in identity_tree(config)
 
 
-def test_differing_keys_are_named_in_full():
+def test_differing_keys_have_dotted_names():
     first, second = to_tree(Outer()), to_tree(Outer(count=4, inner=Inner(diffusivity=0.2)))
     assert differing_keys(first, second) == ["count", "inner.diffusivity"]
     assert differing_keys(first, first) == []
 
 
 @dataclass(frozen=True, kw_only=True)
-class Open:
+class WithTable:
     inner: Inner = setting(Inner)
-    table: dict[str, Any] = setting(dict, "whatever its owner makes of it")
+    table: dict[str, Any] = setting(dict, "free-form table")
 
 
 @pytest.mark.parametrize(
@@ -171,27 +168,27 @@ class Open:
         ("table={kept=2}", {"kept": 2}),
     ],
 )
-def test_an_open_section_takes_any_key(tmp_path, override, expected):
+def test_a_free_form_table_accepts_any_key(tmp_path, override, expected):
     preset = tmp_path / "preset.toml"
     preset.write_text("[table]\nkept = 1\n")
-    assert load(Open, preset, [override]).table == expected
+    assert load(WithTable, preset, [override]).table == expected
 
 
 @pytest.mark.parametrize(
     ("text", "override", "message"),
     [
-        ("table = 3", "inner.diffusivity=1", "table = 3: must be section, not int"),
-        ("table = 3", "table.a=1", "the preset has table = 3, no section"),
+        ("table = 3", "inner.diffusivity=1", "table = 3: expected section, got int"),
+        ("table = 3", "table.a=1", "the preset has table = 3, which is not a section"),
     ],
 )
-def test_an_open_section_is_still_a_section(tmp_path, text, override, message):
+def test_a_table_cannot_be_a_plain_value(tmp_path, text, override, message):
     preset = tmp_path / "preset.toml"
     preset.write_text(text)
     with pytest.raises(ConfigError, match=re.escape(message)):
-        load(Open, preset, [override])
+        load(WithTable, preset, [override])
 
 
-def test_toml_reads_as_what_it_was_written_from():
+def test_toml_round_trip():
     tree = {
         "word": 'a "quoted" \\ ü',
         "small": 1e-05,
@@ -206,7 +203,7 @@ def test_toml_reads_as_what_it_was_written_from():
     assert from_tree(Outer, tomllib.loads(to_toml(to_tree(config)))) == config
 
 
-def test_help_has_a_line_per_key():
+def test_help_has_one_line_per_key():
     lines = list(describe_keys(Outer))
     assert "inner.diffusivity (number, default 0.1): D in mm^2/ms" in lines
     assert "inner.sites (list of [number, number, number], default []): electrodes" in lines

@@ -24,5 +24,5 @@ def test_errors_survive_pickling(kind):
         (RuntimeError("  \n"), "RuntimeError"),
     ],
 )
-def test_an_error_is_named_by_kind_and_last_line(error, expected):
+def test_a_summary_has_the_class_and_the_last_line(error, expected):
     assert errors.error_summary(error) == expected

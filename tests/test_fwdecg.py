@@ -1,4 +1,4 @@
-"""What the package itself offers; that it loads nothing is in tests/jobs/test_help.py."""
+"""Public names of the package; tests/jobs/test_help.py shows that importing it loads nothing."""
 
 import os
 import subprocess
@@ -11,22 +11,22 @@ import pytest
 import fwdecg
 
 
-def test_what_it_offers():
+def test_public_names_come_from_their_modules():
     for name in fwdecg.__all__:
-        offered = getattr(fwdecg, name)
-        assert getattr(import_module(offered.__module__), name) is offered
-        assert offered.__doc__
+        public = getattr(fwdecg, name)
+        assert getattr(import_module(public.__module__), name) is public
+        assert public.__doc__
     assert dir(fwdecg) == sorted(fwdecg.__all__)
 
 
-def test_what_it_does_not_offer():
+def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module fwdecg has no attribute load_everything"):
         fwdecg.load_everything  # noqa: B018
 
 
 @pytest.mark.slow
 def test_a_case_is_simulated_and_drawn_without_ray_torch_or_pyplot():
-    """In a process of its own: this one has them."""
+    """This runs in a new process, because this one has imported them."""
     code = (
         "import sys, fwdecg\n"
         "case = fwdecg.simulate(settings=['library.tissue.size_mm=20', "
@@ -35,7 +35,7 @@ def test_a_case_is_simulated_and_drawn_without_ray_torch_or_pyplot():
         "print('loaded:', *{'ray', 'torch', 'matplotlib.pyplot'} & sys.modules.keys())"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
     )
-    assert said.stdout.splitlines()[-1].strip() == "loaded:"
+    assert done.stdout.splitlines()[-1].strip() == "loaded:"

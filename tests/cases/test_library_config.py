@@ -143,7 +143,7 @@ def test_every_chosen_step_is_stable_where_d_is_largest(smallest, ratio, cv_erro
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"shifts": ("electrodes",)}, "must be out of diffusivity, patch_size, stimulus, elec"),
+        ({"shifts": ("electrodes",)}, "must be a list of diffusivity, patch_size, stimulus, elec"),
         ({"shifts": ("electrode", "electrode")}, "name each shift once"),
         (
             {

@@ -61,7 +61,7 @@ def test_bad_dimensions(described, message):
         ({"training.workers": {"choice": [1, 2]}}, "training.workers: does not change what is"),
         ({"training.seed.x": {"choice": [1]}}, "training.seed.x: seed is no section"),
         ({"model.hidden_size": {"choice": [8, 0]}}, "hidden_size = 0: must be at least 1"),
-        ({"model.hidden_size": {"uniform": [8, 16]}}, "must be whole number, not float"),
+        ({"model.hidden_size": {"uniform": [8, 16]}}, "expected whole number, got float"),
         ({"model.dropout": {"uniform": [0.0, 1.0]}}, "dropout = 1.0: must be below 1"),
         ({"training.loss.spectral_weight": {"uniform": [-1, 1]}}, "must be at least 0"),
         ({"model.time_embedding_size": {"integer": [2, 4]}}, "time_embedding_size = 3: must be"),
