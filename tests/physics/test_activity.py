@@ -50,7 +50,7 @@ def test_skipping_rest_changes_next_to_nothing(name, pacing, duration_ms):
     tissue, frames = holed_sheet(72), round(duration_ms / 2.5)
     on, ecg_on, updates_on = solve(tissue, pacing, frames, name, skip_rest=True)
     off, ecg_off, updates_off = solve(tissue, pacing, frames, name, skip_rest=False)
-    # The bounds that the README states: of u, of activation times, and of phi_e.
+    # The bounds that docs/solver.md states: of u, of activation times, and of phi_e.
     assert np.abs(on - off).max() < 5e-3
     late = activation_times_ms(on, 2.5) - activation_times_ms(off, 2.5)
     assert np.nanmax(np.abs(late)) < 0.01
