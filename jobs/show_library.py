@@ -7,8 +7,9 @@ are in ms.
 import argparse
 from pathlib import Path
 
-from fwdecg.evaluation.evaluation_config import PICTURES
 from fwdecg.experiment.command_line import Parser, run_job
+
+PICTURES = "pictures"  # name of the folder of pictures
 
 
 def main() -> None:
@@ -16,12 +17,12 @@ def main() -> None:
     arguments = _arguments()
     from fwdecg.cases.splits import ALL
     from fwdecg.library.reader import open_library
-    from fwdecg.pictures.library_pictures import draw_library
+    from fwdecg.pictures.library_pictures import write_library_pictures
 
     library = open_library(arguments.library)
     beside = library.store.folder.parent if library.store.folder else Path()
     folder = Path(arguments.out) if arguments.out else beside / PICTURES
-    paths = draw_library(library, folder.absolute(), arguments.case)
+    paths = write_library_pictures(library, folder.absolute(), arguments.case)
     print(f"pictures of {library.count(ALL)} cases:")
     for path in paths:
         print(f"  {path}")

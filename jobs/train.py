@@ -7,7 +7,7 @@ def main() -> None:
     """Train, or resume."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
     from fwdecg.library.reader import open_library
-    from fwdecg.pictures.learning_picture import LEARNING, draw_learning
+    from fwdecg.pictures.learning_picture import LEARNING_FILE, write_learning_curves
     from fwdecg.runtime.cost import cost_text
     from fwdecg.training.trainer import train
 
@@ -15,12 +15,12 @@ def main() -> None:
     if experiment.training.workers > 0:
         connect_to_ray()
     metrics = train(library, experiment.model, experiment.training, experiment.training_folder)
-    draw_learning(experiment.training_folder)
+    write_learning_curves(experiment.training_folder)
     print(
         f"best validation R2 {metrics['best_validation_r2']:.4f} in epoch {metrics['best_epoch']}"
     )
     print(f"cost: {cost_text(metrics.get('cost'))}")
-    print(f"  {experiment.training_folder}, its learning curves in {LEARNING}")
+    print(f"  {experiment.training_folder}, its learning curves in {LEARNING_FILE}")
     print("next: the job evaluate with the same preset")
 
 

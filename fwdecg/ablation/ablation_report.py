@@ -10,6 +10,8 @@ from fwdecg.ablation.comparison import Comparison, Entry
 from fwdecg.ablation.significance import MARKS, Interval, mark, smallest_p
 from fwdecg.evaluation.report import LINE_LENGTH, number
 from fwdecg.evaluation.text_table import aligned
+from fwdecg.pictures.bar_charts import Bar, plot_ablation
+from fwdecg.pictures.style import Picture
 
 TITLES = {"r2": "R2", "mae": "MAE"}
 DIFFERENCES = ("mean", "95 % interval", "effect", "p", "p (Holm)", "")
@@ -33,6 +35,33 @@ def ablation_text(comparisons: Sequence[Comparison], seeds: Sequence[int]) -> st
         head = [f"difference in {TITLES[comparison.metric]}", *DIFFERENCES]
         lines += [*aligned([head, *_differences(comparison)]), ""]
     return "\n".join([*lines, *_closing(comparisons[0])])
+
+
+def plot_comparisons(comparisons: Sequence[Comparison]) -> Picture:
+    """Plot the means of each metric with their 95 % intervals and marks of significance.
+
+    Args:
+        comparisons: one per metric, of the same variants.
+    """
+    full = next(iter(comparisons[0].entries.values()))
+    groups = {name: entry.cases for name, entry in full.items()}
+    metrics = {
+        comparison.metric: {
+            variant: [_bar(entry) for entry in row.values()]
+            for variant, row in comparison.entries.items()
+        }
+        for comparison in comparisons
+    }
+    return plot_ablation(groups, metrics)
+
+
+def _bar(entry: Entry) -> Bar:
+    interval = entry.interval or Interval(low=entry.mean, high=entry.mean)
+    return Bar(mean=entry.mean, low=interval.low, high=interval.high, mark=_stars(entry))
+
+
+def _stars(entry: Entry) -> str:
+    return "" if entry.against is None else mark(entry.against.p_corrected)
 
 
 def _opening(comparison: Comparison, seeds: Sequence[int]) -> list[str]:
@@ -79,8 +108,7 @@ def _table(title: str, comparison: Comparison, cell: Callable[[Entry], str]) -> 
 
 
 def _marked(entry: Entry) -> str:
-    stars = "" if entry.against is None else mark(entry.against.p_corrected)
-    return f"{number(entry.mean)} {stars:3}"
+    return f"{number(entry.mean)} {_stars(entry):3}"
 
 
 def _median(entry: Entry) -> str:

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from fwdecg.ablation.ablation_report import ablation_text
+from fwdecg.ablation.ablation_report import ablation_text, plot_comparisons
 from fwdecg.ablation.comparison import COMPARED, RunScores, compare_variants
 from fwdecg.ablation.variants import WHOLE, AblationConfig, recipes
 from fwdecg.cases.splits import TEST
@@ -33,7 +33,6 @@ from fwdecg.evaluation.scores import score_cases, scores_of, scores_table
 from fwdecg.library.labelled_cases import stream_labelled_cases
 from fwdecg.library.paths import MANIFEST
 from fwdecg.library.reader import Library, open_library
-from fwdecg.pictures.ablation_figure import draw_ablation
 from fwdecg.runtime.cost import Cost
 from fwdecg.runtime.nodes import require_folder_visible, require_same_file, require_shared_folder
 from fwdecg.runtime.ownership import record_owner
@@ -209,7 +208,7 @@ def _publish(
     store = Store.at(folder)
     table = pa.concat_tables(seeded).rename_columns({"predictor": "variant"})
     store.publish_with(CASES, partial(pq.write_table, table))
-    store.publish_with(FIGURE, partial(draw_ablation, comparisons))
+    store.publish_with(FIGURE, plot_comparisons(comparisons).savefig)
     store.publish(REPORT_FILE, ablation_text(comparisons, config.seeds) + "\n")
     store.publish_json(METRICS_FILE, content)
     store.clear_staging()

@@ -20,7 +20,13 @@ from fwdecg.cases.splits import TEST, shifted_split
 from fwdecg.config import identity_tree
 from fwdecg.evaluation.baselines import Predictor, fit_baselines
 from fwdecg.evaluation.evaluation_config import EvaluationConfig
-from fwdecg.evaluation.gallery import FIGURES, draw_attentions, draw_errors, draw_gallery
+from fwdecg.evaluation.gallery import (
+    plot_reports,
+    write_attention_maps,
+    write_errors,
+    write_figure,
+    write_gallery,
+)
 from fwdecg.evaluation.network import Network
 from fwdecg.evaluation.report import (
     PredictorReport,
@@ -33,7 +39,7 @@ from fwdecg.evaluation.report import (
 from fwdecg.evaluation.scores import CaseScore, Ecgs, score_cases, scores_table
 from fwdecg.library.labelled_cases import LabelledCases, stream_labelled_cases
 from fwdecg.library.reader import Library
-from fwdecg.pictures.evaluation_figures import Trace, draw_bars
+from fwdecg.pictures.ecg_overlays import EcgPair
 from fwdecg.runtime.cost import CostMeter
 from fwdecg.runtime.ownership import record_owner
 from fwdecg.runtime.progress import Progress
@@ -81,11 +87,11 @@ def evaluate(
         for shift in library.config.shifts
         if library.count(shifted_split(shift))
     }
-    content = identity | _publish(trial, shifted, store)
-    draw_gallery(library, trial.traces, trial.reports, folder)
-    draw_errors(library, trial.scores_of(network), folder)
+    content = identity | _publish(trial, shifted, folder)
+    write_gallery(library, trial.traces, trial.reports, folder)
+    write_errors(library, trial.scores_of(network), folder)
     if trained.config.attention:
-        draw_attentions(library, trained, trial.traces, folder)
+        write_attention_maps(library, trained, trial.traces, folder)
     content["cost"] = meter.lap().as_dict()
     store.publish_json(METRICS_FILE, content)
     store.clear_staging()
@@ -104,7 +110,7 @@ class _Trial:
 
     predictors: Sequence[Predictor]
     scores: list[CaseScore]
-    traces: list[Trace]
+    traces: list[EcgPair]
 
     @property
     def reports(self) -> list[PredictorReport]:
@@ -124,8 +130,9 @@ class _Trial:
         }
 
 
-def _publish(trial: _Trial, shifted: Mapping[str, _Trial], store: Store) -> dict[str, Any]:
+def _publish(trial: _Trial, shifted: Mapping[str, _Trial], folder: Path) -> dict[str, Any]:
     """Write scores, report and the picture of the shifts; what metrics.json says of them."""
+    store = Store.at(folder)
     scores = [score for each in (trial, *shifted.values()) for score in each.scores]
     store.publish_with(CASES, partial(pq.write_table, scores_table(scores)))
     regular = trial.reports
@@ -134,8 +141,7 @@ def _publish(trial: _Trial, shifted: Mapping[str, _Trial], store: Store) -> dict
         reports = {shift: each.reports for shift, each in shifted.items()}
         text += "\n" + shifts_text(regular, reports) + "\n"
         content["shifted"] = {shift: each.as_dict() for shift, each in shifted.items()}
-        draw = partial(draw_bars, by_shift(regular, reports))
-        store.publish_with(f"{FIGURES}/r2_by_shift.png", draw)
+        write_figure(folder, "r2_by_shift", plot_reports(by_shift(regular, reports)))
     store.publish(REPORT_FILE, text)
     return content
 
@@ -159,10 +165,10 @@ def _try(
 
 def _traces(
     scores: Sequence[CaseScore], phi_e: Ecgs, cases: LabelledCases, recording: RecordingConfig
-) -> list[Trace]:
+) -> list[EcgPair]:
     time_ms = np.arange(recording.frames) * recording.frame_interval_ms
     return [
-        Trace(
+        EcgPair(
             case_id=score.case_id,
             condition=score.condition,
             r2=score.r2,

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 from fwdecg.config import check_settings, setting
 
-PICTURES = "pictures"  # folder for those of a library
-
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:

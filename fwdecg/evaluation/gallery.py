@@ -1,86 +1,127 @@
-"""Which cases are shown of an evaluation, and where their pictures lie."""
+"""The pictures of an evaluation: which cases they show, and writing them into its folder."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from fwdecg.cases.conditions import CONDITIONS
 from fwdecg.cases.splits import TEST
 from fwdecg.evaluation.report import PredictorReport
-from fwdecg.evaluation.scores import CaseScore
+from fwdecg.evaluation.scores import CaseScore, z_scored
 from fwdecg.library.labelled_cases import load_case, load_cases
 from fwdecg.library.reader import Library
-from fwdecg.pictures.attention_picture import attention_of, plot_attentions
+from fwdecg.library.schema import CASE_ID
+from fwdecg.library.statistics import Statistics
+from fwdecg.pictures.attention_picture import attend, plot_attentions
+from fwdecg.pictures.bar_charts import Bar, plot_r2_bars
 from fwdecg.pictures.case_picture import plot_case
-from fwdecg.pictures.error_picture import plot_errors
-from fwdecg.pictures.evaluation_figures import Trace, draw_bars, draw_overlays
-from fwdecg.pictures.parameter_histograms import COLUMNS
-from fwdecg.pictures.style import save
+from fwdecg.pictures.ecg_overlays import EcgPair, plot_overlays
+from fwdecg.pictures.parameter_pictures import COLUMNS, plot_errors
+from fwdecg.pictures.style import Picture
 from fwdecg.runtime.storage import Store
 from fwdecg.training.checkpoint import TrainedSurrogate
 
-FIGURES = "figures"
-RANKS = {"best": 1.0, "median": 0.5, "worst": 0.0}  # place in the order of R^2, 0 the smallest
+FIGURES = "figures"  # folder of the pictures in the folder of the evaluation
+RANKS = {"best": 1.0, "median": 0.5, "worst": 0.0}  # position in ascending order of R^2
 
 
-def draw_gallery(
-    library: Library, traces: Sequence[Trace], reports: Sequence[PredictorReport], folder: Path
+def write_gallery(
+    library: Library, pairs: Sequence[EcgPair], reports: Sequence[PredictorReport], folder: Path
 ) -> None:
-    """Draw bars of R^2, overlays of the best, median and worst cases, and the median cases' tissue.
+    """Write bars of R^2, ECGs of the best, median and worst cases, and the median cases.
 
     Args:
-        library: whose maps are drawn.
-        traces: of the test cases.
-        reports: of the predictors, the network first.
-        folder: of the evaluation; the pictures lie in its folder figures.
+        library: library of the test cases.
+        pairs: true and predicted ECG of each test case, in mm/ms.
+        reports: reports of the predictors, the network first.
+        folder: folder of the evaluation.
     """
-    store = Store.at(folder)
-    store.publish_with(f"{FIGURES}/r2.png", partial(draw_bars, reports))
+    write_figure(folder, "r2", plot_reports(reports))
     for rank in RANKS:
-        draw = partial(
-            draw_overlays, ranked(traces, rank), rank=rank, statistics=library.statistics
-        )
-        store.publish_with(f"{FIGURES}/ecg_{rank}.png", draw)
-    for trace in ranked(traces, "median"):
-        picture = plot_case(load_case(library, trace.case_id), trace.predicted)
-        store.publish_with(f"{FIGURES}/case_{trace.condition}.png", partial(save, picture))
+        chosen = [in_z_scores(pair, library.statistics) for pair in cases_of_rank(pairs, rank)]
+        write_figure(folder, f"ecg_{rank}", plot_overlays(chosen, rank=rank))
+    for pair in cases_of_rank(pairs, "median"):
+        picture = plot_case(load_case(library, pair.case_id), pair.predicted)
+        write_figure(folder, f"case_{pair.condition}", picture)
 
 
-def draw_attentions(
-    library: Library, trained: TrainedSurrogate, traces: Sequence[Trace], folder: Path
+def write_attention_maps(
+    library: Library, trained: TrainedSurrogate, pairs: Sequence[EcgPair], folder: Path
 ) -> None:
-    """Draw which frames a surrogate looks at in the median case of each condition.
+    """Write the attention maps of the median case of each condition.
 
     Args:
-        library: whose cases they are.
-        trained: the surrogate, with attention.
-        traces: of the test cases.
-        folder: of the evaluation.
+        library: library of the test cases.
+        trained: surrogate with attention.
+        pairs: true and predicted ECG of each test case.
+        folder: folder of the evaluation.
     """
-    cases = load_cases(library, [trace.case_id for trace in ranked(traces, "median")])
-    picture = plot_attentions([attention_of(case, trained) for case in cases])
-    Store.at(folder).publish_with(f"{FIGURES}/attention.png", partial(save, picture))
+    cases = load_cases(library, [pair.case_id for pair in cases_of_rank(pairs, "median")])
+    picture = plot_attentions([attend(case, trained) for case in cases])
+    write_figure(folder, "attention", picture)
 
 
-def draw_errors(library: Library, scores: Sequence[CaseScore], folder: Path) -> None:
-    """Draw the errors of one predictor over the drawn parameters of the tissues.
+def write_errors(library: Library, scores: Sequence[CaseScore], folder: Path) -> None:
+    """Write the errors of one predictor over the sampled parameters of the tissues.
 
     Args:
-        library: whose regular test cases are scored.
-        scores: of the predictor.
-        folder: of the evaluation.
+        library: library of the test cases.
+        scores: scores of the predictor on the regular test cases.
+        folder: folder of the evaluation.
     """
-    picture = plot_errors(scores, library.table(TEST, COLUMNS))
-    Store.at(folder).publish_with(f"{FIGURES}/errors.png", partial(save, picture))
+    by_id = {score.case_id: score for score in scores}
+    columns = library.table(TEST, COLUMNS, list(by_id)).sort_by(CASE_ID)
+    ordered = [by_id[case_id] for case_id in columns[CASE_ID].to_pylist()]
+    picture = plot_errors(
+        {name: columns[name].to_numpy() for name in COLUMNS},
+        r2=np.array([score.r2 for score in ordered]),
+        mae=np.array([score.mae for score in ordered]),
+    )
+    write_figure(folder, "errors", picture)
 
 
-def ranked(traces: Sequence[Trace], rank: str) -> list[Trace]:
-    """The best, median (the lower of two) or worst case by R^2 of each condition that has any."""
+def write_figure(folder: Path, name: str, picture: Picture) -> None:
+    """Write a picture as NAME.png among the figures of an evaluation."""
+    Store.at(folder).publish_with(f"{FIGURES}/{name}.png", picture.savefig)
+
+
+def plot_reports(reports: Sequence[PredictorReport]) -> Picture:
+    """Plot the mean R^2 of each predictor in each group of cases."""
+    groups = {name: summary.cases for name, summary in reports[0].summaries.items()}
+    series = {_legend(report): _r2_bars(report, groups) for report in reports}
+    return plot_r2_bars(groups, series)
+
+
+def _legend(report: PredictorReport) -> str:
+    return report.name + (" (knows D)" if report.knows_tissue else "")
+
+
+def _r2_bars(report: PredictorReport, groups: Mapping[str, int]) -> list[Bar]:
+    summaries = [report.summaries[name].r2 for name in groups]
+    return [
+        Bar(mean=r2.mean, low=r2.mean - (r2.spread or 0.0), high=r2.mean + (r2.spread or 0.0))
+        for r2 in summaries
+    ]
+
+
+def in_z_scores(pair: EcgPair, statistics: Statistics) -> EcgPair:
+    """Convert ECGs from mm/ms to z-scores of the training split."""
+    true, predicted = z_scored(np.stack([pair.true, pair.predicted]), statistics)
+    return replace(pair, true=true, predicted=predicted)
+
+
+def cases_of_rank(pairs: Sequence[EcgPair], rank: str) -> list[EcgPair]:
+    """Return the best, median or worst case of each condition by R^2.
+
+    The median of an even number of cases is the lower of the two middle ones.
+    """
     chosen = []
     for condition in CONDITIONS:
         own = sorted(
-            (trace for trace in traces if trace.condition == condition.name),
-            key=lambda trace: trace.r2,
+            (pair for pair in pairs if pair.condition == condition.name),
+            key=lambda pair: pair.r2,
         )
         if own:
             chosen.append(own[int(RANKS[rank] * (len(own) - 1))])

@@ -42,7 +42,7 @@ def simulate(
     config = _library_config(preset, settings)
     warn_if_resolution_is_fixed(config)
     drawn = draw_case(config, _case_id(config, condition, number))
-    return RecordedCase.of(simulate_case(drawn, config), config)
+    return RecordedCase.from_record(simulate_case(drawn, config), config)
 
 
 def _library_config(preset: str | Path | None, settings: Sequence[str]) -> LibraryConfig:

@@ -10,7 +10,7 @@ from fwdecg.evaluation.evaluate import evaluate
 from fwdecg.experiment.experiment import Experiment, ResultsConfig
 from fwdecg.library.build import build_library
 from fwdecg.library.reader import Library, open_library
-from fwdecg.pictures.learning_picture import draw_learning
+from fwdecg.pictures.learning_picture import write_learning_curves
 from fwdecg.runtime.cost import Cost
 from fwdecg.runtime.storage import METRICS_FILE, Store
 from fwdecg.training.checkpoint import load_surrogate
@@ -106,7 +106,7 @@ def _train_and_evaluate(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     folder = experiment.training_folder
     trained = train(library, experiment.model, experiment.training, folder)
-    draw_learning(folder)
+    write_learning_curves(folder)
     surrogate = load_surrogate(folder / BEST)
     return trained, evaluate(
         library, surrogate, experiment.evaluation, experiment.evaluation_folder

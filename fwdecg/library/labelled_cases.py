@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Float16, Float32, Float64, Int64
 
-from fwdecg.cases.recorded_case import RecordedCase, TissueMaps
+from fwdecg.cases.recorded_case import RecordedCase
 from fwdecg.cases.splits import ALL
 from fwdecg.errors import LibraryError
 from fwdecg.library.reader import Library, open_library
@@ -140,13 +140,11 @@ def load_cases(library: Library, case_ids: Sequence[int]) -> list[RecordedCase]:
             case_id=int(cases.case_id[row]),
             condition=cases.condition[row],
             bulk_diffusivity_mm2_per_ms=float(cases.bulk_diffusivity_mm2_per_ms[row]),
-            maps=TissueMaps(
-                u=cases.u[row],
-                diffusivity_mm2_per_ms=cases.diffusivity_mm2_per_ms[row],
-                conducting_share=cases.conducting_fraction[row],
-                map_spacing_mm=config.map_spacing_mm,
-                frame_interval_ms=config.recording.frame_interval_ms,
-            ),
+            u=cases.u[row],
+            diffusivity_mm2_per_ms=cases.diffusivity_mm2_per_ms[row],
+            conducting_fraction=cases.conducting_fraction[row],
+            map_spacing_mm=config.map_spacing_mm,
+            frame_interval_ms=config.recording.frame_interval_ms,
             phi_e_mm_per_ms=cases.phi_e[row],
             electrodes_mm=cases.electrodes_mm[row],
         )

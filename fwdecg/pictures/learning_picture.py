@@ -1,8 +1,7 @@
-"""Learning curves of a training: losses, errors of validation, and what steered it."""
+"""Learning curves of a training: losses, validation errors and learning rate by epoch."""
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from matplotlib import rc_context
@@ -10,42 +9,42 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from fwdecg.errors import ResultError
-from fwdecg.pictures.style import LEAST_SHOWN_R2, STYLE, WIDTH_INCH, Picture, save
+from fwdecg.pictures.style import LOWEST_SHOWN_R2, STYLE, WIDTH_INCH, Picture
 from fwdecg.runtime.storage import Store
 from fwdecg.training.run import EpochRecord
 from fwdecg.training.training_folder import HISTORY
 
-LEARNING = "learning.png"
-TRAINING, VALIDATION, STEERING = "#e69f00", "#0072b2", "#555555"
+LEARNING_FILE = "learning.png"
+TRAINING, VALIDATION, LEARNING_RATE = "#e69f00", "#0072b2", "#555555"
 BEST = "#009e73"
 
 
-def draw_learning(folder: Path) -> None:
+def write_learning_curves(folder: Path) -> None:
     """Write the learning curves of a finished training into its folder.
 
     Raises:
-        ResultError: there is no finished training.
+        ResultError: the folder has no finished training.
     """
-    Store.at(folder).publish_with(LEARNING, partial(save, plot_learning(folder)))
+    Store.at(folder).publish_with(LEARNING_FILE, plot_learning(folder).savefig)
 
 
 def plot_learning(folder: str | Path) -> Picture:
-    """Losses, R^2 and error of validation, learning rate and spectral weight over the epochs.
+    """Plot the losses, validation R^2, validation error and learning rate of each epoch.
 
     Args:
-        folder: of a finished training.
+        folder: folder of a finished training.
 
     Raises:
-        ResultError: there is no finished training.
+        ResultError: the folder has no finished training.
     """
     return plot_history(read_history(folder))
 
 
 def read_history(folder: str | Path) -> list[EpochRecord]:
-    """What each epoch of a finished training came to.
+    """Return the record of each epoch of a finished training.
 
     Raises:
-        ResultError: there is no finished training.
+        ResultError: the folder has no finished training.
     """
     path = Path(folder) / HISTORY
     try:
@@ -53,7 +52,7 @@ def read_history(folder: str | Path) -> list[EpochRecord]:
         history = [EpochRecord(**json.loads(line)) for line in lines]
     except FileNotFoundError as error:
         raise ResultError(
-            f"{path}: there is none; give the folder of a finished training"
+            f"{path} does not exist; give the folder of a finished training"
         ) from error
     except (ValueError, TypeError) as error:
         raise ResultError(f"{path} is not the history of a training; train again") from error
@@ -63,23 +62,23 @@ def read_history(folder: str | Path) -> list[EpochRecord]:
 
 
 def plot_history(history: Sequence[EpochRecord]) -> Picture:
-    """The learning curves of at least one epoch."""
+    """Plot the learning curves of at least one epoch."""
     best = max(history, key=lambda record: record.validation_r2)
     epochs = [record.epoch for record in history]
     with rc_context(STYLE):
         figure = Picture(figsize=(WIDTH_INCH, 3.9), layout="constrained")
         panels = figure.subplots(2, 2, sharex=True)
-        (loss, r2), (mae, steering) = panels
-        _curve(loss, epochs, [r.train_loss for r in history], TRAINING)
-        _curve(loss, epochs, [r.validation_loss for r in history], VALIDATION)
+        (loss, r2), (mae, learning_rate) = panels
+        _add_curve(loss, epochs, [r.train_loss for r in history], TRAINING)
+        _add_curve(loss, epochs, [r.validation_loss for r in history], VALIDATION)
         loss.set(yscale="log", ylabel="loss (z-scores)")
-        _curve(r2, epochs, [r.validation_r2 for r in history], VALIDATION)
+        _add_curve(r2, epochs, [r.validation_r2 for r in history], VALIDATION)
         _limit_r2(r2, [r.validation_r2 for r in history])
         r2.set_ylabel("validation $R^2$")
-        _curve(mae, epochs, [r.validation_mae for r in history], VALIDATION)
+        _add_curve(mae, epochs, [r.validation_mae for r in history], VALIDATION)
         mae.set(ylabel="validation MAE (z-score)", ylim=(0, None), xlabel="epoch")
-        _curve(steering, epochs, [r.learning_rate for r in history], STEERING)
-        steering.set(ylabel="learning rate", ylim=(0, None), xlabel="epoch")
+        _add_curve(learning_rate, epochs, [r.learning_rate for r in history], LEARNING_RATE)
+        learning_rate.set(ylabel="learning rate", ylim=(0, None), xlabel="epoch")
         label = f"best: {best.validation_r2:.4f}, epoch {best.epoch}"
         _mark_best(r2, best.epoch, best.validation_r2, label)
         _mark_best(mae, best.epoch, best.validation_mae)
@@ -96,14 +95,14 @@ def plot_history(history: Sequence[EpochRecord]) -> Picture:
     return figure
 
 
-def _curve(panel: Axes, epochs: Sequence[int], values: Sequence[float], colour: str) -> None:
+def _add_curve(panel: Axes, epochs: Sequence[int], values: Sequence[float], colour: str) -> None:
     panel.plot(
         epochs,
         values,
         color=colour,
         linewidth=1.2,
         linestyle=(0, (4, 1)) if colour == TRAINING else "-",
-        marker="o" if len(epochs) == 1 else "",  # a single epoch has no line
+        marker="o" if len(epochs) == 1 else "",  # a line through a single point is invisible
     )
 
 
@@ -112,6 +111,7 @@ def _mark_best(panel: Axes, epoch: int, value: float, label: str = "") -> None:
 
 
 def _limit_r2(panel: Axes, r2: Sequence[float]) -> None:
-    lowest = max(min(r2), LEAST_SHOWN_R2)
+    """Cut off values below `LOWEST_SHOWN_R2`, which would flatten the rest of the curve."""
+    lowest = max(min(r2), LOWEST_SHOWN_R2)
     margin = 0.05 * max(max(r2) - lowest, 1e-3)
     panel.set_ylim(lowest - margin, max(*r2, lowest) + margin)

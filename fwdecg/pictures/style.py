@@ -1,7 +1,7 @@
-"""How every picture looks: one style, one width, and colours that all readers tell apart.
+"""The style of every picture: fonts, width, colour-blind-safe colours, and the figure class.
 
-Colours of lines and bars are Okabe and Ito's; colour maps are perceptually uniform or of one hue.
-No picture touches the state of pyplot.
+Lines and bars use the colours of Okabe and Ito; colour maps are perceptually uniform or of a single
+hue. No picture changes the global state of matplotlib.
 """
 
 from io import BytesIO
@@ -28,39 +28,37 @@ CONDITION_COLOURS = {
     "combined": "#cc79a7",
 }
 CONDITION_MARKERS = {"healthy": "o", "gap_junction": "s", "fibrosis": "^", "combined": "D"}
-LEAST_SHOWN_R2 = -0.25  # bars, whiskers and curves that reach lower are cut off
-LEAST_MISSED = 1e-6  # of 1 - R^2: an exact prediction has no logarithm
-WIDTH_INCH = 7.2  # of a page's text
-TRUE, PREDICTED = "black", "#d55e00"  # ECGs
+LOWEST_SHOWN_R2 = -0.25  # bars, whiskers and curves below this value are cut off
+LEAST_UNEXPLAINED = 1e-6  # smallest 1 - R^2 on a logarithmic axis, where 0 has no place
+WIDTH_INCH = 7.2  # text width of a page
 
 
 class Picture(Figure):
-    """A figure drawn in `STYLE` that a notebook shows by itself, without pyplot."""
+    """A figure in `STYLE` that displays itself in a notebook, without pyplot."""
 
     def savefig(self, *args: Any, **kwargs: Any) -> None:
-        """Write it, as any figure of matplotlib is."""
-        with rc_context(STYLE):  # ticks are made as late as this
+        """Write the figure, with the arguments of `matplotlib.figure.Figure.savefig`."""
+        with rc_context(STYLE):  # matplotlib creates ticks as late as here
             super().savefig(*args, **kwargs)
 
     def _repr_png_(self) -> bytes:
-        """The name by which IPython asks for it."""
-        held = BytesIO()
-        self.savefig(held, format="png")
-        return held.getvalue()
+        """Return the figure as PNG; IPython calls this method to display an object."""
+        buffer = BytesIO()
+        self.savefig(buffer, format="png")
+        return buffer.getvalue()
 
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure that was drawn in `STYLE`, in the format of the path's suffix."""
-    with rc_context(STYLE):  # ticks are made as late as this
+    with rc_context(STYLE):  # matplotlib creates ticks as late as here
         figure.savefig(path)
 
 
-def words(condition: str) -> str:
-    """A condition's name as a heading has it."""
-    return condition.replace("_", " ")
+def words(name: str) -> str:
+    """Return the name of a condition with spaces instead of underscores."""
+    return name.replace("_", " ")
 
 
-def ecg_label(electrodes: int, unit: str) -> str:
-    """Label of the axis of the ECG drawn, that of the first electrode."""
-    which = "ECG" if electrodes == 1 else f"ECG 1 of {electrodes}"
-    return f"{which} ({unit})"
+def group_label(name: str, cases: int) -> str:
+    """Return the tick label of a group of cases: its name above the number of cases."""
+    return f"{words(name)}\n{cases} case{'s' if cases != 1 else ''}"

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from fwdecg.pictures.style import LEAST_MISSED, LEAST_SHOWN_R2, STYLE, WIDTH_INCH, save
+from fwdecg.pictures.style import LEAST_UNEXPLAINED, LOWEST_SHOWN_R2, STYLE, WIDTH_INCH, save
 from fwdecg.tuning.search_space import CHOICE, LOGUNIFORM, Dimension
 from fwdecg.tuning.settings_text import short_name, value_text
 from fwdecg.tuning.trials import FAILED, FINISHED, STOPPED, UNFINISHED, TrialRecord
@@ -111,7 +111,7 @@ def _scatter(
     shown = [trial for trial in trials if trial.best_r2 is not None]
     for trial in shown:
         colour = BEST if trial.number == best.number else COLOURS[trial.status]
-        height = max(trial.best_r2 or 0.0, LEAST_SHOWN_R2)
+        height = max(trial.best_r2 or 0.0, LOWEST_SHOWN_R2)
         panel.plot(x(trial), height, MARKERS[trial.status], color=colour, markersize=5)
     _limit(panel, [trial.best_r2 or 0.0 for trial in shown])
 
@@ -127,7 +127,7 @@ def _limit(panel: Axes, r2: Sequence[float]) -> None:
 
     Good trials differ in the third digit, and on an even axis would lie upon each other.
     """
-    low = max(min(r2, default=0.0), LEAST_SHOWN_R2)
+    low = max(min(r2, default=0.0), LOWEST_SHOWN_R2)
     high = max(r2, default=1.0)
     panel.set_yscale("function", functions=(_explained, _unexplained))
     margin = 0.06 * max(_explained(high) - _explained(low), 1e-2)
@@ -139,7 +139,7 @@ def _limit(panel: Axes, r2: Sequence[float]) -> None:
 
 
 def _explained(r2: Any) -> Any:
-    return -np.log10(np.maximum(1.0 - np.asarray(r2), LEAST_MISSED))
+    return -np.log10(np.maximum(1.0 - np.asarray(r2), LEAST_UNEXPLAINED))
 
 
 def _unexplained(place: Any) -> Any:

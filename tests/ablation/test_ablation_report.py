@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from fwdecg.ablation.ablation_report import ablation_text
+from fwdecg.ablation.ablation_report import ablation_text, plot_comparisons
 from fwdecg.ablation.comparison import Comparison, RunScores, compare_variants
 from fwdecg.evaluation.scores import CaseScore
-from fwdecg.pictures.ablation_figure import draw_ablation
 
 CONDITIONS = ("healthy", "gap_junction", "fibrosis", "combined", "fibrosis")
 
@@ -76,7 +75,7 @@ def test_too_few_cases_are_named() -> None:
 @pytest.mark.parametrize("cases", [5, 60])
 def test_the_picture(tmp_path: Path, shift: float, cases: int) -> None:
     path = tmp_path / "ablation.png"
-    draw_ablation(_comparisons(cases, shift), path)
+    plot_comparisons(_comparisons(cases, shift)).savefig(path)
     pixels = imread(path)[..., :3]
     ink = (pixels < 0.9).any(axis=-1).mean()
     assert 0.01 < ink < 0.9

@@ -1,45 +1,75 @@
-"""Cases as pictures show them: the rows asked for, in their order, and the scale of their ECGs."""
+"""A recorded case: its values as in the library, and the activation times of a known front."""
 
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from fwdecg.library.labelled_cases import LabelledCases, load_cases
-from fwdecg.library.reader import Library
-from fwdecg.pictures.ecg_panel import ecg_scale
+from fwdecg.cases.recorded_case import RecordedCase
+from fwdecg.library.labelled_cases import load_cases
+
+FRAMES, SIDE = 20, 8
 
 
-def test_cases_in_the_order_asked_for(library: Library, cases: LabelledCases) -> None:
+def front() -> RecordedCase:
+    """Front that starts at the left and advances by a pixel each frame; a patch in the middle."""
+    conducts = np.ones((SIDE, SIDE), np.float32)
+    conducts[3:5, 3:5] = 0.0
+    wave = np.arange(SIDE) < np.arange(FRAMES)[:, None]
+    return RecordedCase(
+        case_id=0,
+        condition="fibrosis",
+        bulk_diffusivity_mm2_per_ms=0.1,
+        u=(wave[:, None, :] * conducts).astype(np.float16),
+        diffusivity_mm2_per_ms=0.1 * conducts,
+        conducting_fraction=conducts,
+        map_spacing_mm=2.0,
+        frame_interval_ms=5.0,
+        phi_e_mm_per_ms=np.zeros((1, FRAMES), np.float32),
+        electrodes_mm=np.zeros((1, 3)),
+    )
+
+
+def test_cases_of_a_library_in_the_requested_order(library, cases):
     chosen = load_cases(library, [7, 0, 3])
     assert [case.case_id for case in chosen] == [7, 0, 3]
     assert [case.condition for case in chosen] == ["fibrosis", "healthy", "combined"]
     for case in chosen:
-        np.testing.assert_array_equal(case.maps.u, cases.u[case.case_id])
+        np.testing.assert_array_equal(case.u, cases.u[case.case_id])
         np.testing.assert_array_equal(case.phi_e_mm_per_ms, cases.phi_e[case.case_id])
-        assert (case.maps.map_spacing_mm, case.maps.frame_interval_ms) == (0.5, 3.0)
+        assert (case.map_spacing_mm, case.frame_interval_ms) == (0.5, 3.0)
 
 
-def test_the_share_that_conducts_is_the_recorded_one(varied_library: Library) -> None:
-    """The solver's cells are pixels here: each conducts as a whole or not at all."""
+def test_the_recorded_conducting_fraction(varied_library):
+    """The pixels are the solver's cells here, so each conducts completely or not at all."""
     for case in load_cases(varied_library, [0, 2]):
-        diffusivity = case.maps.diffusivity_mm2_per_ms
+        diffusivity = case.diffusivity_mm2_per_ms
         assert np.ptp(diffusivity[diffusivity > 0]) > 0.02
-        np.testing.assert_array_equal(case.maps.conducting_share, diffusivity > 0)
+        np.testing.assert_array_equal(case.conducting_fraction, diffusivity > 0)
 
 
-@pytest.mark.parametrize(
-    ("largest", "scale", "unit"),
-    [
-        (0.0023, 1e-3, "10$^{-3}$ mm/ms"),
-        (1.9e-4, 1e-6, "10$^{-6}$ mm/ms"),
-        (20.0, 1.0, "mm/ms"),
-        (5e4, 1e3, "10$^{3}$ mm/ms"),
-        (0.0, 1.0, "mm/ms"),
-    ],
-)
-def test_scale_of_an_ecg(library: Library, largest: float, scale: float, unit: str) -> None:
-    (case,) = load_cases(library, [0])
-    phi_e = np.array([[0.0, -largest], [1e9, 1e9]], np.float32)  # the first electrode is drawn
-    found = ecg_scale([dataclasses.replace(case, phi_e_mm_per_ms=phi_e)])
-    assert found == (pytest.approx(scale), unit)
+def test_activation_times_of_a_front():
+    case = front()
+    assert np.isnan(case.activation_ms[3:5, 3:5]).all()
+    # u jumps from 0 to 1 between frames `col` and `col + 1`, so it crosses 0.5 halfway.
+    np.testing.assert_allclose(case.activation_ms[0], 5.0 * (np.arange(SIDE) + 0.5))
+    assert case.latest_activation_ms == pytest.approx(37.5)
+
+
+def test_a_pixel_that_conducts_in_half_of_its_area_activates_with_its_tissue():
+    case = front()
+    half = np.where(np.arange(SIDE) == 5, 0.5, 1.0).astype(np.float32)
+    rim = replace(
+        case,
+        u=(case.u * half).astype(np.float16),
+        diffusivity_mm2_per_ms=case.diffusivity_mm2_per_ms * half,
+        conducting_fraction=case.conducting_fraction * half,
+    )
+    np.testing.assert_allclose(rim.activation_ms, case.activation_ms)
+
+
+def test_a_small_diffusivity_does_not_change_the_conducting_fraction():
+    case = front()
+    slope = np.linspace(0.01, 1.0, SIDE, dtype=np.float32)
+    varied = replace(case, diffusivity_mm2_per_ms=case.diffusivity_mm2_per_ms * slope)
+    np.testing.assert_array_equal(varied.activation_ms, case.activation_ms)

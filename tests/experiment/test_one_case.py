@@ -31,7 +31,7 @@ def test_it_is_the_case_of_the_library(condition, number, case_id, small_library
         np.testing.assert_array_equal(getattr(simulated, name), getattr(recorded, name))
     np.testing.assert_allclose(simulated.activation_ms, recorded.activation_ms)
     assert simulated.bulk_diffusivity_mm2_per_ms == recorded.bulk_diffusivity_mm2_per_ms
-    assert simulated.maps.map_spacing_mm == recorded.maps.map_spacing_mm
+    assert simulated.map_spacing_mm == recorded.map_spacing_mm
 
 
 def test_a_fixed_resolution_is_taken_with_a_warning(caplog):

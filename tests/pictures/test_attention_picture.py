@@ -1,31 +1,22 @@
-"""Attention maps: the weights of the surrogate itself, each in its place."""
+"""Attention maps show the weights of the surrogate, each at its sample and frame."""
 
 import numpy as np
 import pytest
 
 from fwdecg.errors import MapsError
 from fwdecg.library.labelled_cases import load_cases
-from fwdecg.library.reader import Library
-from fwdecg.pictures.attention_picture import attention_of, plot_attention, plot_attentions
-from fwdecg.training.checkpoint import TrainedSurrogate
+from fwdecg.pictures.attention_picture import attend, plot_attention, plot_attentions
 
 
-def maps_in(picture):
-    return [panel for panel in picture.axes if panel.images and panel.get_xlabel()]
-
-
-def test_the_weights_drawn_are_those_of_the_surrogate(
-    library: Library, trained: TrainedSurrogate
-) -> None:
+def test_the_weights_of_each_case(library, trained):
     cases = load_cases(library, [2, 0, 3])
-    picture = plot_attentions([attention_of(case, trained) for case in cases])
-    panels = maps_in(picture)
+    picture = plot_attentions([attend(case, trained) for case in cases])
+    panels = [panel for panel in picture.axes if panel.images and panel.get_xlabel()]
     assert len(panels) == 3
     for panel, case in zip(panels, cases, strict=True):
         weights = trained.attend(case.u)[0]
-        frames = len(case.u)
-        # Upwards the frame, to the right the sample; an even weight is 1.
-        np.testing.assert_allclose(panel.images[0].get_array(), weights.T * frames, rtol=1e-4)
+        # Samples run to the right, frames upwards; a weight of 1 is uniform attention.
+        np.testing.assert_allclose(panel.images[0].get_array(), weights.T * len(case.u), rtol=1e-4)
         assert panel.images[0].origin == "lower"
         assert panel.images[0].get_extent() == [-1.5, 58.5, -1.5, 58.5]
         assert panel.get_xlabel() == "ECG sample written (ms)"
@@ -33,7 +24,7 @@ def test_the_weights_drawn_are_those_of_the_surrogate(
     assert len({panel.images[0].get_clim() for panel in panels}) == 1
 
 
-def test_above_each_map_its_ecg(library: Library, trained: TrainedSurrogate) -> None:
+def test_the_ecg_above_the_weights(library, trained):
     (case,) = load_cases(library, [2])
     picture = plot_attention(case, trained)
     (panel,) = [panel for panel in picture.axes if panel.get_title()]
@@ -44,7 +35,7 @@ def test_above_each_map_its_ecg(library: Library, trained: TrainedSurrogate) -> 
     np.testing.assert_allclose(predicted, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_a_case_of_other_maps(library: Library, small_library: Library, trained) -> None:
+def test_maps_of_another_shape_are_refused(small_library, trained):
     (case,) = load_cases(small_library, [2])
     with pytest.raises(MapsError, match="as the checkpoint was trained on"):
         plot_attention(case, trained)

@@ -1,4 +1,4 @@
-"""Learning curves: those of the history, and what is said where there is none."""
+"""Learning curves show the history of a training; without a history they are refused."""
 
 import json
 from dataclasses import asdict
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fwdecg.errors import ResultError
-from fwdecg.pictures.learning_picture import draw_learning, plot_history, plot_learning
+from fwdecg.pictures.learning_picture import plot_history, plot_learning, write_learning_curves
 from fwdecg.training.run import EpochRecord
 
 
@@ -38,7 +38,7 @@ def test_the_curves_are_the_history() -> None:
     np.testing.assert_allclose(rate.lines[0].get_ydata(), [1e-3, 5e-4, 1e-3 / 3])
     assert r2.lines[1].get_xydata().tolist() == [[2, 0.9]]
     assert r2.lines[1].get_label() == "best: 0.9000, epoch 2"
-    assert -0.4 < r2.get_ylim()[0] < -0.25  # the first epoch does not flatten the others
+    assert -0.4 < r2.get_ylim()[0] < -0.25  # the first epoch is cut off
     assert [text.get_text() for text in loss.get_legend().get_texts()] == ["training", "validation"]
 
 
@@ -47,23 +47,23 @@ def test_a_single_epoch_is_a_point() -> None:
     assert [line.get_marker() for line in loss.lines] == ["o", "o"]
 
 
-def test_into_the_folder_of_the_training(tmp_path: Path) -> None:
+def test_the_picture_in_the_folder_of_the_training(tmp_path: Path) -> None:
     lines = "".join(json.dumps(asdict(epoch)) + "\n" for epoch in HISTORY)
     (tmp_path / "history.jsonl").write_text(lines)
-    draw_learning(tmp_path)
+    write_learning_curves(tmp_path)
     assert (tmp_path / "learning.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "there is none; give the folder of a finished training"),
+        (None, "does not exist; give the folder of a finished training"),
         ("", "has no epoch"),
         ('{"epoch": 1}\n', "is not the history of a training"),
         ("epoch 1\n", "is not the history of a training"),
     ],
 )
-def test_no_history(tmp_path: Path, content: str | None, message: str) -> None:
+def test_a_missing_history_is_refused(tmp_path: Path, content: str | None, message: str) -> None:
     if content is not None:
         (tmp_path / "history.jsonl").write_text(content)
     with pytest.raises(ResultError, match=message):
