@@ -37,7 +37,7 @@ CONFIG = AblationConfig(
 def run_here(tasks, stage):
     """What `run_tasks` does, without Ray."""
     for task in tasks:
-        task.then(task.work())
+        task.on_result(task.work())
 
 
 @pytest.fixture(scope="module")

@@ -55,6 +55,7 @@ def test_its_files(folder: Path, library: Library, trained: TrainedSurrogate) ->
     assert not (folder / ".staging").exists()
 
 
+@pytest.mark.slow
 def test_shifted_cases_stand_beside_the_regular_ones(
     regular_and_shifted_library: tuple[Library, Library], tmp_path: Path
 ) -> None:
