@@ -28,10 +28,10 @@ from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.cases.solver_config import SolverConfig
 from fwdecg.cases.splits import SHIFTS
 from fwdecg.cases.tissue_config import TissueConfig
+from fwdecg.library.build_plan import plan_parts
 from fwdecg.library.labelled_cases import LabelledCases, stream_labelled_cases
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import build_part
-from fwdecg.library.part_plan import plan_parts
 from fwdecg.library.reader import Library, open_library
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation

@@ -112,7 +112,7 @@ def ablate(library: Library, config: AblationConfig, whole: Recipe, folder: Path
         for name, recipe in recipes(config, whole).items()
         for seed in config.seeds
     ]
-    library.require(TEST)
+    library.require_cases(TEST)
     _claim(runs, library)
     _train_missing(runs, library, config, folder)
     return _publish(runs, library, config, folder)

@@ -18,8 +18,8 @@ from fwdecg.cases.draw import Case, draw_case
 from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.cases.simulation import CaseRecord, simulate_case
 from fwdecg.library.build import build_library
-from fwdecg.library.part_plan import expected_work, sort_by_work
-from fwdecg.library.pending_cases import Simulate
+from fwdecg.library.build_plan import expected_work, sort_by_work
+from fwdecg.library.pending_cases import SimulateCase
 from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 
 logger = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ def _publish(folder: Path, result: Overhead | Scheduling, report: str) -> None:
     store.publish(REPORT_FILE, report)
 
 
-def _build(config: LibraryConfig, simulate: Simulate = simulate_case) -> float:
+def _build(config: LibraryConfig, simulate: SimulateCase = simulate_case) -> float:
     """Build a library in a temporary folder and return the seconds."""
     with TemporaryDirectory() as folder:
         started = time.perf_counter()

@@ -1,7 +1,7 @@
-"""The solver compiled once on each node, before its first case is timed.
+"""Compile the solver once per node, before the first case is timed.
 
-numba keeps machine code on disk, but a dozen workers that start together on a fresh node would all
-find nothing there and compile the same.
+numba caches machine code on disk. Without this step, all workers that start together on a new node
+would find an empty cache and compile the same code.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from fwdecg.cases.solver_config import SolverConfig
 from fwdecg.cases.tissue_config import TissueConfig
 from fwdecg.kernels.compile import SOURCES, cache_folder
 
-_WITH_SCAR = 2  # the id of a fibrosis case
+FIBROSIS_CASE_ID = 2  # the smallest id of a case with large patches
 
 
 @cache
 def compile_once_per_node(solver: SolverConfig) -> None:
-    """Have all machine code that a case needs on disk; one process of a node compiles it."""
+    """Ensure that the machine code for a case is on disk; one process per node compiles it."""
     kind = (SOURCES, str(cache_folder()), solver.cell_model, solver.scheme, str(solver.skip_rest))
     name = f"fwdecg-{os.getuid()}-{hashlib.sha256(repr(kind).encode()).hexdigest()[:16]}"
     compiled = Path(tempfile.gettempdir()) / f"{name}.compiled"
@@ -33,11 +33,11 @@ def compile_once_per_node(solver: SolverConfig) -> None:
         return
     with FileLock(compiled.with_suffix(".lock")):
         if not compiled.exists():
-            _simulate_briefly(solver)
+            _simulate_small_case(solver)
             compiled.touch()
 
 
-def _simulate_briefly(solver: SolverConfig) -> None:
+def _simulate_small_case(solver: SolverConfig) -> None:
     config = LibraryConfig(
         tissue=TissueConfig(
             size_mm=20.0, large_patch_size_mm=(2.0, 4.0), large_patch_fraction=(0.1, 0.2)
@@ -52,4 +52,4 @@ def _simulate_briefly(solver: SolverConfig) -> None:
             least_activated_fraction=0.0,
         ),
     )
-    simulate_case(draw_case(config, _WITH_SCAR), config)
+    simulate_case(draw_case(config, FIBROSIS_CASE_ID), config)

@@ -1,4 +1,4 @@
-"""One case simulated: the maps, the ECG and the checks that make a row of a library."""
+"""Simulate one case: voltage maps, ECG, and the checks that decide whether it is usable."""
 
 import time
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from fwdecg.physics.resolution import Resolution, cv_error
 from fwdecg.physics.tissue import Tissue
 from fwdecg.shapes import Electrodes, Mask
 
-REPOLARISED_LEVEL = 0.1  # a cell above this at the end of a record is counted as still active
+REPOLARISED_LEVEL = 0.1  # cells above this u in the last frame are counted as still active
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaseRecord:
-    """A simulated case: the row of a library, see `schema` for what each field is."""
+    """A simulated case: one row of a library; `library.schema` explains the fields."""
 
     spec: CaseSpec
     u: Float16[np.ndarray, "frame row col"]
@@ -40,14 +40,14 @@ class CaseRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class DiscretisedCase:
-    """What of a case's record is known before it is simulated.
+    """A case on the solver's raster: the part of its record that needs no simulation.
 
     Attributes:
-        tissue: the raster it is solved on.
-        clock: its step and frames.
-        diffusivity_mm2_per_ms: the map of D.
-        conducting_fraction: the map of the share of each pixel that conducts.
-        cv_error_estimate: expected error of the conduction velocity.
+        tissue: raster that the equation is solved on.
+        clock: time step and frames.
+        diffusivity_mm2_per_ms: area mean of D in each pixel of the maps.
+        conducting_fraction: conducting fraction of each pixel's area.
+        cv_error_estimate: expected relative error of the conduction velocity.
     """
 
     tissue: Tissue
@@ -58,13 +58,13 @@ class DiscretisedCase:
 
 
 def discretise_case(case: Case, config: LibraryConfig) -> DiscretisedCase:
-    """How a case is solved: at the resolution its own smallest diffusivity asks for."""
+    """Discretise a case at the resolution that its smallest diffusivity requires."""
     recording, solver = config.recording, config.solver
     slowest, fastest = case.sheet.diffusivity_bounds_mm2_per_ms
-    chosen = solver.resolution(slowest, fastest)
-    tissue = case.sheet.rasterise(chosen.spacing_mm)
+    target = solver.resolution(slowest, fastest)
+    tissue = case.sheet.rasterise(target.spacing_mm)
     clock = solver.clock(
-        tissue, chosen.dt_ms, interval_ms=recording.frame_interval_ms, frames=recording.frames
+        tissue, target.dt_ms, interval_ms=recording.frame_interval_ms, frames=recording.frames
     )
     used = Resolution(spacing_mm=tissue.spacing_mm, dt_ms=clock.dt_ms)
     diffusivity = area_mean(tissue.diffusivity_mm2_per_ms, recording.map_pixels)
@@ -79,25 +79,24 @@ def discretise_case(case: Case, config: LibraryConfig) -> DiscretisedCase:
 
 
 def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
-    """The record of a case.
+    """Simulate a case and return its record.
 
     Raises:
-        CaseError: the voltage stops being finite, too little of the tissue activates, or it takes
-            too long.
+        CaseError: the voltage is not finite, too little of the tissue activates, or the simulation
+            exceeds the time limit.
     """
-    record = _record(case, discretise_case(case, config), config)
+    record = _simulate(case, discretise_case(case, config), config)
     _require_usable(record, config.recording.least_activated_fraction)
     return record
 
 
-def _record(case: Case, setup: DiscretisedCase, config: LibraryConfig) -> CaseRecord:
-    tissue, clock = setup.tissue, setup.clock
+def _simulate(case: Case, discretised: DiscretisedCase, config: LibraryConfig) -> CaseRecord:
+    tissue, clock, solver = discretised.tissue, discretised.clock, config.solver
     leads = lead_fields(tissue, case.electrodes_mm, np.float32)
     pixels = config.recording.map_pixels
     u = np.empty((clock.frames, pixels, pixels), dtype=np.float16)
     phi_e = np.empty((len(leads), clock.frames), dtype=np.float32)
     activated = np.zeros_like(tissue.conducts)
-    solver = config.solver
     simulation = Simulation(tissue, case.pacing, clock, solver.parameters, solver.discretisation)
     deadline = time.monotonic() + config.case_time_limit_s
     first = 0
@@ -107,38 +106,38 @@ def _record(case: Case, setup: DiscretisedCase, config: LibraryConfig) -> CaseRe
         phi_e[:, first:last] = pseudo_ecg(voltage, leads)
         activated |= voltage.max(axis=0) > ACTIVATION_LEVEL
         first = last
-        _require_time(deadline, config.case_time_limit_s)
+        _require_before(deadline, config.case_time_limit_s)
     return CaseRecord(
         spec=case.spec,
         u=u,
         phi_e=phi_e,
-        diffusivity_mm2_per_ms=setup.diffusivity_mm2_per_ms,
-        conducting_fraction=setup.conducting_fraction,
+        diffusivity_mm2_per_ms=discretised.diffusivity_mm2_per_ms,
+        conducting_fraction=discretised.conducting_fraction,
         electrodes_mm=case.electrodes_mm,
         solver_spacing_mm=tissue.spacing_mm,
         solver_dt_ms=clock.dt_ms,
-        cv_error_estimate=setup.cv_error_estimate,
-        activated_fraction=_share(activated, tissue),
-        active_fraction_at_end=_share(voltage[-1] > REPOLARISED_LEVEL, tissue),
+        cv_error_estimate=discretised.cv_error_estimate,
+        activated_fraction=_fraction_of_tissue(activated, tissue),
+        active_fraction_at_end=_fraction_of_tissue(voltage[-1] > REPOLARISED_LEVEL, tissue),
         node_updates=simulation.node_updates,
     )
 
 
-def _require_time(deadline: float, limit_s: float) -> None:
+def _require_before(deadline: float, limit_s: float) -> None:
     if time.monotonic() > deadline:
         raise CaseError(
-            f"took longer than library.case_time_limit_s = {limit_s:g}; raise it, or "
-            "library.solver.cv_error, for another library"
+            f"the simulation exceeds library.case_time_limit_s = {limit_s:g}; raise it, or build "
+            "another library with a larger library.solver.cv_error"
         )
 
 
-def _share(cells: Mask, tissue: Tissue) -> float:
+def _fraction_of_tissue(cells: Mask, tissue: Tissue) -> float:
     return float(cells.sum() / tissue.conducts.sum())
 
 
 def _require_usable(record: CaseRecord, least_activated_fraction: float) -> None:
     if not (np.isfinite(record.u).all() and np.isfinite(record.phi_e).all()):
-        raise CaseError("a map or the ECG holds a value that is not finite")
+        raise CaseError("a map or the ECG contains a value that is not finite")
     if record.activated_fraction < least_activated_fraction:
         raise CaseError(
             f"only {record.activated_fraction:.1%} of the conducting tissue activates, less than "

@@ -1,4 +1,4 @@
-"""How finely a library is solved: the cell model, the scheme, and the resolution for a tissue."""
+"""Settings of the solver: cell model, scheme, and the resolution for a given tissue."""
 
 from dataclasses import dataclass
 
@@ -14,42 +14,45 @@ from fwdecg.physics.resolution import (
 )
 from fwdecg.physics.tissue import Tissue
 
-MAX_CV_ERROR = 0.3  # expected error of the conduction velocity beyond which no wave is resolved
-# Of the largest stable step, where the spacing is the user's, or D varies much.
+MAX_CV_ERROR = 0.3  # above this expected error of the conduction velocity no wave is resolved
+# Fraction of the largest stable time step, used where the user sets the spacing or D varies a lot.
 STABILITY_MARGIN = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
 class SolverConfig:
-    """The cell model and how finely the equation is solved."""
+    """Cell model, scheme and resolution of the simulations."""
 
     cell_model: str = setting(
         "FK-CAF", f"parameter set, one of {', '.join(PUBLISHED)}", choices=tuple(PUBLISHED)
     )
     scheme: str = setting(
         "calibrated",
-        "calibrated: right velocity on coarse cells; plain: explicit Euler, five points",
+        "calibrated: correct conduction velocity on coarse cells; plain: explicit Euler with a "
+        "five-point stencil",
         choices=("calibrated", "plain"),
     )
-    skip_rest: bool = setting(True, "leave tissue at rest out of the steps")
+    skip_rest: bool = setting(True, "skip resting tissue in every time step")
     cv_error: float = setting(
         0.02,
-        "target of the relative error of the conduction velocity; sets spacing and step",
+        "target relative error of the conduction velocity; determines spacing and time step",
         above=0,
         at_most=MAX_CV_ERROR,
     )
     spacing_mm: float | None = setting(
-        None, "fixed side of a cell instead of the target's", above=0
+        None, "fixed side of a cell; overrides the one that cv_error determines", above=0
     )
-    dt_ms: float | None = setting(None, "fixed step instead of the target's", above=0)
+    dt_ms: float | None = setting(
+        None, "fixed time step; overrides the one that cv_error determines", above=0
+    )
 
     def __post_init__(self) -> None:
-        """Check each value."""
+        """Check every value."""
         check_settings(self)
 
     @property
     def parameters(self) -> Parameters:
-        """The published parameter set."""
+        """Parameters of the cell model."""
         return PUBLISHED[self.cell_model]
 
     @property
@@ -59,24 +62,25 @@ class SolverConfig:
 
     @property
     def discretisation(self) -> Scheme:
-        """The scheme as the solver takes it."""
+        """Scheme in the form that the solver takes."""
         return Scheme(plain=self.plain, skip_rest=self.skip_rest)
 
     @property
     def fixed(self) -> bool:
-        """Whether spacing or step are the user's instead of the target's."""
+        """Whether the user sets the spacing or the time step."""
         return self.spacing_mm is not None or self.dt_ms is not None
 
     def clock(
         self, tissue: Tissue, largest_dt_ms: float, *, interval_ms: float, frames: int
     ) -> Clock:
-        """Steps and frames of a tissue's simulation.
+        """Return the time steps and frames of a simulation.
 
         Args:
-            tissue: the raster.
-            largest_dt_ms: the step asked for; a user's is kept, another avoids locking.
+            tissue: raster.
+            largest_dt_ms: upper bound of the time step. Unless the user sets the time step, the
+                calibrated scheme reduces it where a wave would lock to the grid.
             interval_ms: time between frames.
-            frames: their number.
+            frames: number of frames.
         """
         clock = Clock(frame_interval_ms=interval_ms, frames=frames, largest_dt_ms=largest_dt_ms)
         if self.plain or self.dt_ms is not None:
@@ -84,31 +88,33 @@ class SolverConfig:
         return clock.without_locking(tissue, self.parameters)
 
     def resolution(self, smallest: float, largest: float | None = None) -> Resolution:
-        """Spacing and step for a tissue.
+        """Return spacing and time step for a tissue.
 
         Args:
-            smallest: D of the tissue where it is smallest, in mm^2/ms.
-            largest: where it is largest, unless D is uniform.
+            smallest: smallest D of the tissue, in mm^2/ms.
+            largest: largest D of the tissue, in mm^2/ms; the smallest one if omitted.
         """
-        aimed = resolution_for(self.cv_error, smallest, self.parameters, plain=self.plain)
-        spacing_mm = self.spacing_mm or aimed.spacing_mm
+        target = resolution_for(self.cv_error, smallest, self.parameters, plain=self.plain)
+        spacing_mm = self.spacing_mm or target.spacing_mm
         dt_ms = self.dt_ms or min(
-            self._dt_ms(spacing_mm, smallest, aimed),
+            self._accurate_dt_ms(spacing_mm, smallest, target),
             STABILITY_MARGIN * self.stable_dt_ms(spacing_mm, largest or smallest),
         )
         return Resolution(spacing_mm=spacing_mm, dt_ms=dt_ms)
 
-    def _dt_ms(self, spacing_mm: float, diffusivity_mm2_per_ms: float, aimed: Resolution) -> float:
-        """The scheme's own step: the plain one's goes with the target, the other's with a cell."""
+    def _accurate_dt_ms(
+        self, spacing_mm: float, diffusivity_mm2_per_ms: float, target: Resolution
+    ) -> float:
+        """Return the time step of the plain scheme's target, or the one calibrated for the cell."""
         if self.plain:
-            return aimed.dt_ms
+            return target.dt_ms
         return calibrated_dt_ms(spacing_mm, diffusivity_mm2_per_ms, self.parameters)
 
     def stable_dt_ms(self, spacing_mm: float, diffusivity_mm2_per_ms: float) -> float:
-        """Largest stable step on cells of `spacing_mm`."""
+        """Return the largest stable time step, in ms, on cells of `spacing_mm`."""
         return stable_dt_ms(spacing_mm, diffusivity_mm2_per_ms, self.parameters, plain=self.plain)
 
     def expected_cv_error(self, diffusivity_mm2_per_ms: float) -> float:
-        """Expected relative error of the conduction velocity at that resolution."""
+        """Return the expected relative error of the conduction velocity for a uniform D."""
         resolution = self.resolution(diffusivity_mm2_per_ms)
         return cv_error(resolution, diffusivity_mm2_per_ms, self.parameters, plain=self.plain)

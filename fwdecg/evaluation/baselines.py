@@ -21,8 +21,9 @@ from fwdecg.cases.splits import TRAIN, VALIDATION
 from fwdecg.evaluation.operators import ExactOperator, fit_read_off_operator, weighted_sums
 from fwdecg.evaluation.regression import NormalEquations, Outputs, normal_equations, solve
 from fwdecg.evaluation.scores import Ecgs
-from fwdecg.library.labelled_cases import BULK_DIFFUSIVITY, LabelledCases, stream_labelled_cases
+from fwdecg.library.labelled_cases import LabelledCases, stream_labelled_cases
 from fwdecg.library.reader import Library
+from fwdecg.library.schema import BULK_DIFFUSIVITY
 from fwdecg.physics.pseudo_ecg import lead_fields
 from fwdecg.physics.raster import area_mean, spread_weights
 from fwdecg.physics.tissue import Sheet

@@ -1,1 +1,1 @@
-"""Libraries of simulated cases: drawn, simulated on a Ray cluster, described, read."""
+"""Libraries of simulated cases: file format, distributed build, description and reading."""

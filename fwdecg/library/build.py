@@ -1,7 +1,7 @@
-"""A library built on a Ray cluster: cases are simulated by tasks, then gathered into parts.
+"""Build a library on a Ray cluster: tasks simulate the cases, other tasks collect them in parts.
 
-Maps go from a task's memory to the store and nowhere else; tasks return small records. Whatever is
-published stays, so that the same command resumes after any interruption.
+Maps travel only from a task's memory to the store; tasks return small records. Everything published
+stays, so that the same command resumes a build after any interruption.
 """
 
 import logging
@@ -12,20 +12,21 @@ from typing import Any
 
 from fwdecg.cases.library_config import LibraryConfig, warn_if_resolution_is_fixed
 from fwdecg.cases.simulation import simulate_case
+from fwdecg.cases.splits import ALL
 from fwdecg.config import identity_tree
 from fwdecg.errors import FwdEcgError, LibraryError, RunError
+from fwdecg.library.build_plan import expected_work, plan_parts, sort_by_work
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import PartRecord, publish_part
-from fwdecg.library.part_plan import expected_work, plan_parts, sort_by_work
 from fwdecg.library.paths import (
     PENDING_FOLDER,
     QUARANTINE_FOLDER,
     Part,
-    pending_cases,
+    pending_case_ids,
     published_parts,
-    quarantined_cases,
+    quarantined_case_ids,
 )
-from fwdecg.library.pending_cases import Simulate, quarantine, simulate_pending_case
+from fwdecg.library.pending_cases import SimulateCase, quarantine, simulate_or_quarantine
 from fwdecg.library.reader import open_library
 from fwdecg.runtime.cost import Cost, CostMeter
 from fwdecg.runtime.nodes import require_folder_visible, require_shared_folder
@@ -37,65 +38,65 @@ from fwdecg.runtime.telemetry import BUILD, FAILURES, FRACTION_DONE, ITEMS, ITEM
 
 logger = logging.getLogger(__name__)
 
-# A label of nodes with GPUs. To prefer others is what Ray does by itself, but when those are busy
-# an autoscaler would start nodes with GPUs for what cannot use them.
+# Label selector that excludes the GPU nodes, which carry this label. Ray prefers CPU nodes by
+# itself, but when these are busy an autoscaler would start GPU nodes for work that cannot use them.
 NOT_ON_GPU_NODES = {"label_selector": {"fwdecg-simulations": "!no"}}
 
 
 def build_library(
-    config: LibraryConfig, place: str | Path | Store, simulate: Simulate = simulate_case
+    config: LibraryConfig, location: str | Path | Store, simulate: SimulateCase = simulate_case
 ) -> dict[str, Any]:
-    """Simulate all cases of a library that are not there yet, with the connected Ray cluster.
+    """Simulate all missing cases of a library on the connected Ray cluster.
 
     Args:
-        config: of the library.
-        place: its folder, which every node of the cluster must see under this name, or its URI.
-        simulate: what makes the record of a drawn case.
+        config: library configuration.
+        location: folder, visible under this path on every node of the cluster, or URI.
+        simulate: function that simulates a drawn case.
 
     Returns:
         The content of the manifest.
 
     Raises:
-        ResultError: the place holds another library, or is a folder that some node does not see.
+        ResultError: the location contains another library, or a node does not see the folder.
         LibraryError: a part is damaged, or every case failed.
-        RunError: a part could not be gathered, as its workers died over and over again.
-        OSError: the store cannot be written, for longer than a passing trouble lasts.
+        RunError: a part could not be collected because its workers died repeatedly.
+        OSError: the store cannot be written, after all retries.
     """
-    meter, store = CostMeter(), Store.at(place)
+    meter, store = CostMeter(), Store.at(location)
     record_owner(store, identity_tree(config), "library")
-    finished = _finished(config, store)
-    if finished is not None:
-        logger.info("%s is built already", store.label())
-        return finished
+    manifest = _finished_manifest(config, store)
+    if manifest is not None:
+        logger.info("%s is complete; there is nothing to build", store.label())
+        return manifest
     require_shared_folder(store)
     warn_if_resolution_is_fixed(config)
     build = _Build(config, store, simulate)
     records = build.run()
     logger.info("library complete")
     cost = build.cost + meter.lap()
-    content = retry_io(lambda: publish_descriptions(config, store, records, cost=cost))
+    manifest = retry_io(lambda: publish_descriptions(config, store, records, cost=cost))
     store.remove_folder(PENDING_FOLDER)
     store.clear_staging()
-    if content["counts"]["ok"]["all"]["all"] == 0:
+    if manifest["counts"]["ok"][ALL][ALL] == 0:
         raise LibraryError(
-            f"{store.label()}: every case is quarantined; the reasons stand in "
+            f"{store.label()}: every case is quarantined; see the reasons in "
             f"{store.label(QUARANTINE_FOLDER)}"
         )
-    return content
+    return manifest
 
 
 class _Build:
-    """What is left to do of a library, and what came of the rest."""
+    """The remaining work of a library, and the records of its finished parts."""
 
-    def __init__(self, config: LibraryConfig, store: Store, simulate: Simulate) -> None:
-        """Look what is there."""
+    def __init__(self, config: LibraryConfig, store: Store, simulate: SimulateCase) -> None:
+        """Find out which parts and cases are missing."""
         self._config, self._store, self._simulate = config, store, simulate
         published = published_parts(store)
-        self._parts, there = plan_parts(config, published), set(published)
-        self._quarantined = quarantined_cases(store)
-        held = pending_cases(store) | self._quarantined
+        self._parts, finished = plan_parts(config, published), set(published)
+        self._quarantined = quarantined_case_ids(store)
+        done = pending_case_ids(store) | self._quarantined
         self._missing = {
-            part: set() if part in there else set(part.case_ids) - held for part in self._parts
+            part: set() if part in finished else set(part.case_ids) - done for part in self._parts
         }
         self._work = {
             case_id: expected_work(config, case_id)
@@ -111,42 +112,37 @@ class _Build:
         self.cost = Cost()
 
     def run(self) -> list[PartRecord]:
-        """Do it; the records of all parts, in their order."""
+        """Do the remaining work and return the records of all parts, by first case."""
         logger.info("%d of %d cases to simulate", len(self._work), self._config.cases)
         for part in self._parts:
             if not self._missing[part]:
-                self._tasks.append(self._gathering(part))
+                self._tasks.append(self._part_task(part))
             for case_id in sort_by_work(self._missing[part], self._work):
-                self._tasks.append(self._simulation(part, case_id))
+                self._tasks.append(self._case_task(part, case_id))
         self.cost = run_tasks(self._tasks, BUILD)
         return [self._records[part] for part in self._parts]
 
-    def _simulation(self, part: Part, case_id: int) -> Task:
+    def _case_task(self, part: Part, case_id: int) -> Task:
         return Task(
             name=f"case {case_id}",
-            work=partial(_spool_case, self._config, self._store, case_id, self._simulate),
-            on_result=partial(self._simulated, part, case_id),
-            on_failure=partial(self._poisoned, part, case_id),
+            work=partial(_run_case, self._config, self._store, case_id, self._simulate),
+            on_result=partial(self._on_case_done, part, case_id),
+            on_failure=partial(self._on_case_failure, part, case_id),
             options=NOT_ON_GPU_NODES,
         )
 
-    def _gathering(self, part: Part) -> Task:
+    def _part_task(self, part: Part) -> Task:
+        quarantined = self._quarantined.intersection(part.case_ids)
         return Task(
             name=part.file,
-            work=partial(
-                publish_part,
-                self._config,
-                self._store,
-                part,
-                self._quarantined.intersection(part.case_ids),
-            ),
+            work=partial(publish_part, self._config, self._store, part, quarantined),
             on_result=partial(self._records.__setitem__, part),
-            on_failure=_give_up,
+            on_failure=_raise,
             options=NOT_ON_GPU_NODES,
         )
 
-    def _simulated(self, part: Part, case_id: int, kept: bool) -> None:
-        if not kept:
+    def _on_case_done(self, part: Part, case_id: int, succeeded: bool) -> None:
+        if not succeeded:
             FAILURES.add(BUILD)
             self._failures += 1
             self._quarantined.add(case_id)
@@ -157,27 +153,28 @@ class _Build:
         FRACTION_DONE.set(BUILD, self._progress.fraction_done)
         self._missing[part].remove(case_id)
         if not self._missing[part]:
-            self._tasks.appendleft(self._gathering(part))
+            self._tasks.appendleft(self._part_task(part))
 
-    def _poisoned(self, part: Part, case_id: int, error: RunError) -> None:
+    def _on_case_failure(self, part: Part, case_id: int, error: RunError) -> None:
+        """Quarantine a case whose workers died repeatedly."""
         quarantine(self._store, case_id, error)
-        self._simulated(part, case_id, kept=False)
+        self._on_case_done(part, case_id, succeeded=False)
 
 
-def _spool_case(config: LibraryConfig, store: Store, case_id: int, simulate: Simulate) -> bool:
-    """Simulate and keep a case, on a node that may have joined when others were at work."""
+def _run_case(config: LibraryConfig, store: Store, case_id: int, simulate: SimulateCase) -> bool:
+    """Simulate a case on a node, which may have joined the cluster after the build started."""
     require_folder_visible(store)
-    return simulate_pending_case(config, store, case_id, simulate)
+    return simulate_or_quarantine(config, store, case_id, simulate)
 
 
-def _give_up(error: RunError) -> None:
+def _raise(error: RunError) -> None:
     raise error
 
 
-def _finished(config: LibraryConfig, store: Store) -> dict[str, Any] | None:
-    """The manifest if it describes this very library, with every part whole; else None."""
+def _finished_manifest(config: LibraryConfig, store: Store) -> dict[str, Any] | None:
+    """Return the manifest if the library is complete and its parts are whole, else None."""
     try:
         library = open_library(store)
-    except FwdEcgError:  # whatever it lacks is made, or named, by building
+    except FwdEcgError:  # building repairs the fault, or reports it
         return None
     return library.manifest if library.manifest["cases"] == config.cases else None

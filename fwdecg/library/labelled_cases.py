@@ -1,6 +1,6 @@
-"""The cases of a library as an evaluation meets them: a few at a time, in constant memory."""
+"""Read cases of a library by case id, with everything that a predictor may use."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from fwdecg.cases.splits import ALL
 from fwdecg.errors import LibraryError
 from fwdecg.library.reader import Library, open_library
 from fwdecg.library.schema import (
+    BULK_DIFFUSIVITY,
     CASE_ID,
     CONDITION,
     CONDUCTING,
@@ -25,24 +26,23 @@ from fwdecg.library.schema import (
 )
 
 CASES_PER_BATCH = 32  # about 40 MB of the paper's maps
-BULK_DIFFUSIVITY = "bulk_diffusivity_mm2_per_ms"
 
 _COLUMNS = [CASE_ID, CONDITION, SPLIT, U, PHI_E, DIFFUSIVITY, ELECTRODES, BULK_DIFFUSIVITY]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledCases:
-    """Some cases with all that a predictor may be told of them, in the library's units.
+    """Cases with everything that a predictor may use, in the library's units.
 
     Attributes:
-        case_id: numbers of the cases.
-        condition: tissue condition of each.
-        split: split of each.
+        case_id: number of each case.
+        condition: tissue condition of each case.
+        split: split of each case.
         u: voltage maps, dimensionless.
         phi_e: ECG in mm/ms.
-        diffusivity_mm2_per_ms: area mean of D, 0 where nothing conducts.
-        conducting_fraction: share of each pixel's area that conducts.
-        bulk_diffusivity_mm2_per_ms: D of the conducting tissue, or what it varies about.
+        diffusivity_mm2_per_ms: area mean of D per pixel, 0 where nothing conducts.
+        conducting_fraction: conducting fraction of each pixel's area.
+        bulk_diffusivity_mm2_per_ms: D of the conducting tissue, or the value it varies about.
         electrodes_mm: positions of the electrodes, which a shift may displace.
     """
 
@@ -57,27 +57,35 @@ class LabelledCases:
     electrodes_mm: Float64[np.ndarray, "case electrode 3"]
 
     def __len__(self) -> int:
-        """Number of cases."""
+        """Return the number of cases."""
         return len(self.case_id)
 
 
 def stream_labelled_cases(library: Library, split: str = ALL) -> Iterator[LabelledCases]:
-    """The cases of a split by case id, up to `CASES_PER_BATCH` at a time.
+    """Read a split by case id, in batches of `CASES_PER_BATCH`, of which the last may be smaller.
 
     Args:
-        library: where they lie.
+        library: library to read.
         split: "train", "validation", "test", the test split of a shift, or "all" of them.
 
     Raises:
-        LibraryError: there is no such split, it has no case, or a part cannot be read.
+        LibraryError: there is no such split, it is empty, or a part cannot be read.
     """
-    batches = library.batches(split, _columns(library))
-    for table in _regrouped(pa.Table.from_batches([batch]) for batch in batches):
-        yield _labelled(table)
+    # pyarrow's batches may contain a single case, too few to keep a CPU busy.
+    waiting: list[pa.Table] = []
+    for batch in library.batches(split, _columns(library)):
+        waiting.append(pa.Table.from_batches([batch]))
+        while sum(table.num_rows for table in waiting) >= CASES_PER_BATCH:
+            joined = pa.concat_tables(waiting)
+            yield _labelled(joined.slice(0, CASES_PER_BATCH))
+            waiting = [joined.slice(CASES_PER_BATCH)]
+    rest = pa.concat_tables(waiting)
+    if rest.num_rows:
+        yield _labelled(rest)
 
 
 def read_labelled_cases(library: Library, case_ids: Sequence[int]) -> LabelledCases:
-    """Chosen cases of a library by case id, all in memory.
+    """Read chosen cases of a library into memory, sorted by case id.
 
     Raises:
         LibraryError: there is no such case, or a part cannot be read.
@@ -85,51 +93,12 @@ def read_labelled_cases(library: Library, case_ids: Sequence[int]) -> LabelledCa
     table = library.table(ALL, _columns(library), case_ids)
     missing = sorted(set(case_ids) - set(table[CASE_ID].to_pylist()))
     if missing:
-        raise LibraryError(f"{library.place} has no case {missing[0]}; see its manifest.json")
+        raise LibraryError(f"{library.location} has no case {missing[0]}; see its manifest.json")
     return _labelled(table)
 
 
-def _regrouped(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The rows of tables in tables of `CASES_PER_BATCH`, the last one perhaps shorter.
-
-    They may hold a single case each: too few to keep a processor busy.
-    """
-    waiting: list[pa.Table] = []
-    for found in tables:
-        waiting.append(found)
-        while sum(table.num_rows for table in waiting) >= CASES_PER_BATCH:
-            joined = pa.concat_tables(waiting)
-            yield joined.slice(0, CASES_PER_BATCH)
-            waiting = [joined.slice(CASES_PER_BATCH)]
-    rest = pa.concat_tables(waiting)
-    if rest.num_rows:
-        yield rest
-
-
-def _columns(library: Library) -> list[str]:
-    varies = library.config.tissue.diffusivity_variation > 0
-    return [*_COLUMNS, CONDUCTING] if varies else _COLUMNS
-
-
-def _labelled(table: pa.Table) -> LabelledCases:
-    diffusivity, bulk = tensor_column(table, DIFFUSIVITY), table[BULK_DIFFUSIVITY].to_numpy()
-    recorded = CONDUCTING in table.column_names
-    share = tensor_column(table, CONDUCTING) if recorded else diffusivity / bulk[:, None, None]
-    return LabelledCases(
-        case_id=table[CASE_ID].to_numpy(),
-        condition=tuple(table[CONDITION].to_pylist()),
-        split=tuple(table[SPLIT].to_pylist()),
-        u=tensor_column(table, U),
-        phi_e=tensor_column(table, PHI_E),
-        diffusivity_mm2_per_ms=diffusivity,
-        conducting_fraction=share,
-        bulk_diffusivity_mm2_per_ms=bulk,
-        electrodes_mm=tensor_column(table, ELECTRODES),
-    )
-
-
 def load_cases(library: Library, case_ids: Sequence[int]) -> list[RecordedCase]:
-    """Some cases of a library, all in memory, in the order asked for.
+    """Read chosen cases of a library into memory, in the given order.
 
     Raises:
         LibraryError: there is no such case, or a part cannot be read.
@@ -148,15 +117,15 @@ def load_cases(library: Library, case_ids: Sequence[int]) -> list[RecordedCase]:
             phi_e_mm_per_ms=cases.phi_e[row],
             electrodes_mm=cases.electrodes_mm[row],
         )
-        for row in (int(np.flatnonzero(cases.case_id == case_id)[0]) for case_id in case_ids)
+        for row in np.searchsorted(cases.case_id, case_ids)
     ]
 
 
 def load_case(library: Library | str | Path, case_id: int) -> RecordedCase:
-    """One case of a library.
+    """Read one case of a library.
 
     Args:
-        library: opened, or its folder or URI.
+        library: open library, or its folder or URI.
         case_id: number of the case.
 
     Raises:
@@ -165,3 +134,27 @@ def load_case(library: Library | str | Path, case_id: int) -> RecordedCase:
     opened = library if isinstance(library, Library) else open_library(library)
     (case,) = load_cases(opened, [case_id])
     return case
+
+
+def _columns(library: Library) -> list[str]:
+    varies = library.config.tissue.diffusivity_variation > 0
+    return [*_COLUMNS, CONDUCTING] if varies else _COLUMNS
+
+
+def _labelled(table: pa.Table) -> LabelledCases:
+    diffusivity, bulk = tensor_column(table, DIFFUSIVITY), table[BULK_DIFFUSIVITY].to_numpy()
+    if CONDUCTING in table.column_names:
+        conducting = tensor_column(table, CONDUCTING)
+    else:  # D is uniform
+        conducting = diffusivity / bulk[:, None, None]
+    return LabelledCases(
+        case_id=table[CASE_ID].to_numpy(),
+        condition=tuple(table[CONDITION].to_pylist()),
+        split=tuple(table[SPLIT].to_pylist()),
+        u=tensor_column(table, U),
+        phi_e=tensor_column(table, PHI_E),
+        diffusivity_mm2_per_ms=diffusivity,
+        conducting_fraction=conducting,
+        bulk_diffusivity_mm2_per_ms=bulk,
+        electrodes_mm=tensor_column(table, ELECTRODES),
+    )

@@ -1,4 +1,4 @@
-"""The manifest: what a library holds, how it was made, how to check it."""
+"""Manifest of a library: what it contains, how it was made, and the checksums of its parts."""
 
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -16,16 +16,14 @@ from fwdecg.library.statistics import combine_moments
 from fwdecg.runtime.cost import Cost
 from fwdecg.runtime.storage import METRICS_FILE, Store
 
-CONDITION_NAMES = tuple(condition.name for condition in CONDITIONS)
-
 
 def manifest(config: LibraryConfig, records: Sequence[PartRecord], *, cost: Cost) -> dict[str, Any]:
-    """The content of manifest.json.
+    """Return the content of manifest.json.
 
     Args:
-        config: of the library.
-        records: all its parts, by first case.
-        cost: of this run (an interrupted build's earlier runs do not count).
+        config: library configuration.
+        records: descriptions of all parts, by first case.
+        cost: cost of this run; runs interrupted earlier are not included.
     """
     case_ids = [case_id for record in records for case_id in record.case_ids]
     quarantined = [case_id for record in records for case_id in record.quarantined]
@@ -36,7 +34,7 @@ def manifest(config: LibraryConfig, records: Sequence[PartRecord], *, cost: Cost
         "code_version": version("fwdecg"),
         "seed": config.seed,
         "cases": config.cases,
-        "counts": counts(case_ids, quarantined, config.shifts),
+        "counts": count_cases(case_ids, quarantined, config.shifts),
         "quarantined": quarantined,
         "redraws": sum(record.redraws for record in records),
         "largest_cv_error_estimate": max(record.largest_cv_error for record in records),
@@ -61,35 +59,46 @@ def manifest(config: LibraryConfig, records: Sequence[PartRecord], *, cost: Cost
 def publish_descriptions(
     config: LibraryConfig, store: Store, records: Sequence[PartRecord], *, cost: Cost
 ) -> dict[str, Any]:
-    """Write statistics, data card and, last, the manifest, which makes the library readable."""
+    """Write statistics, data card, metrics and manifest, and return the manifest.
+
+    The manifest comes last, because it marks the library as finished.
+    """
     content = manifest(config, records, cost=cost)
     training = content["counts"]["ok"][TRAIN][ALL]
     statistics = combine_moments((record.moments for record in records), cases=training)
     if statistics is not None:
         store.publish_json(STATISTICS, statistics.as_dict())
     store.publish(DATA_CARD, data_card(config, content, statistics))
-    store.publish_json(METRICS_FILE, _main_figures(content))
+    store.publish_json(METRICS_FILE, _metrics(content))
     store.publish_json(MANIFEST, content)
     return content
 
 
-def _main_figures(content: dict[str, Any]) -> dict[str, Any]:
-    names = ("config_hash", "cases", "largest_cv_error_estimate", "cases_active_at_end", "redraws")
-    figures = {name: content[name] for name in (*names, "cost")}
-    return figures | {"quarantined": len(content["quarantined"])}
-
-
-def counts(
+def count_cases(
     case_ids: Sequence[int], quarantined: Sequence[int], shifts: Sequence[str]
 ) -> dict[str, Any]:
-    """Cases by status, split and condition; "all" splits, "all" conditions."""
-    return {"ok": _by_split(case_ids, shifts), "quarantined": _by_split(quarantined, shifts)}
+    """Count cases by status, split and condition, with "all" for the totals.
+
+    Args:
+        case_ids: usable cases.
+        quarantined: failed cases.
+        shifts: shifts of the library.
+    """
+    return {"ok": _count(case_ids, shifts), "quarantined": _count(quarantined, shifts)}
 
 
-def _by_split(case_ids: Sequence[int], shifts: Sequence[str]) -> dict[str, dict[str, int]]:
-    places = [assign_case(case_id, shifts) for case_id in case_ids]
-    numbers = {}
+def _metrics(content: dict[str, Any]) -> dict[str, Any]:
+    names = ("config_hash", "cases", "largest_cv_error_estimate", "cases_active_at_end", "redraws")
+    metrics = {name: content[name] for name in (*names, "cost")}
+    return metrics | {"quarantined": len(content["quarantined"])}
+
+
+def _count(case_ids: Sequence[int], shifts: Sequence[str]) -> dict[str, dict[str, int]]:
+    assigned = [assign_case(case_id, shifts) for case_id in case_ids]
+    counts = {}
     for split in (*splits_of(shifts), ALL):
-        names = [place.condition.name for place in places if split in (place.split, ALL)]
-        numbers[split] = {name: names.count(name) for name in CONDITION_NAMES} | {ALL: len(names)}
-    return numbers
+        names = [case.condition.name for case in assigned if split in (case.split, ALL)]
+        counts[split] = {
+            condition.name: names.count(condition.name) for condition in CONDITIONS
+        } | {ALL: len(names)}
+    return counts

@@ -1,7 +1,7 @@
-"""One part of a library: its cases gathered into one Parquet file, and described.
+"""One part of a library: collect its cases in a Parquet file, and describe the file.
 
-A part is described from its published bytes alone, whether this run wrote them or an earlier one
-did: a build that resumes ends with the very manifest and statistics of one never interrupted.
+A part is described from its published bytes alone, whether this run or an earlier one wrote them.
+A resumed build therefore ends with the same manifest and statistics as an uninterrupted one.
 """
 
 import contextlib
@@ -18,8 +18,8 @@ from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.cases.simulation import simulate_case
 from fwdecg.cases.splits import TRAIN
 from fwdecg.errors import LibraryError
-from fwdecg.library.paths import Part, pending_cases, pending_file, quarantined_cases
-from fwdecg.library.pending_cases import Simulate, pending_tables, simulate_pending_case
+from fwdecg.library.paths import Part, pending_case_ids, pending_file, quarantined_case_ids
+from fwdecg.library.pending_cases import SimulateCase, pending_tables, simulate_or_quarantine
 from fwdecg.library.schema import (
     CASE_ID,
     PHI_E,
@@ -32,24 +32,24 @@ from fwdecg.library.schema import (
 from fwdecg.library.statistics import Moments, PartMoments
 from fwdecg.runtime.storage import Store, retry_io
 
-CASES_PER_ROW_GROUP = 16  # what a reader must hold at least; 20 MB of the paper's maps
-_DESCRIBED = ("cv_error_estimate", "active_fraction_at_end", "redraws", "node_updates")
+CASES_PER_ROW_GROUP = 16  # the least a reader must hold in memory; 20 MB of the paper's maps
+_DESCRIBED_COLUMNS = ("cv_error_estimate", "active_fraction_at_end", "redraws", "node_updates")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartRecord:
-    """What the manifest keeps of a part.
+    """Description of a part, from which the manifest and the statistics are made.
 
     Attributes:
-        part: the range of case ids.
-        case_ids: the cases that its file holds; the others are quarantined.
-        sha256: of the file; empty if every case is quarantined, so that there is none.
-        size_bytes: of the file.
-        moments: of its training cases.
-        largest_cv_error: over its cases.
-        active_at_end: number of cases still excited in the last frame.
-        redraws: sheets thrown away because the stimulus was blocked.
-        node_updates: cells times steps computed in all its simulations.
+        part: range of case ids.
+        case_ids: cases in the file; the other cases of the range are quarantined.
+        sha256: checksum of the file; empty if there is no file because all cases are quarantined.
+        size_bytes: size of the file.
+        moments: moments of its training cases.
+        largest_cv_error: largest expected error of the conduction velocity.
+        active_at_end: number of cases that are still excited in the last frame.
+        redraws: number of sheets discarded because the stimulus was blocked.
+        node_updates: cells times time steps computed in all simulations.
     """
 
     part: Part
@@ -64,57 +64,58 @@ class PartRecord:
 
     @property
     def quarantined(self) -> tuple[int, ...]:
-        """The cases that failed."""
+        """Cases of the range that failed."""
         return tuple(sorted(set(self.part.case_ids) - set(self.case_ids)))
 
 
 def build_part(
-    config: LibraryConfig, store: Store, part: Part, simulate: Simulate = simulate_case
+    config: LibraryConfig, store: Store, part: Part, simulate: SimulateCase = simulate_case
 ) -> PartRecord:
-    """Simulate what is missing of a part here, one case after the other, and publish it."""
+    """Simulate the missing cases of a part in this process, without Ray, and publish the part."""
     if not store.exists(part.file):
-        held = pending_cases(store) | quarantined_cases(store)
-        for case_id in sorted(set(part.case_ids) - held):
-            simulate_pending_case(config, store, case_id, simulate)
-    return publish_part(config, store, part, quarantined_cases(store))
+        done = pending_case_ids(store) | quarantined_case_ids(store)
+        for case_id in sorted(set(part.case_ids) - done):
+            simulate_or_quarantine(config, store, case_id, simulate)
+    return publish_part(config, store, part, quarantined_case_ids(store))
 
 
 def publish_part(
     config: LibraryConfig, store: Store, part: Part, quarantined: set[int]
 ) -> PartRecord:
-    """Publish a part from its spooled cases, unless that is done already, and describe it.
+    """Publish a part from its pending cases, unless it is published already, and describe it.
 
     Args:
-        config: of the library.
-        store: where the library is.
-        part: the range of cases.
-        quarantined: cases that failed; a listing of the store may be out of date.
+        config: library configuration.
+        store: location of the library.
+        part: range of case ids.
+        quarantined: cases that failed, as known to the driver: a listing of the store may be stale.
 
     Raises:
         LibraryError: a file is damaged.
-        FileNotFoundError: a case is neither spooled nor quarantined.
+        FileNotFoundError: a case is neither pending nor quarantined.
     """
-    content = _published(store, part)
+    content = _published_bytes(store, part)
     if content is None:
-        held = [case_id for case_id in part.case_ids if case_id not in quarantined]
-        if not held:
+        case_ids = [case_id for case_id in part.case_ids if case_id not in quarantined]
+        if not case_ids:
             return _empty_record(config, part)
-        content = _gathered(config, store, held)
+        content = _collect(config, store, case_ids)
         retry_io(lambda: store.publish(part.file, content))
-    with contextlib.suppress(OSError):  # the part is safe, and the driver clears up in the end
+    with contextlib.suppress(OSError):  # the driver removes what is left at the end of the build
         for case_id in part.case_ids:
             store.remove(pending_file(case_id))
-    return _described(config, store, part, content)
+    return _describe(config, store, part, content)
 
 
-def _published(store: Store, part: Part) -> pa.Buffer | None:
+def _published_bytes(store: Store, part: Part) -> pa.Buffer | None:
     try:
         return retry_io(lambda: store.read(part.file))
     except FileNotFoundError:
         return None
 
 
-def _gathered(config: LibraryConfig, store: Store, case_ids: list[int]) -> pa.Buffer:
+def _collect(config: LibraryConfig, store: Store, case_ids: list[int]) -> pa.Buffer:
+    """Return the Parquet file of pending cases."""
     sink = pa.BufferOutputStream()
     options = {"compression": "zstd", "use_dictionary": False, "store_schema": True}
     with pq.ParquetWriter(sink, case_schema(config), **options) as writer:
@@ -123,18 +124,18 @@ def _gathered(config: LibraryConfig, store: Store, case_ids: list[int]) -> pa.Bu
     return sink.getvalue()
 
 
-def _described(config: LibraryConfig, store: Store, part: Part, content: pa.Buffer) -> PartRecord:
+def _describe(config: LibraryConfig, store: Store, part: Part, content: pa.Buffer) -> PartRecord:
     electrodes = config.recording.electrode_count
     try:
         file = pq.ParquetFile(pa.BufferReader(content))
-        _require_own_columns(file, config)
-        scalars = file.read([CASE_ID, *_DESCRIBED])
+        _require_library_columns(file, config)
+        scalars = file.read([CASE_ID, *_DESCRIBED_COLUMNS])
         moments = reduce(
             lambda a, b: a + b,
             (_moments(group, electrodes) for group in _row_groups(file)),
             _no_moments(electrodes),
         )
-    except (OSError, ValueError) as error:  # pyarrow's are ValueErrors
+    except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
         raise LibraryError(
             f"{store.label(part.file)} is damaged ({error}); delete it and build again"
         ) from error
@@ -151,10 +152,10 @@ def _described(config: LibraryConfig, store: Store, part: Part, content: pa.Buff
     )
 
 
-def _require_own_columns(file: pq.ParquetFile, config: LibraryConfig) -> None:
+def _require_library_columns(file: pq.ParquetFile, config: LibraryConfig) -> None:
     foreign = foreign_columns(file.schema_arrow, config)
     if foreign:
-        raise ValueError(f"{', '.join(foreign)} is not of the types of a library")
+        raise ValueError(f"no library has a column {', '.join(foreign)} of this type")
 
 
 def _row_groups(file: pq.ParquetFile) -> Iterator[pa.Table]:

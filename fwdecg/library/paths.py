@@ -1,4 +1,4 @@
-"""Where things lie in a library."""
+"""Names of the files and folders of a library."""
 
 import re
 from typing import NamedTuple
@@ -6,9 +6,9 @@ from typing import NamedTuple
 from fwdecg.runtime.storage import Store
 
 CASES_FOLDER, QUARANTINE_FOLDER = "cases", "quarantine"
-PENDING_FOLDER = (
-    ".spool"  # cases whose part is not whole yet; readers of Parquet folders skip dotted names
-)
+# Simulated cases that wait for the other cases of their part. Readers of Parquet folders skip
+# names that start with a dot.
+PENDING_FOLDER = ".spool"
 MANIFEST, STATISTICS, DATA_CARD = "manifest.json", "statistics.json", "README.md"
 
 _PART_NAME = re.compile(r"cases-(\d{6,})-(\d{6,})\.parquet", re.ASCII)
@@ -16,60 +16,60 @@ _CASE_NAME = re.compile(r"case-(\d{6,})\.\w+", re.ASCII)
 
 
 class Part(NamedTuple):
-    """The cases first <= id < stop, which share a file."""
+    """The cases with first <= id < stop, which share a file."""
 
     first: int
     stop: int
 
     @property
     def file(self) -> str:
-        """Path of the part inside the library."""
+        """Path of the part within the library."""
         return f"{CASES_FOLDER}/cases-{self.first:06d}-{self.stop:06d}.parquet"
 
     @property
     def case_ids(self) -> range:
-        """The ids of its cases."""
+        """Case ids of the part."""
         return range(self.first, self.stop)
 
 
 def published_parts(store: Store) -> list[Part]:
-    """The parts that a library already holds, by first case."""
-    found = (part_named(name) for name in store.sizes(CASES_FOLDER))
+    """Return the parts that a library already has, by first case."""
+    found = (parse_part_name(name) for name in store.sizes(CASES_FOLDER))
     return sorted(part for part in found if part)
 
 
-def part_named(name: str) -> Part | None:
-    """The part whose file has a name; None if no part's has."""
+def parse_part_name(name: str) -> Part | None:
+    """Return the part whose file has this name; None if it is not the name of a part."""
     match = _PART_NAME.fullmatch(name)
     return Part(int(match[1]), int(match[2])) if match else None
 
 
-def pending_cases(store: Store) -> set[int]:
-    """The cases that are simulated and wait for their part."""
-    return _cases_in(store, PENDING_FOLDER)
+def pending_case_ids(store: Store) -> set[int]:
+    """Return the cases that are simulated and wait for their part."""
+    return _case_ids_in(store, PENDING_FOLDER)
 
 
-def quarantined_cases(store: Store) -> set[int]:
-    """The cases that failed."""
-    return _cases_in(store, QUARANTINE_FOLDER)
+def quarantined_case_ids(store: Store) -> set[int]:
+    """Return the cases that failed."""
+    return _case_ids_in(store, QUARANTINE_FOLDER)
 
 
 def pending_file(case_id: int) -> str:
-    """Path of a case that waits for its part."""
+    """Return the path, within the library, of a case that waits for its part."""
     return f"{PENDING_FOLDER}/case-{case_id:06d}.arrow"
 
 
 def quarantine_file(case_id: int) -> str:
-    """Path of a quarantined case's record inside the library."""
+    """Return the path, within the library, of the record of a failed case."""
     return f"{QUARANTINE_FOLDER}/case-{case_id:06d}.json"
 
 
-def case_named(name: str) -> int | None:
-    """The case whose own file, spooled or quarantined, has a name; None if no case's has."""
+def parse_case_name(name: str) -> int | None:
+    """Return the case whose pending or quarantine file has this name; None for other files."""
     match = _CASE_NAME.fullmatch(name)
     return int(match[1]) if match else None
 
 
-def _cases_in(store: Store, folder: str) -> set[int]:
-    found = (case_named(name) for name in store.sizes(folder))
+def _case_ids_in(store: Store, folder: str) -> set[int]:
+    found = (parse_case_name(name) for name in store.sizes(folder))
     return {case_id for case_id in found if case_id is not None}

@@ -1,6 +1,7 @@
-"""One case simulated by a worker: kept for its part in a file of its own, or quarantined.
+"""Simulate one case on a worker and store it: as a pending case for its part, or in quarantine.
 
-So a build that is killed loses the cases in flight and no more, and parts can be large.
+Each pending case has a file of its own. A killed build therefore loses only the cases in flight,
+however large the parts are.
 """
 
 import logging
@@ -20,26 +21,26 @@ from fwdecg.runtime.storage import Store, retry_io
 
 logger = logging.getLogger(__name__)
 
-Simulate = Callable[[Case, LibraryConfig], CaseRecord]
+SimulateCase = Callable[[Case, LibraryConfig], CaseRecord]
 
 
-def simulate_pending_case(
-    config: LibraryConfig, store: Store, case_id: int, simulate: Simulate = simulate_case
+def simulate_or_quarantine(
+    config: LibraryConfig, store: Store, case_id: int, simulate: SimulateCase = simulate_case
 ) -> bool:
-    """Simulate a case and keep it for its part; quarantine it if it fails.
+    """Simulate a case and store it as pending; quarantine it if it fails.
 
     Args:
-        config: of the library.
-        store: where the library is.
-        case_id: of the case.
-        simulate: what makes the record of a drawn case.
+        config: library configuration.
+        store: location of the library.
+        case_id: number of the case.
+        simulate: function that simulates a drawn case.
 
     Returns:
-        Whether it was kept.
+        Whether the case succeeded.
 
     Raises:
         OSError: the store cannot be written.
-        MemoryError: the machine's memory does not suffice.
+        MemoryError: the machine is out of memory.
     """
     compile_once_per_node(config.solver)
     spec = None
@@ -47,18 +48,25 @@ def simulate_pending_case(
         case = draw_case(config, case_id)
         spec = case.spec
         record = simulate(case, config)
-    except (MemoryError, OSError):  # the machine's fault, not the case's
+    except (MemoryError, OSError):  # caused by the machine, not by the case
         raise
-    except Exception as error:  # whatever is wrong with one case must not stop the others
+    except Exception as error:  # no error of one case may stop the others
         quarantine(store, case_id, error, spec)
         return False
-    content = _packed(cases_table([record], config))
+    content = _serialise(cases_table([record], config))
     retry_io(lambda: store.publish(pending_file(case_id), content))
     return True
 
 
 def quarantine(store: Store, case_id: int, error: Exception, spec: CaseSpec | None = None) -> None:
-    """Leave a record of a case that failed."""
+    """Record that a case failed, and why.
+
+    Args:
+        store: location of the library.
+        case_id: number of the case.
+        error: reason.
+        spec: drawn parameters, unless drawing the case failed.
+    """
     reason = f"{type(error).__name__}: {error}"
     logger.warning("case %d is quarantined: %s", case_id, reason)
     content = {
@@ -70,19 +78,19 @@ def quarantine(store: Store, case_id: int, error: Exception, spec: CaseSpec | No
     retry_io(lambda: store.publish_json(quarantine_file(case_id), content))
 
 
-def pending_tables(store: Store, case_ids: Sequence[int], at_once: int) -> Iterator[pa.Table]:
-    """The rows of spooled cases, in this order, in tables of `at_once`, the last perhaps shorter.
+def pending_tables(store: Store, case_ids: Sequence[int], rows: int) -> Iterator[pa.Table]:
+    """Read pending cases, in the given order, in tables of `rows` rows; the last may have fewer.
 
     Raises:
         LibraryError: a file is damaged.
     """
-    for first in range(0, len(case_ids), at_once):
-        files = [pending_file(case_id) for case_id in case_ids[first : first + at_once]]
-        # One contiguous table: how it was read must not show in the bytes that are written.
-        yield pa.concat_tables(_unpacked(store, file) for file in files).combine_chunks()
+    for first in range(0, len(case_ids), rows):
+        files = [pending_file(case_id) for case_id in case_ids[first : first + rows]]
+        # Chunks of the table would show in the written bytes, hence one contiguous table.
+        yield pa.concat_tables(_read(store, file) for file in files).combine_chunks()
 
 
-def _packed(table: pa.Table) -> pa.Buffer:
+def _serialise(table: pa.Table) -> pa.Buffer:
     sink = pa.BufferOutputStream()
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
@@ -90,7 +98,7 @@ def _packed(table: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
-def _unpacked(store: Store, file: str) -> pa.Table:
+def _read(store: Store, file: str) -> pa.Table:
     content = retry_io(lambda: store.read(file))
     try:
         table = pa.ipc.open_stream(content).read_all()
@@ -99,5 +107,5 @@ def _unpacked(store: Store, file: str) -> pa.Table:
             f"{store.label(file)} is damaged ({error}); delete it and build again"
         ) from error
     if table.num_rows != 1:
-        raise LibraryError(f"{store.label(file)} is cut short; delete it and build again")
+        raise LibraryError(f"{store.label(file)} is truncated; delete it and build again")
     return table

@@ -1,4 +1,4 @@
-"""Reading a finished library: its descriptions, and the cases of a split as an Arrow table."""
+"""Read a finished library: its descriptions, and the cases of a split as Arrow tables."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Read before they are asked for: pyarrow's defaults hold gigabytes of maps.
+# Limits on reading ahead; pyarrow's defaults would hold gigabytes of maps in memory.
 BATCHES_AHEAD, FILES_AHEAD = 4, 2
-REQUIRED = {"schema_version", "config", "config_hash", "cases", "counts", "parts"}
+REQUIRED_KEYS = {"schema_version", "config", "config_hash", "cases", "counts", "parts"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,9 @@ class Library:
     """A finished library.
 
     Attributes:
-        store: where it is.
+        store: location.
         manifest: content of manifest.json.
-        statistics: of the training split.
+        statistics: statistics of the training split.
     """
 
     store: Store
@@ -46,26 +46,21 @@ class Library:
 
     @cached_property
     def config(self) -> LibraryConfig:
-        """The configuration it was built with."""
+        """Configuration that the library was built with."""
         return from_tree(LibraryConfig, self.manifest["config"] | {"cases": self.manifest["cases"]})
 
     @property
     def config_hash(self) -> str:
-        """Hash of the configuration it was built with and of the number of its cases."""
+        """Hash of that configuration, followed by the number of cases."""
         return f"{self.manifest['config_hash']}-{self.manifest['cases']}"
 
     @property
-    def files(self) -> list[str]:
-        """Paths of the parts in the store's file system."""
-        return [self.store.path(part["file"]) for part in self.manifest["parts"]]
-
-    @property
-    def place(self) -> str:
-        """Where it is, for people."""
+    def location(self) -> str:
+        """Folder or URI, for messages."""
         return self.store.label()
 
     def count(self, split: str) -> int:
-        """Number of usable cases of a split; "all" stands for every split.
+        """Return the number of usable cases of a split; "all" stands for every split.
 
         Raises:
             LibraryError: the library has no such split.
@@ -73,32 +68,32 @@ class Library:
         counts = self.manifest["counts"]["ok"]
         if split not in counts:
             raise LibraryError(
-                f"{self.place} has no split {split}, but {', '.join(counts)}; a split of shifted "
-                "cases is asked for by library.shifts when the library is built"
+                f"{self.location} has no split {split}, only {', '.join(counts)}; to add a split "
+                "of shifted cases, build a library with library.shifts"
             )
-        return counts[split]["all"]
+        return counts[split][ALL]
+
+    def require_cases(self, split: str) -> None:
+        """Raise `LibraryError` if there is no such split, or if it is empty."""
+        if self.count(split) == 0:
+            raise LibraryError(
+                f"{self.location} has no {split} case; raise library.cases and build it again"
+            )
 
     def dataset(self) -> "pyarrow.dataset.Dataset":
-        """Its parts, not read yet.
+        """Return the parts as a pyarrow dataset, which reads them on demand.
 
         Raises:
             LibraryError: a part cannot be opened, or has a column that no library has.
         """
-        import pyarrow.dataset as ds  # noqa: PLC0415  # brings pandas, which building does not need
+        import pyarrow.dataset as ds  # noqa: PLC0415  # imports pandas, which a build does not need
 
-        with self._reading():
-            parts = ds.dataset(self.files, filesystem=self.store.filesystem, format="parquet")
+        files = [self.store.path(part["file"]) for part in self.manifest["parts"]]
+        with self._naming_errors():
+            parts = ds.dataset(files, filesystem=self.store.filesystem, format="parquet")
             for part in parts.get_fragments():
-                self._require_own_columns(part.path, part.physical_schema)
+                self._require_library_columns(part.path, part.physical_schema)
         return parts
-
-    def _require_own_columns(self, path: str, found: pa.Schema) -> None:
-        foreign = foreign_columns(found, self.config)
-        if foreign:
-            raise LibraryError(
-                f"{path}: {', '.join(foreign)} is not of the types of a library; get the file from "
-                "its source again, or build it"
-            )
 
     def table(
         self,
@@ -106,84 +101,86 @@ class Library:
         columns: Sequence[str] | None = None,
         case_ids: Sequence[int] | None = None,
     ) -> pa.Table:
-        """The cases of a split, by case id.
+        """Read the cases of a split, sorted by case id.
 
         Args:
             split: "train", "validation", "test", the test split of a shift, or "all" of them.
-            columns: those wanted, all by default.
-            case_ids: those wanted among them, all by default.
+            columns: columns to read; all by default.
+            case_ids: cases to read, if in the split; all by default.
 
         Raises:
-            LibraryError: there is no such split, it has no case, or a file cannot be read.
+            LibraryError: there is no such split, it is empty, or a part cannot be read.
         """
-        self.require(split)
+        self.require_cases(split)
         wanted = list(columns) if columns is not None else None
-        with self._reading():
-            table = self.dataset().to_table(columns=wanted, filter=_rows(split, case_ids))
+        with self._naming_errors():
+            table = self.dataset().to_table(columns=wanted, filter=_row_filter(split, case_ids))
         return table.sort_by(CASE_ID) if CASE_ID in table.column_names else table
 
     def batches(self, split: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The cases of a split, some at a time, in the order of the files.
+        """Stream the cases of a split in the order of the files.
 
         Args:
-            split: as for `table`.
-            columns: those wanted.
+            split: split, as for `table`.
+            columns: columns to read.
 
         Raises:
-            LibraryError: as `table`.
+            LibraryError: as for `table`.
         """
-        self.require(split)
-        with self._reading():
+        self.require_cases(split)
+        with self._naming_errors():
             yield from self.dataset().to_batches(
                 columns=list(columns),
-                filter=_rows(split),
+                filter=_row_filter(split),
                 batch_readahead=BATCHES_AHEAD,
                 fragment_readahead=FILES_AHEAD,
             )
 
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, ValueError) as error:  # pyarrow's are ValueErrors
-            raise LibraryError(f"{self.place}: a part cannot be read: {error}") from error
-
-    def require(self, split: str) -> None:
-        """Raise `LibraryError` if there is no such split, or it has no case."""
-        if self.count(split) == 0:
+    def _require_library_columns(self, path: str, found: pa.Schema) -> None:
+        foreign = foreign_columns(found, self.config)
+        if foreign:
             raise LibraryError(
-                f"{self.place} has no {split} case; raise library.cases and build it again"
+                f"{path}: no library has a column {', '.join(foreign)} of this type; copy the file "
+                "from its source again, or build it"
             )
 
+    @contextmanager
+    def _naming_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
+            raise LibraryError(f"{self.location}: a part cannot be read: {error}") from error
 
-def open_library(place: str | Path | Store, expected: LibraryConfig | None = None) -> Library:
-    """A finished library, its files checked for presence and size.
+
+def open_library(location: str | Path | Store, expected: LibraryConfig | None = None) -> Library:
+    """Open a finished library; every part must exist with the size recorded in the manifest.
 
     Args:
-        place: its folder or URI.
-        expected: how it is thought to be built; a warning names what differs.
+        location: folder or URI.
+        expected: configuration that the caller expects; a warning names the differences.
 
     Raises:
-        LibraryError: it is missing, unfinished, of another schema, or a part is cut short.
+        LibraryError: the library is missing, unfinished or of another schema version, or a part is
+            truncated.
     """
-    store = Store.at(place)
+    store = Store.at(location)
     if not store.exists():
         raise LibraryError(f"{store.label()}: no such library; build it with the job build_library")
     manifest = store.read_json(MANIFEST)
     found = manifest.get("schema_version")
     if found != SCHEMA_VERSION:
         raise LibraryError(
-            f"{store.label()} has schema version {found}, this fwdecg reads {SCHEMA_VERSION}; "
+            f"{store.label()} has schema version {found}, but this fwdecg reads {SCHEMA_VERSION}; "
             "build it again"
         )
-    missing = REQUIRED - manifest.keys()
+    missing = REQUIRED_KEYS - manifest.keys()
     if missing:
         raise LibraryError(
             f"{store.label(MANIFEST)} has no {', '.join(sorted(missing))}; delete it and build the "
             "library again"
         )
     try:
-        library = _opened(store, manifest)
+        library = _open(store, manifest)
     except (KeyError, TypeError, AttributeError) as error:
         raise LibraryError(
             f"{store.label(MANIFEST)} is damaged ({type(error).__name__}: {error}); delete it and "
@@ -194,15 +191,15 @@ def open_library(place: str | Path | Store, expected: LibraryConfig | None = Non
     return library
 
 
-def _opened(store: Store, manifest: dict[str, Any]) -> Library:
-    if manifest["counts"]["ok"][TRAIN]["all"] == 0:
+def _open(store: Store, manifest: dict[str, Any]) -> Library:
+    if manifest["counts"]["ok"][TRAIN][ALL] == 0:
         raise LibraryError(
-            f"{store.label()} has no usable training case; raise library.cases and build it"
+            f"{store.label()} has no usable training case; raise library.cases and build it again"
         )
     _require_whole_parts(store, manifest["parts"])
     statistics = Statistics.from_dict(store.read_json(STATISTICS))
     library = Library(store=store, manifest=manifest, statistics=statistics)
-    _ = library.config  # a damaged one is to be named now
+    _ = library.config  # report a damaged configuration here
     return library
 
 
@@ -210,13 +207,13 @@ def _warn_of_differences(library: Library, expected: LibraryConfig) -> None:
     names = differing_keys(identity_tree(library.config), identity_tree(expected))
     if names:
         logger.warning(
-            "%s was built with another %s than asked for: what it was built with holds",
-            library.place,
+            "%s was built with a different %s; the value it was built with applies",
+            library.location,
             ", ".join(f"library.{name}" for name in names),
         )
 
 
-def _rows(split: str, case_ids: Sequence[int] | None = None) -> pc.Expression | None:
+def _row_filter(split: str, case_ids: Sequence[int] | None = None) -> pc.Expression:
     chosen = pc.scalar(True) if case_ids is None else pc.field(CASE_ID).isin(case_ids)
     return chosen if split == ALL else chosen & (pc.field(SPLIT) == split)
 
@@ -227,7 +224,7 @@ def _require_whole_parts(store: Store, parts: list[dict[str, Any]]) -> None:
         size = sizes.get(Path(part["file"]).name, 0)
         if size != part["bytes"]:
             raise LibraryError(
-                f"{store.label(part['file'])} has {size} bytes, its manifest says "
-                f"{part['bytes']}; delete the file and build the library again: the other parts "
-                "are kept"
+                f"{store.label(part['file'])} has {size} bytes, but its manifest says "
+                f"{part['bytes']}; delete the file and build the library again, which keeps the "
+                "other parts"
             )

@@ -1,7 +1,7 @@
-"""The columns of a library: one row per case, tensors as Arrow's fixed-shape tensors.
+"""Columns of a library: one row per case, tensors as Arrow's fixed-shape tensors.
 
-Any reader of Parquet opens it; pyarrow gives the tensors back in their shape, pandas and duckdb as
-flat lists in row-major order. Units stand in the names and again in the fields' metadata.
+Any Parquet reader opens them. pyarrow returns the tensors in their shape; pandas and duckdb return
+flat lists in row-major order. Units are part of the names and of the fields' metadata.
 """
 
 from collections.abc import Sequence
@@ -14,23 +14,24 @@ import pyarrow as pa
 from fwdecg.cases.library_config import LibraryConfig
 
 if TYPE_CHECKING:
-    import fwdecg.cases.simulation  # brings scipy, which reading does not need
+    import fwdecg.cases.simulation  # imports scipy, which reading does not need
 
 SCHEMA_VERSION = 1
 
 CASE_ID, CONDITION, SPLIT, U, PHI_E = "case_id", "condition", "split", "u", "phi_e"
 DIFFUSIVITY = "diffusivity_mm2_per_ms"
+BULK_DIFFUSIVITY = "bulk_diffusivity_mm2_per_ms"
 CONDUCTING = "conducting_fraction"
 ELECTRODES = "electrodes_mm"
 
-# name, Arrow type, unit, meaning: first the spec's fields, then those of the simulation
+# Name, Arrow type, unit and meaning. These strings are part of a library's bytes.
 _SPEC_COLUMNS = (
     (CASE_ID, pa.int64(), "1", "number of the case"),
     (CONDITION, pa.string(), "1", "tissue condition"),
     (SPLIT, pa.string(), "1", "train, validation, test, or test_ and the name of a shift"),
     ("seed", pa.int64(), "1", "seed of the case's random generator"),
     ("redraws", pa.int32(), "1", "sheets thrown away because the stimulus was blocked"),
-    ("bulk_diffusivity_mm2_per_ms", pa.float64(), "mm^2/ms", "D of the conducting tissue"),
+    (BULK_DIFFUSIVITY, pa.float64(), "mm^2/ms", "D of the conducting tissue"),
     ("patch_size_mm", pa.float64(), "mm", "mean size of the non-conductive patches"),
     ("patch_fraction", pa.float64(), "1", "share of the area that they cover"),
     ("stimulus", pa.string(), "1", "pacing protocol"),
@@ -55,7 +56,7 @@ _SCALAR_COLUMNS = (
 
 
 def case_schema(config: LibraryConfig) -> pa.Schema:
-    """The Arrow schema of the parts of a library."""
+    """Return the Arrow schema of the parts of a library."""
     recording = config.recording
     frames, pixels = recording.frames, recording.map_pixels
     electrodes = recording.electrode_count
@@ -65,7 +66,7 @@ def case_schema(config: LibraryConfig) -> pa.Schema:
         (DIFFUSIVITY, pa.float32(), (pixels, pixels), "mm^2/ms", "area mean of D; 0 = no tissue"),
         (ELECTRODES, pa.float64(), (electrodes, 3), "mm", "x, y, z from the top-left corner"),
     ]
-    if config.tissue.diffusivity_variation > 0:  # else it is D over the bulk D
+    if config.tissue.diffusivity_variation > 0:  # otherwise it is D over the bulk D
         share = (CONDUCTING, pa.float32(), (pixels, pixels), "1", "share of a pixel that conducts")
         tensors.append(share)
     constants = (
@@ -83,10 +84,10 @@ def case_schema(config: LibraryConfig) -> pa.Schema:
 
 
 def foreign_columns(found: pa.Schema, config: LibraryConfig) -> list[str]:
-    """Names of the columns that a library has not, or not of this type.
+    """Return the names of the columns that no library has, or not with this type.
 
-    To be asked before values are read from a file of unknown origin: Ray Data teaches pyarrow a
-    type of pickled objects, and to turn them into Python's runs whatever they say.
+    Call this before reading values from a file of unknown origin: Ray Data registers an Arrow type
+    of pickled objects, and converting such values to Python executes arbitrary code.
     """
     wanted = case_schema(config)
     types = dict(zip(wanted.names, wanted.types, strict=True))
@@ -96,7 +97,7 @@ def foreign_columns(found: pa.Schema, config: LibraryConfig) -> list[str]:
 def cases_table(
     records: Sequence["fwdecg.cases.simulation.CaseRecord"], config: LibraryConfig
 ) -> pa.Table:
-    """The rows of some cases of a library."""
+    """Return simulated cases as rows of a library."""
     schema, recording = case_schema(config), config.recording
     count = len(records)
     columns: dict[str, pa.Array] = {
@@ -116,7 +117,7 @@ def cases_table(
 
 
 def tensor_column(table: pa.Table, name: str) -> np.ndarray:
-    """A tensor column as one array, (row, ...)."""
+    """Return a tensor column as one array (row, ...)."""
     return table[name].combine_chunks().to_numpy_ndarray()
 
 

@@ -173,7 +173,7 @@ def _train_on_cluster(plan: Plan, library: Library, folder: Path) -> tuple[Path,
         _work,
         train_loop_config={"job": job},
         # Beside workers that hold what processors a lost node has left, and wait for the cases.
-        datasets={s: split_dataset(library, s, COLUMNS, reserve=False) for s in SPLITS},
+        datasets={s: split_dataset(library, s, COLUMNS) for s in SPLITS},
         # One worker of each machine reads both splits whole, see `_splits`.
         dataset_config=ray.train.DataConfig(datasets_to_split=[]),
         scaling_config=_scaling(plan.training),

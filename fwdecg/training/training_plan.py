@@ -51,8 +51,8 @@ def plan_training(library: Library, model: SurrogateConfig, training: TrainingCo
     for split in (TRAIN, VALIDATION):
         if library.count(split) < workers:
             raise LibraryError(
-                f"{library.place} has {library.count(split)} {split} cases for {workers} workers; "
-                "lower training.workers or raise library.cases and build it again"
+                f"{library.location} has {library.count(split)} {split} cases for {workers} "
+                "workers; lower training.workers or raise library.cases and build it again"
             )
     statistics = library.statistics
     if training.mirror:

@@ -72,7 +72,7 @@ def test_an_ecg_that_is_not_finite_is_refused(small_config, monkeypatch):
     monkeypatch.setattr(
         "fwdecg.cases.simulation.pseudo_ecg", lambda u, leads: np.full((2, len(u)), np.nan)
     )
-    with pytest.raises(CaseError, match="a map or the ECG holds a value that is not finite"):
+    with pytest.raises(CaseError, match="a map or the ECG contains a value that is not finite"):
         simulate_case(draw_case(small_config, 1), small_config)
 
 

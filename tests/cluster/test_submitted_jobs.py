@@ -42,7 +42,7 @@ def test_from_a_library_to_its_predictions(cluster, small_preset, tmp_path):
     cluster.submit("reproduce", small_preset, *settings).wait_for_success()
     evaluated = json.loads((tmp_path / "evaluation/metrics.json").read_text())["predictors"]
     assert (
-        "is built already"
+        "is complete; there is nothing to build"
         in cluster.submit("reproduce", small_preset, *settings).wait_for_success()
     )
 

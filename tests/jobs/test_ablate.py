@@ -9,9 +9,9 @@ import pytest
 
 from fwdecg.config import load
 from fwdecg.experiment.experiment import Experiment
+from fwdecg.library.build_plan import plan_parts
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import build_part
-from fwdecg.library.part_plan import plan_parts
 from fwdecg.runtime.cost import Cost
 from fwdecg.runtime.storage import Store
 

@@ -17,10 +17,10 @@ from ray import cloudpickle
 from fwdecg.cases.simulation import simulate_case
 from fwdecg.errors import LibraryError, ResultError
 from fwdecg.library.build import build_library
+from fwdecg.library.build_plan import plan_parts
 from fwdecg.library.check.verify import check_library
 from fwdecg.library.dataset import split_dataset
 from fwdecg.library.part import build_part
-from fwdecg.library.part_plan import plan_parts
 from fwdecg.library.paths import Part, published_parts
 from fwdecg.library.reader import open_library
 from fwdecg.runtime.storage import Store
@@ -99,7 +99,7 @@ class TestWithRay:
         recording = replace(small_config.recording, duration_ms=10.0, least_activated_fraction=1.0)
         config = replace(small_config, cases=2, recording=recording)
         for _ in range(2):
-            with pytest.raises(LibraryError, match="every case is quarantined; the reasons stand"):
+            with pytest.raises(LibraryError, match="every case is quarantined; see the reasons"):
                 build_library(config, tmp_path / "library")
 
     def test_a_foreign_folder_is_refused(self, ray_cluster, small_config, tmp_path):

@@ -43,7 +43,7 @@ def card(config, statistics=None):
         ),
         (
             {"pacing": PacingConfig(protocol="focal")},
-            "Stimulus: focal, at one random site a case.",
+            "Stimulus: focal, at one random site per case.",
             "Stimulus: planar, a plane wave from the left edge.",
         ),
         (
@@ -52,18 +52,18 @@ def card(config, statistics=None):
                     diffusivity_variation=0.25, diffusivity_variation_length_mm=7.0
                 )
             },
-            "D varies smoothly in a case, by up to 25% of its bulk value",
-            "D is uniform in a case, drawn from",
+            "D varies smoothly within a case, by up to 25% of its bulk value",
+            "D is uniform within a case and drawn from",
         ),
         (
             {"shifts": ("stimulus",)},
-            "- `test_stimulus` the plane wave starts from the top edge",
-            "10 % each for validation and testing.\n\n|",
+            "- `test_stimulus`: the plane wave starts from the top edge",
+            "10 % validation and 10 % test cases.\n\n|",
         ),
         (
             {"solver": SolverConfig(scheme="plain")},
-            "conduction velocity, in tissue at rest: up to 2.0%",
-            "conduction velocity, in recovering tissue: up to 2.0%",
+            "conduction velocity in tissue at rest is at most\n2.0%",
+            "conduction velocity in recovering tissue is at most\n2.0%",
         ),
     ],
 )
@@ -91,17 +91,20 @@ def test_a_few_electrodes_are_listed():
     [
         (
             RecordingConfig(electrode_grid=(20, 50)),
-            "corner: 1000, 20 x 50 row by row from the top, from\n"
-            "(1.0, 2.5, 40.0) to (99.0, 97.5, 40.0); listed in each case's row.",
+            "corner: 1000, a grid of 20 x 50 row by row from the top, from\n"
+            "(1.0, 2.5, 40.0) to (99.0, 97.5, 40.0); each row lists them.",
         ),
         (
             RecordingConfig(electrodes_mm=FEW * 500),
-            "corner: 1000 from\n(1.0, 2.0, 30.0) to (4.0, 5.0, 60.0); listed in each case's row.",
+            "corner: 1000 from\n(1.0, 2.0, 30.0) to (4.0, 5.0, 60.0); each row lists them.",
         ),
     ],
 )
 def test_many_electrodes_are_told_by_their_range(recording, says):
     text = card(replace(PLAIN, recording=recording), statistics_of(1000))
     assert says in text
-    assert "phi_e of 1000 electrodes, means\nfrom 1 to 1000, spreads from 1 to 1000." in text
+    assert (
+        "phi_e of 1000 electrodes, means\nfrom 1 to 1000, standard deviations from 1 to 1000."
+        in text
+    )
     assert max(map(len, text.splitlines())) < 200

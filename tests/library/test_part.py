@@ -16,7 +16,7 @@ from fwdecg.cases.simulation import simulate_case
 from fwdecg.errors import CaseError, LibraryError
 from fwdecg.library.part import CASES_PER_ROW_GROUP, build_part, publish_part
 from fwdecg.library.paths import Part
-from fwdecg.library.pending_cases import simulate_pending_case
+from fwdecg.library.pending_cases import simulate_or_quarantine
 from fwdecg.library.schema import tensor_column
 from fwdecg.runtime.storage import Store
 
@@ -173,7 +173,7 @@ def test_an_attempt_that_comes_late_finds_the_part_and_changes_nothing(built, sm
 
 def test_a_part_waits_for_all_its_cases(small_config, tmp_path):
     store = Store.at(tmp_path)
-    simulate_pending_case(small_config, store, 0)
+    simulate_or_quarantine(small_config, store, 0)
     with pytest.raises(FileNotFoundError, match="case-000001"):
         publish_part(small_config, store, Part(0, 2), set())
     assert not store.exists(Part(0, 2).file)
@@ -186,7 +186,7 @@ def test_only_what_is_missing_is_simulated(small_config, tmp_path):
         simulated.append(case.spec.case_id)
         return simulate_case(case, config)
 
-    simulate_pending_case(small_config, store, 2)
+    simulate_or_quarantine(small_config, store, 2)
     build_part(small_config, store, Part(0, 4), note)
     assert simulated == [0, 1, 3]
 

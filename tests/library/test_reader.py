@@ -100,11 +100,11 @@ def no_statistics(root):
         (no_folder, LibraryError, "no such library; build it with the job build_library"),
         (no_manifest, ResultError, "manifest.json is missing"),
         (half_a_manifest, ResultError, "manifest.json is damaged"),
-        (other_schema, LibraryError, "schema version 99, this fwdecg reads 1"),
+        (other_schema, LibraryError, "schema version 99, but this fwdecg reads 1"),
         (no_counts, LibraryError, "manifest.json is damaged"),
         (no_configuration, LibraryError, "manifest.json is damaged"),
         (parts_of_another_kind, LibraryError, "manifest.json is damaged"),
-        (no_part, LibraryError, "has 0 bytes, its manifest says"),
+        (no_part, LibraryError, "has 0 bytes, but its manifest says"),
         (half_a_part, LibraryError, "delete the file and build the library again"),
         (no_statistics, ResultError, "statistics.json is missing"),
     ],
@@ -120,7 +120,7 @@ def test_a_library_that_is_not_the_expected_one_is_named(root, small_config, cap
     assert not caplog.messages
     open_library(root, replace(small_config, seed=7, cases=1000))
     (message,) = caplog.messages
-    assert "was built with another library.seed than asked for" in message
+    assert "was built with a different library.seed; the value it was built with applies" in message
 
 
 def test_damage_inside_a_part_is_named_when_it_is_read(root):
@@ -137,7 +137,7 @@ def test_an_empty_split_is_refused(root):
     manifest["counts"]["ok"]["test"]["all"] = 0
     (root / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(LibraryError, match="has no test case; raise library.cases"):
-        open_library(root).require("test")
+        open_library(root).require_cases("test")
 
 
 def test_shifted_cases_are_splits_of_their_own(regular_and_shifted_library):
@@ -150,7 +150,7 @@ def test_shifted_cases_are_splits_of_their_own(regular_and_shifted_library):
     for shift in SHIFTS:
         table = shifted.table(f"test_{shift}")
         assert table.num_rows == shifted.count(f"test_{shift}") == 5
-    with pytest.raises(LibraryError, match="has no split test_stimulus, but train, validation"):
+    with pytest.raises(LibraryError, match="has no split test_stimulus, only train, validation"):
         regular.table("test_stimulus")
 
 
@@ -185,7 +185,7 @@ def test_the_card_tells_of_shifts(regular_and_shifted_library):
     texts = [(library.store.folder / "README.md").read_text() for library in (regular, shifted)]
     for shift in SHIFTS:
         assert f"| ok | test_{shift} | " in texts[1]
-        assert f"- `test_{shift}` " in texts[1]
+        assert f"- `test_{shift}`: " in texts[1]
         assert f"test_{shift}" not in texts[0]
-    assert "(0.11, 0.15) mm^2/ms instead" in texts[1]
+    assert "D is drawn from (0.11, 0.15) mm^2/ms\n" in texts[1]
     assert "displaced by (1.0, -1.0, 0.5) mm" in texts[1]

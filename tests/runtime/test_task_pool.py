@@ -21,9 +21,9 @@ from ray.exceptions import (
 from fwdecg.cases.simulation import simulate_case
 from fwdecg.errors import CaseError, LibraryError, RunError
 from fwdecg.library.build import build_library
+from fwdecg.library.build_plan import plan_parts
 from fwdecg.library.check.verify import check_library
 from fwdecg.library.part import build_part
-from fwdecg.library.part_plan import plan_parts
 from fwdecg.runtime import task_pool
 from fwdecg.runtime.storage import Store
 from fwdecg.runtime.task_pool import MAX_ATTEMPTS, Task, run_tasks
@@ -111,7 +111,7 @@ def test_a_case_beyond_the_time_limit_is_quarantined(ray_cluster, small_config, 
     with pytest.raises(LibraryError, match="every case is quarantined"):
         build_library(config, tmp_path)
     reason = Store.at(tmp_path).read_json("quarantine/case-000000.json")["error"]
-    assert "took longer than library.case_time_limit_s = 1e-09" in reason
+    assert "exceeds library.case_time_limit_s = 1e-09" in reason
 
 
 def failing_with(error, folder):

@@ -8,7 +8,7 @@ from fwdecg.config import differing_keys
 from fwdecg.library.check.contents import Contents
 from fwdecg.library.check.fault import Check, Fault, quoted
 from fwdecg.library.check.part_check import HeldCase
-from fwdecg.library.manifest import counts
+from fwdecg.library.manifest import count_cases
 from fwdecg.library.paths import MANIFEST, Part, quarantine_file
 
 
@@ -50,7 +50,7 @@ def check_totals(
 ) -> Iterator[Fault]:
     """Whether the manifest adds up what its parts hold; they must all have been read."""
     wanted = {
-        "counts": counts([case.case_id for case in cases], quarantined, shifts),
+        "counts": count_cases([case.case_id for case in cases], quarantined, shifts),
         "quarantined": sorted(quarantined),
         "redraws": sum(case.redraws for case in cases),
         "largest_cv_error_estimate": max((case.cv_error_estimate for case in cases), default=0.0),

@@ -9,7 +9,7 @@ from fwdecg.errors import ConfigError
 from fwdecg.library.check.access import DAMAGE, description, text
 from fwdecg.library.check.fault import Check, Fault, quoted
 from fwdecg.library.paths import DATA_CARD, MANIFEST, STATISTICS
-from fwdecg.library.reader import REQUIRED
+from fwdecg.library.reader import REQUIRED_KEYS
 from fwdecg.library.schema import SCHEMA_VERSION
 from fwdecg.runtime.storage import CONFIG_FILE, Store
 
@@ -51,7 +51,7 @@ def _readable(store: Store, file: str) -> Generator[Fault, None, dict[str, Any] 
 
 
 def _check_manifest(manifest: dict[str, Any]) -> Generator[Fault, None, LibraryConfig | None]:
-    missing = sorted((REQUIRED | {"seed", "quarantined"}) - manifest.keys())
+    missing = sorted((REQUIRED_KEYS | {"seed", "quarantined"}) - manifest.keys())
     if missing:
         yield _fault(MANIFEST, f"has no {', '.join(missing)}")
     found = manifest.get("schema_version")

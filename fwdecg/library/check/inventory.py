@@ -16,8 +16,8 @@ from fwdecg.library.paths import (
     MANIFEST,
     QUARANTINE_FOLDER,
     Part,
-    case_named,
-    part_named,
+    parse_case_name,
+    parse_part_name,
     quarantine_file,
 )
 from fwdecg.runtime.storage import Store
@@ -91,7 +91,7 @@ def _listed_parts(manifest: dict[str, Any]) -> Generator[Fault, None, list[Liste
 def _listed_part(entry: object) -> ListedPart | None:
     if not isinstance(entry, dict) or any(type(entry.get(k)) is not t for k, t in _ENTRY.items()):
         return None
-    part = part_named(Path(entry["file"]).name)
+    part = parse_part_name(Path(entry["file"]).name)
     # The path must be the part's own: one that leads elsewhere is not followed.
     if part is None or part.file != entry["file"] or not part.case_ids:
         return None
@@ -142,7 +142,7 @@ def _strays(store: Store, listed: Sequence[ListedPart]) -> Iterator[Fault]:
 def _quarantined(store: Store) -> Generator[Fault, None, list[int]]:
     case_ids = []
     for name in sorted(store.sizes(QUARANTINE_FOLDER)):
-        case_id = case_named(name)
+        case_id = parse_case_name(name)
         file = f"{QUARANTINE_FOLDER}/{name}"
         if case_id is None or quarantine_file(case_id) != file:
             problem = f"is no record of a case: they are named as {quarantine_file(7)}"

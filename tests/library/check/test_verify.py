@@ -19,12 +19,12 @@ from fwdecg.cases.simulation import simulate_case
 from fwdecg.cases.solver_config import SolverConfig
 from fwdecg.cases.tissue_config import TissueConfig
 from fwdecg.errors import CaseError, ConfigError, LibraryError
+from fwdecg.library.build_plan import plan_parts
 from fwdecg.library.check.fault import Check
 from fwdecg.library.check.limits import case_bytes, lead_bytes, sheet_size
 from fwdecg.library.check.verify import check_library
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import build_part
-from fwdecg.library.part_plan import plan_parts
 from fwdecg.library.reader import open_library
 from fwdecg.library.schema import tensor_column
 from fwdecg.physics.pseudo_ecg import lead_fields

@@ -1,4 +1,4 @@
-"""Which parts make up a library, and in which order their cases are best simulated."""
+"""Plan a build: which part files make up a library, and which cases are simulated first."""
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
@@ -10,21 +10,25 @@ from fwdecg.library.paths import Part
 
 
 def plan_parts(config: LibraryConfig, published: list[Part]) -> list[Part]:
-    """The parts that make up a library, by first case: those that exist, then the rest.
+    """Return all parts of a library by first case: the published ones and those to build.
+
+    Args:
+        config: library configuration.
+        published: parts that exist, by first case.
 
     Raises:
-        LibraryError: the folder holds more cases than are asked for, or some of them twice.
+        LibraryError: the library has more cases than configured, or two parts overlap.
     """
     if published and published[-1].stop > config.cases:
         raise LibraryError(
-            f"library.cases = {config.cases}: the library already holds {published[-1].stop}; "
-            "ask for at least as many, or choose another library.path"
+            f"library.cases = {config.cases}: the library already has {published[-1].stop} cases; "
+            "configure at least as many, or choose another library.path"
         )
     parts, first, size = [], 0, config.part_cases
     for part in published:
         if part.first < first:
             raise LibraryError(
-                f"{part.file} holds cases that the part before it holds too; delete one of them"
+                f"{part.file} overlaps the part before it; delete one of the two files"
             )
         parts += [*_grid(first, part.first, size), part]
         first = part.stop
@@ -32,23 +36,23 @@ def plan_parts(config: LibraryConfig, published: list[Part]) -> list[Part]:
 
 
 def sort_by_work(case_ids: Iterable[int], work: Mapping[int, float]) -> list[int]:
-    """Cases in the order in which they are simulated: the last ones to run are short ones.
+    """Sort cases by decreasing work, so that no CPU waits long for the last cases.
 
     Args:
-        case_ids: of some cases.
-        work: expected of each of them.
+        case_ids: cases to sort.
+        work: expected work of each case.
     """
     return sorted(case_ids, key=lambda case_id: (-work[case_id], case_id))
 
 
 def expected_work(config: LibraryConfig, case_id: int) -> float:
-    """The work of a case by the D of its first draw, in units of its own."""
+    """Return the expected work of a case, in arbitrary units, from the D of its first sheet."""
     bulk = draw_bulk_diffusivity(config, case_id)
     resolution = config.solver.resolution(*config.tissue.diffusivity_span(bulk))
     return 1 / (resolution.spacing_mm**2 * resolution.dt_ms)
 
 
 def _grid(first: int, stop: int, size: int) -> list[Part]:
-    """The parts from case `first` to before `stop`, cut at the multiples of `size`."""
+    """Return the parts from case `first` to `stop` (excluded), cut at the multiples of `size`."""
     edges = [first, *range((first // size + 1) * size, stop, size), stop]
     return [Part(a, b) for a, b in pairwise(edges) if a < b]

@@ -9,7 +9,7 @@ from fwdecg.cases.solver_config import SolverConfig
 from fwdecg.cases.splits import SHIFTS
 from fwdecg.cases.tissue_config import TissueConfig
 from fwdecg.errors import LibraryError
-from fwdecg.library.part_plan import expected_work, plan_parts, sort_by_work
+from fwdecg.library.build_plan import expected_work, plan_parts, sort_by_work
 from fwdecg.library.paths import Part
 
 
@@ -31,12 +31,12 @@ def test_holes_of_any_kind_are_filled_without_overlap(small_config):
     config = replace(small_config, cases=12)
     parts = plan_parts(config, [Part(9, 11)])
     assert parts == [Part(0, 4), Part(4, 8), Part(8, 9), Part(9, 11), Part(11, 12)]
-    with pytest.raises(LibraryError, match="holds cases that the part before it holds too"):
+    with pytest.raises(LibraryError, match="overlaps the part before it"):
         plan_parts(config, [Part(8, 10), Part(8, 12)])
 
 
 def test_a_library_does_not_shrink(small_config):
-    with pytest.raises(LibraryError, match="already holds 12; ask for at least as many"):
+    with pytest.raises(LibraryError, match="already has 12 cases; configure at least as many"):
         plan_parts(small_config, [Part(8, 12)])
 
 
