@@ -42,6 +42,8 @@ SYNOPSIS = {
     "jobs/JOB.py ...": "jobs/reproduce.py PRESET.toml",
 }
 CREATED_BY_COMMANDS = "results/"
+CPU_TORCH = ("--no-deps", "--index-url", "https://download.pytorch.org/whl/cpu", "torch")
+PIP_ARGUMENTS = {"-e", ".", *CPU_TORCH}
 
 JOBS = {path.stem for path in (ROOT / "jobs").glob("*.py")}
 KEYS = {line.partition(" ")[0] for line in describe_keys(Experiment)}
@@ -199,8 +201,8 @@ def require_python(arguments, monkeypatch):
     if arguments[:2] == ["-m", "fwdecg"]:
         require_job(fwdecg_command, ["fwdecg", *arguments[2:]], monkeypatch)
     elif arguments[:2] == ["-m", "pytest"]:
-        for name in arguments[2:]:
-            assert name.startswith("-") or Path(name).exists(), name
+        for before, name in pairwise(arguments[1:]):
+            assert name.startswith("-") or before == "-m" or Path(name).exists(), name
     elif arguments[:2] != ["-m", "venv"]:
         script = Path(arguments[0])
         assert script.is_file(), script
@@ -248,14 +250,14 @@ def require_inputs(parsed):
 
 
 def require_pip(arguments):
-    """Fail unless pip would install this project, with known extras, under the constraints."""
+    """Fail unless pip would install this project or PyTorch, under the constraints."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
     assert arguments[:3] == ["install", "-c", "constraints.txt"]
     for argument in arguments[3:]:
         match = re.fullmatch(r"\.\[(\w+)\]", argument)
-        assert argument in ("-e", ".") or (match and match[1] in extras), argument
+        assert argument in PIP_ARGUMENTS or (match and match[1] in extras), argument
 
 
 def require_ray(arguments, monkeypatch):
