@@ -1,9 +1,9 @@
-"""How much of the spread of a search's results goes with one of its parameters alone.
+"""Importance of each varied key: the fraction of the variance of R^2 that it explains alone.
 
-The rank of each trial's R^2 is regressed on the parameter: on its place on the axis on which it
-was drawn and the square of that, or, for choices, on which it was. The share of variance explained
-is adjusted for the number of coefficients, and is 0 if nothing is left. What only two parameters
-together do is not seen, and a few trials tell little.
+The ranks of the trials' R^2 are regressed on the key: on its coordinate and the square of it, or
+for choices on indicators of the choices. The importance is R^2 of this regression, adjusted for the
+number of coefficients, and at least 0. Interactions of two keys remain invisible, and a result from
+few trials is mostly noise.
 """
 
 from collections.abc import Sequence
@@ -15,53 +15,58 @@ from scipy.stats import rankdata
 from fwdecg.tuning.search_space import CHOICE, Dimension
 from fwdecg.tuning.trials import TrialRecord
 
-LEAST_FREEDOM = 4  # trials beyond the coefficients; with fewer an adjusted share is mere noise
+# Number of trials beyond the coefficients; an adjusted R^2 from fewer trials is mere noise.
+MIN_DEGREES_OF_FREEDOM = 4
 
 
 def importances(
     space: Sequence[Dimension], trials: Sequence[TrialRecord], *, epochs: int
 ) -> dict[str, float | None]:
-    """Explained share of the variance of R^2's ranks, by parameter; None with too few trials.
+    """Return the importance of each key; None if too few trials can be compared.
 
     Args:
-        space: the parameters.
-        trials: those that failed are left out.
-        epochs: after which the trials are compared, as all of them had so many.
+        space: dimensions of the search space.
+        trials: records of the trials; failed trials and those with fewer epochs do not count.
+        epochs: number of epochs after which the trials are compared.
     """
     pairs = [(t, t.r2_after(epochs)) for t in trials if t.usable]
     compared = [(trial, r2) for trial, r2 in pairs if r2 is not None]
     ranks = rankdata([r2 for _, r2 in compared])
     return {
-        dimension.name: explained_share(
+        dimension.name: adjusted_r2(
             _regressors(dimension, [trial.settings[dimension.name] for trial, _ in compared]), ranks
         )
         for dimension in space
     }
 
 
-def explained_share(
+def adjusted_r2(
     regressors: Float[np.ndarray, "trial coefficient"], outcome: Float[np.ndarray, " trial"]
 ) -> float | None:
-    """Adjusted R^2 of a linear regression with intercept, 0 at least; None where undefined.
+    """Return the adjusted R^2 of a linear regression with intercept, at least 0.
 
-    Columns that add nothing to those before are not counted as coefficients.
+    Linearly dependent regressors do not count as coefficients.
+
+    Returns:
+        None if the outcome is constant or there are too few trials.
     """
     trials = len(outcome)
     design = np.column_stack([np.ones(trials), regressors])
     fitted, _, rank, _ = np.linalg.lstsq(design, outcome, rcond=None)
-    spread = float(np.square(outcome - outcome.mean()).sum()) if trials else 0.0
-    if trials - int(rank) < LEAST_FREEDOM or spread == 0.0:
+    total = float(np.square(outcome - outcome.mean()).sum()) if trials else 0.0
+    degrees = trials - int(rank)
+    if degrees < MIN_DEGREES_OF_FREEDOM or total == 0.0:
         return None
-    left = float(np.square(outcome - design @ fitted).sum())
-    return max(0.0, 1.0 - (left / (trials - int(rank))) / (spread / (trials - 1)))
+    residual = float(np.square(outcome - design @ fitted).sum())
+    return max(0.0, 1.0 - (residual / degrees) / (total / (trials - 1)))
 
 
 def _regressors(
     dimension: Dimension, values: Sequence[object]
 ) -> Float[np.ndarray, "trial coefficient"]:
-    places = np.array([dimension.scale(value) for value in values])
+    coordinates = np.array([dimension.coordinate(value) for value in values])
     if dimension.kind == CHOICE:
-        return (places[:, None] == np.arange(1, len(dimension.values))).astype(float)
-    low, high = (dimension.scale(end) for end in dimension.values)
-    x = (places - low) / (high - low)
+        return (coordinates[:, None] == np.arange(1, len(dimension.values))).astype(float)
+    low, high = (dimension.coordinate(end) for end in dimension.values)
+    x = (coordinates - low) / (high - low)
     return np.column_stack([x, x**2])

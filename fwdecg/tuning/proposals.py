@@ -1,8 +1,9 @@
-"""Where the settings of trials come from: drawn at random, or proposed by Optuna.
+"""Sources of the trials' settings: random draws, or proposals of Optuna.
 
-Both depend on the seed, a trial's number and, with Optuna, on the results known by then and on the
-trials that run. So a search at random goes on after an interruption as it would have gone on; one
-by Optuna no longer sees the trials that ran then.
+This module uses Optuna directly instead of Ray Tune's `OptunaSearch`, which has one sampler for the
+whole search. Rebuilt from the known results after a restart, it proposes its first settings again;
+restored from Ray Tune's own files, a search cannot get more trials. Here a proposal depends only on
+the seed, the trial's number and the results known so far, including trials that are running.
 """
 
 from collections.abc import Sequence
@@ -21,28 +22,28 @@ from fwdecg.tuning.tuning_config import OPTUNA, TuningConfig
 
 try:
     import optuna
-except ModuleNotFoundError:  # an extra
+except ModuleNotFoundError:  # an optional dependency
     optuna = None  # type: ignore[assignment]
 
 
 @runtime_checkable
 class Proposals(Protocol):
-    """Settings for trials 0, 1, 2, ..., asked for in this order."""
+    """Source of settings for trials 0, 1, 2, ..., which are requested in this order."""
 
     def ask(self, number: int) -> Settings:
-        """The settings of a trial."""
+        """Return the settings of a trial."""
         ...
 
     def tell(self, number: int, settings: Settings, r2: float | None) -> None:
-        """Take notice of a trial's result; None if it failed."""
+        """Add the result of a trial; None means that it failed."""
         ...
 
 
 def make_proposals(config: TuningConfig) -> Proposals:
-    """What a configuration asks for.
+    """Return the source of settings that a configuration selects.
 
     Raises:
-        ConfigError: the space is smaller than the number of trials, or Optuna is not installed.
+        ConfigError: the space holds fewer settings than there are trials, or Optuna is missing.
     """
     if config.searcher == OPTUNA:
         return OptunaProposals(config.dimensions, config.seed)
@@ -50,25 +51,29 @@ def make_proposals(config: TuningConfig) -> Proposals:
 
 
 class RandomProposals:
-    """Settings drawn beforehand."""
+    """Settings drawn before the search starts, so that results do not influence them."""
 
     def __init__(self, drawn: Sequence[Settings]) -> None:
-        """Hand out the settings drawn for each trial."""
+        """Take the settings of each trial."""
         self._drawn = drawn
 
     def ask(self, number: int) -> Settings:
-        """The settings drawn for a trial."""
+        """Return the settings drawn for a trial."""
         return self._drawn[number]
 
     def tell(self, number: int, settings: Settings, r2: float | None) -> None:
-        """Nothing: what was drawn stays."""
+        """Ignore the result."""
 
 
 class OptunaProposals:
-    """Settings from Optuna's tree-structured Parzen estimator."""
+    """Settings proposed by Optuna's tree-structured Parzen estimator.
+
+    After a restart the estimator does not know which trials ran at the same time, so proposals may
+    differ from those of an uninterrupted search with several trials at a time.
+    """
 
     def __init__(self, space: Sequence[Dimension], seed: int) -> None:
-        """A study without results.
+        """Start a study without results.
 
         Raises:
             ConfigError: Optuna is not installed.
@@ -82,24 +87,25 @@ class OptunaProposals:
         self._space, self._seed = space, seed
         self._distributions = {dimension.name: _distribution(dimension) for dimension in space}
         self._study = optuna.create_study(direction="maximize")
-        self._asked: dict[int, Any] = {}
+        self._running: dict[int, Any] = {}
 
     def ask(self, number: int) -> Settings:
-        """The estimator's proposal, after the results it was told, apart from trials that run."""
-        # A sampler of its own for each trial: its draws do not depend on those before.
+        """Return a proposal based on the known results, away from the trials that are running."""
+        # A new sampler for each trial makes its draws independent of earlier proposals.
         self._study.sampler = optuna.samplers.TPESampler(
             seed=(self._seed + number) % 2**32, constant_liar=True
         )
-        trial = self._asked[number] = self._study.ask(self._distributions)
-        return {d.name: _value(d, trial.params[d.name]) for d in self._space}
+        trial = self._running[number] = self._study.ask(self._distributions)
+        return {d.name: _from_parameter(d, trial.params[d.name]) for d in self._space}
 
     def tell(self, number: int, settings: Settings, r2: float | None) -> None:
-        """Add a result; of a failed trial there is nothing to learn."""
-        asked = self._asked.pop(number, None)
-        if asked is not None:  # it runs no longer; its place is taken by what was really tried
-            self._study.tell(asked, state=optuna.trial.TrialState.FAIL)
+        """Add a result; a failed trial adds nothing."""
+        running = self._running.pop(number, None)
+        if running is not None:
+            # The trial ran with rounded settings, so its place in the study is taken by them.
+            self._study.tell(running, state=optuna.trial.TrialState.FAIL)
         if r2 is not None:
-            params = {d.name: _parameter(d, settings[d.name]) for d in self._space}
+            params = {d.name: _to_parameter(d, settings[d.name]) for d in self._space}
             self._study.add_trial(
                 optuna.trial.create_trial(
                     params=params, distributions=self._distributions, value=r2
@@ -109,7 +115,7 @@ class OptunaProposals:
 
 def _distribution(dimension: Dimension) -> Any:
     kinds = optuna.distributions
-    if dimension.kind == CHOICE:  # its values by their places, for Optuna takes no lists
+    if dimension.kind == CHOICE:  # by index, because Optuna does not accept lists as choices
         return kinds.CategoricalDistribution(range(len(dimension.values)))
     low, high = dimension.values
     if dimension.kind == INTEGER:
@@ -117,11 +123,11 @@ def _distribution(dimension: Dimension) -> Any:
     return kinds.FloatDistribution(low, high, log=dimension.kind == LOGUNIFORM)
 
 
-def _value(dimension: Dimension, parameter: Any) -> Any:
+def _from_parameter(dimension: Dimension, parameter: Any) -> Any:
     if dimension.kind == CHOICE:
         return dimension.values[parameter]
     return parameter if dimension.kind == INTEGER else dimension.rounded(parameter)
 
 
-def _parameter(dimension: Dimension, value: Any) -> Any:
+def _to_parameter(dimension: Dimension, value: Any) -> Any:
     return dimension.values.index(value) if dimension.kind == CHOICE else value

@@ -1,8 +1,8 @@
-"""The space of a hyperparameter search: which keys of a preset vary, and over which values.
+"""The search space: which keys of a recipe vary, and over which values.
 
-In a preset a key of [tuning.space] names a key of [model] or [training], and its table one kind:
-`choice = [...]`, `uniform = [low, high]`, `loguniform = [low, high]` or `integer = [low, high]`.
-Ranges hold both their ends.
+In a preset a key of [tuning.space] names a key of [model] or [training]. Its value is a table with
+one entry: `choice = [...]`, `uniform = [low, high]`, `loguniform = [low, high]` or
+`integer = [low, high]`. Ranges include both ends.
 """
 
 import json
@@ -16,10 +16,11 @@ import numpy as np
 from fwdecg.errors import ConfigError
 
 CHOICE, UNIFORM, LOGUNIFORM, INTEGER = KINDS = ("choice", "uniform", "loguniform", "integer")
-DIGITS = 4  # of a drawn number: a preset stays readable, and no training hangs on a fifth
-INTEGERS_CHECKED = 1000  # of a wider range only the ends are tried on the configurations
+DIGITS = 4  # significant digits of a drawn number: no training depends on a fifth
+MAX_CHECKED_INTEGERS = 1000  # of a wider integer range only the ends are checked
+MAX_REPEATED_DRAWS = 10_000  # consecutive repeats after which the space counts as exhausted
 
-# Values of the varied keys, by their dotted names.
+# Values of the varied keys, by dotted name.
 Settings = dict[str, Any]
 
 
@@ -28,9 +29,9 @@ class Dimension:
     """One key that varies.
 
     Attributes:
-        name: dotted, e.g. "model.hidden_size".
+        name: dotted name of the key, e.g. "model.hidden_size".
         kind: one of `KINDS`.
-        values: the choices, or low and high end.
+        values: the choices, or the low and the high end of the range.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Dimension:
         return high - low + 1 if self.kind == INTEGER else math.inf
 
     def draw(self, rng: np.random.Generator) -> Any:
-        """A value at random."""
+        """Draw a random value."""
         if self.kind == CHOICE:
             return self.values[int(rng.integers(len(self.values)))]
         low, high = self.values
@@ -57,39 +58,41 @@ class Dimension:
         return self.rounded(math.exp(rng.uniform(math.log(low), math.log(high))))
 
     def rounded(self, value: float) -> float:
-        """A number of a range with few digits, still inside it."""
+        """Round a real number to `DIGITS` significant digits, but keep it inside the range."""
         low, high = self.values
         return min(max(float(f"{value:.{DIGITS}g}"), low), high)
 
-    def trials(self) -> Sequence[Any]:
-        """The values that tell whether all others are acceptable."""
-        if self.kind == INTEGER and self.size <= INTEGERS_CHECKED:
+    def values_to_check(self) -> Sequence[Any]:
+        """Return the values that are checked before a search starts."""
+        if self.kind == INTEGER and self.size <= MAX_CHECKED_INTEGERS:
             return range(self.values[0], self.values[1] + 1)
         return self.values
 
-    def scale(self, value: Any) -> float:
-        """Where a value lies on an axis on which the draws are uniform."""
+    def coordinate(self, value: Any) -> float:
+        """Return the position of a value on the axis along which draws are uniform."""
         if self.kind == CHOICE:
             return float(self.values.index(value))
         return math.log(value) if self.kind == LOGUNIFORM else float(value)
 
 
 def read_space(table: Mapping[str, Any]) -> tuple[Dimension, ...]:
-    """The dimensions of [tuning.space], in its order; names may be quoted or nested.
+    """Parse [tuning.space] and return its dimensions in order; names may be quoted or nested.
 
     Raises:
-        ConfigError: a dimension is not of exactly one kind, or its values do not suit the kind.
+        ConfigError: a dimension does not have exactly one kind, or its values do not suit the kind.
     """
-    named = dict(_flat(table, ""))
-    return tuple(_dimension(name, described) for name, described in named.items())
+    return tuple(_parse_dimension(*item) for item in dict(_flatten(table, "")).items())
 
 
-def check_space(space: Sequence[Dimension], accept: Callable[[Settings], object]) -> None:
-    """Raise `ConfigError` if a value of some dimension is none that its key can have.
+def check_space(space: Sequence[Dimension], check_settings: Callable[[Settings], object]) -> None:
+    """Check every choice and the ends of every range against the rules of the varied keys.
 
     Args:
-        space: the dimensions.
-        accept: makes configurations of settings, or raises `ConfigError`.
+        space: dimensions of the search space.
+        check_settings: raises `ConfigError` if it does not accept some settings.
+
+    Raises:
+        ConfigError: the space is empty, or a key is unknown or does not accept a value.
     """
     if not space:
         raise ConfigError(
@@ -97,22 +100,18 @@ def check_space(space: Sequence[Dimension], accept: Callable[[Settings], object]
             '"model.hidden_size" = {choice = [64, 128]}'
         )
     for dimension in space:
-        for value in dimension.trials():
+        for value in dimension.values_to_check():
             try:
-                accept({dimension.name: value})
+                check_settings({dimension.name: value})
             except ConfigError as error:
                 raise ConfigError(f"tuning.space: {error}") from error
 
 
-# Draws in a row that bring nothing new, after which there is taken to be nothing new.
-MOST_REPEATS = 10_000
-
-
 def draw_settings(space: Sequence[Dimension], seed: int, count: int) -> list[Settings]:
-    """Settings drawn at random, no two alike; those of a larger count begin with these.
+    """Draw `count` different settings; a larger count begins with the same settings.
 
     Raises:
-        ConfigError: the space has fewer.
+        ConfigError: the space has fewer different settings.
     """
     size = math.prod(dimension.size for dimension in space)
     if count > size:
@@ -124,7 +123,7 @@ def draw_settings(space: Sequence[Dimension], seed: int, count: int) -> list[Set
     drawn: dict[str, Settings] = {}
     repeats = 0
     while len(drawn) < count:
-        if repeats > MOST_REPEATS:
+        if repeats > MAX_REPEATED_DRAWS:
             raise ConfigError(
                 f"tuning.trials = {count}: only {len(drawn)} different settings could be drawn; "
                 "lower it or widen tuning.space"
@@ -136,31 +135,42 @@ def draw_settings(space: Sequence[Dimension], seed: int, count: int) -> list[Set
     return list(drawn.values())
 
 
-def _flat(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Dotted names and what stands beside them, whether TOML had them quoted or nested."""
+def short_name(name: str) -> str:
+    """Return the last part of a dotted name."""
+    return name.rpartition(".")[2]
+
+
+def value_text(value: Any) -> str:
+    """Format a setting for a table or a log line."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _flatten(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Yield dotted names and their values, whether the names are quoted or nested in TOML."""
     for key, value in table.items():
         if isinstance(value, dict) and value and not set(value) & set(KINDS):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
 
 
-def _dimension(name: str, described: Any) -> Dimension:
-    place = f"tuning.space.{name} = {described!r}"
-    if not isinstance(described, dict) or len(described) != 1 or not set(described) <= set(KINDS):
+def _parse_dimension(name: str, table: Any) -> Dimension:
+    place = f"tuning.space.{name} = {table!r}"
+    if not isinstance(table, dict) or len(table) != 1 or not set(table) <= set(KINDS):
         raise ConfigError(f"{place}: must be a table with one of {', '.join(KINDS)}")
-    ((kind, values),) = described.items()
+    ((kind, values),) = table.items()
     if not isinstance(values, list):
         raise ConfigError(f"{place}: {kind} must be a list")
-    complaint = _complaint(kind, values)
-    if complaint:
-        raise ConfigError(f"{place}: {complaint}")
+    broken_rule = _broken_rule(kind, values)
+    if broken_rule:
+        raise ConfigError(f"{place}: {broken_rule}")
     if kind in (UNIFORM, LOGUNIFORM):
         values = [float(value) for value in values]
     return Dimension(name, kind, tuple(values))
 
 
-def _complaint(kind: str, values: list[Any]) -> str | None:
+def _broken_rule(kind: str, values: list[Any]) -> str | None:
+    """Return the rule that the values of a dimension break, or None."""
     if kind == CHOICE:
         distinct = {json.dumps(value, default=str) for value in values}
         return None if len(distinct) == len(values) > 0 else "must have values, all different"

@@ -179,6 +179,11 @@ def best_trial(trials: Sequence[TrialRecord]) -> TrialRecord | None:
     return max((t for t in trials if t.usable), key=lambda t: t.best_r2 or 0.0, default=None)
 
 
+def r2_text(r2: float) -> str:
+    """Format R^2 with four decimals, or with two digits if it is very low."""
+    return f"{r2:.4f}" if r2 > -10 else f"{r2:.2g}"
+
+
 def trials_table(trials: Sequence[TrialRecord]) -> pa.Table:
     """Return a table with one row per trial: settings, status, R^2 and cost."""
     rows = [_row(trial) for trial in trials]

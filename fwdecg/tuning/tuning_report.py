@@ -1,21 +1,42 @@
-"""A finished search in words and numbers."""
+"""Result of a search: main numbers, report and figures."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fwdecg.evaluation.text_table import aligned
+from fwdecg.pictures.tuning_figures import (
+    CostPanel,
+    ParameterPanel,
+    TrialCurve,
+    draw_cost,
+    draw_curves,
+    draw_parameters,
+)
 from fwdecg.runtime.progress import duration_text
 from fwdecg.tuning.importance import importances
-from fwdecg.tuning.settings_text import r2_text, short_name, value_text
-from fwdecg.tuning.trials import FAILED, TrialRecord
+from fwdecg.tuning.search_space import CHOICE, LOGUNIFORM, Dimension, short_name, value_text
+from fwdecg.tuning.trials import FAILED, TrialRecord, r2_text
 from fwdecg.tuning.tuning_config import TuningConfig
+
+# Importance of each varied key; None if too few trials can be compared.
+Importance = Mapping[str, float | None]
 
 
 def search_metrics(
     tuning: TuningConfig, epochs: int, trials: Sequence[TrialRecord], best: TrialRecord
 ) -> dict[str, Any]:
-    """The main figures of a search, as plain values."""
+    """Return the main numbers of a search as plain values.
+
+    Args:
+        tuning: configuration of the search.
+        epochs: number of epochs of a trial that is not stopped.
+        trials: records of all trials.
+        best: the trial with the highest validation R^2.
+    """
     spent = sum(len(trial.history) for trial in trials)
     return {
         "trials": {"asked": tuning.trials} | Counter(trial.status for trial in trials),
@@ -35,77 +56,92 @@ def search_metrics(
             "share": spent / (epochs * len(trials)),
         },
         "seconds_of_epochs": round(sum(trial.seconds for trial in trials), 1),
-        "importance": importances(tuning.dimensions, trials, epochs=compared_after(tuning, epochs)),
-        "pareto_front": [trial.number for trial in cheapest(trials)],
+        "importance": importances(
+            tuning.dimensions, trials, epochs=_compared_epoch(tuning, epochs)
+        ),
+        "pareto_front": [trial.number for trial in _front(trials, _parameters)],
     }
 
 
-def compared_after(tuning: TuningConfig, epochs: int) -> int:
-    """The epoch that all trials had which did not fail."""
+def _compared_epoch(tuning: TuningConfig, epochs: int) -> int:
+    """Return the last epoch that every trial reaches unless it fails."""
     return min(tuning.grace_period, epochs)
 
 
-def cheapest(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The trials of which none with fewer parameters is better, by rising cost."""
-    usable = [t for t in trials if t.usable and t.parameters is not None]
-    points = [(float(t.parameters or 0), t.best_r2 or 0.0) for t in usable]
-    return [usable[place] for place in pareto_front(points)]
-
-
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Places of the (cost, gain) that no other one beats in both, by rising cost."""
+    """Return the indices of the (cost, gain) that no other point beats in both, by rising cost."""
     front: list[int] = []
-    for place in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
-        if not front or points[place][1] > points[front[-1]][1]:
-            front.append(place)
+    for index in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
+        if not front or points[index][1] > points[front[-1]][1]:
+            front.append(index)
     return front
+
+
+def _front(
+    trials: Sequence[TrialRecord], cost: Callable[[TrialRecord], float]
+) -> list[TrialRecord]:
+    """Return the usable trials of which none with a lower cost has a higher R^2."""
+    usable = [trial for trial in trials if trial.usable and not np.isnan(cost(trial))]
+    points = [(cost(trial), trial.best_r2 or 0.0) for trial in usable]
+    return [usable[index] for index in pareto_front(points)]
+
+
+def _parameters(trial: TrialRecord) -> float:
+    return np.nan if trial.parameters is None else float(trial.parameters)
+
+
+def _seconds_per_epoch(trial: TrialRecord) -> float:
+    return np.nan if trial.seconds_per_epoch is None else trial.seconds_per_epoch
 
 
 def report_text(
     tuning: TuningConfig, trials: Sequence[TrialRecord], metrics: dict[str, Any]
 ) -> str:
-    """The report: the best trial, what the search cost, importance, and all trials."""
+    """Return the report: the best trial, epochs spent, importance of the keys, all trials.
+
+    Args:
+        tuning: configuration of the search.
+        trials: records of all trials.
+        metrics: return value of `search_metrics`.
+    """
     best, epochs = metrics["best"], metrics["epochs"]
+    compared = _compared_epoch(tuning, epochs["of_a_whole_trial"])
     lines = [
         f"best validation R2 {r2_text(best['best_validation_r2'])}: trial {best['trial']}, "
         f"{best['status']}, epoch {best['best_epoch']} of {epochs['of_a_whole_trial']}, "
         f"{best['parameters']} parameters",
         *(f"  {name} = {value_text(value)}" for name, value in best["settings"].items()),
         "",
-        _counts(metrics["trials"]),
-        f"{epochs['spent']} epochs of {epochs['of_all_trials_whole']} that all trials would take "
-        f"if none ended early ({epochs['share']:.0%}), "
-        f"{duration_text(metrics['seconds_of_epochs'])} of training",
+        _counts_text(metrics["trials"]),
+        f"{epochs['spent']} epochs of the {epochs['of_all_trials_whole']} epochs without early "
+        f"stopping ({epochs['share']:.0%}), {duration_text(metrics['seconds_of_epochs'])} of "
+        "training",
         "",
-        f"importance: share of the variance of R2's ranks after "
-        f"{compared_after(tuning, epochs['of_a_whole_trial'])} "
-        "epochs that goes with one key alone",
-        *(
-            f"  {name}: {'too few trials' if share is None else format(share, '.2f')}"
-            for name, share in metrics["importance"].items()
-        ),
+        f"importance: fraction of the variance of the ranks of R2 after {compared} epochs that "
+        "one key explains alone",
+        *(f"  {name}: {_importance_text(value)}" for name, value in metrics["importance"].items()),
         "",
-        "trials, the best first; * none with fewer parameters is better",
-        *_trials(trials, set(metrics["pareto_front"])),
+        "trials from best to worst; * no trial with fewer parameters is better",
+        *_trial_lines(trials, set(metrics["pareto_front"])),
     ]
     failures = [trial for trial in trials if trial.status == FAILED]
     lines += [f"  trial {trial.number} failed: {trial.reason}" for trial in failures]
     return "\n".join(lines) + "\n"
 
 
-def _counts(counts: dict[str, int]) -> str:
-    parts = [f"{counts[s]} {s}" for s in counts if s != "asked"]
-    text = f"{counts['asked']} trials: {', '.join(parts)}"
-    missing = counts["asked"] - sum(counts[s] for s in counts if s != "asked")
-    return text + (f", {missing} not started" if missing else "")
+def _counts_text(counts: dict[str, int]) -> str:
+    started = {status: count for status, count in counts.items() if status != "asked"}
+    parts = ", ".join(f"{count} {status}" for status, count in started.items())
+    missing = counts["asked"] - sum(started.values())
+    return f"{counts['asked']} trials: {parts}" + (f", {missing} not started" if missing else "")
 
 
-def _rank(trial: TrialRecord) -> tuple[bool, float, int]:
-    return not trial.usable, -(trial.best_r2 or 0.0), trial.number
+def _importance_text(importance: float | None) -> str:
+    return "too few trials" if importance is None else f"{importance:.2f}"
 
 
-def _trials(trials: Sequence[TrialRecord], front: set[int]) -> list[str]:
-    ranked = sorted(trials, key=_rank)
+def _trial_lines(trials: Sequence[TrialRecord], front: set[int]) -> list[str]:
+    ranked = sorted(trials, key=lambda t: (not t.usable, -(t.best_r2 or 0.0), t.number))
     names = list(trials[0].settings)
     head = ["trial", "status", "epochs", "best R2", "parameters", "s/epoch"]
     rows = [
@@ -121,3 +157,63 @@ def _trials(trials: Sequence[TrialRecord], front: set[int]) -> list[str]:
         for trial in ranked
     ]
     return [f"  {line}" for line in aligned([[*head, *map(short_name, names)], *rows])]
+
+
+def draw_figures(
+    tuning: TuningConfig,
+    trials: Sequence[TrialRecord],
+    metrics: dict[str, Any],
+    folder: Path,
+) -> None:
+    """Write curves.png, parameters.png and cost.png.
+
+    Args:
+        tuning: configuration of the search.
+        trials: records of all trials.
+        metrics: return value of `search_metrics`.
+        folder: folder of the figures, which is created.
+    """
+    folder.mkdir(exist_ok=True)
+    shown = [trial for trial in trials if trial.history]
+    curves = [_curve(trial) for trial in shown]
+    (best,) = (curve for curve in curves if curve.number == metrics["best"]["trial"])
+    epochs = metrics["epochs"]["of_a_whole_trial"]
+    draw_curves(curves, best, folder / "curves.png", epochs=epochs)
+    parameters = [
+        _parameter_panel(dimension, shown, metrics["importance"][dimension.name])
+        for dimension in tuning.dimensions
+    ]
+    draw_parameters(curves, best, folder / "parameters.png", panels=parameters)
+    costs = [
+        _cost_panel("parameters of the network", shown, _parameters),
+        _cost_panel("seconds per epoch", shown, _seconds_per_epoch),
+    ]
+    draw_cost(curves, best, folder / "cost.png", panels=costs)
+
+
+def _curve(trial: TrialRecord) -> TrialCurve:
+    r2 = [record.validation_r2 for record in trial.history]
+    return TrialCurve(number=trial.number, status=trial.status, r2=r2)
+
+
+def _parameter_panel(
+    dimension: Dimension, trials: Sequence[TrialRecord], importance: float | None
+) -> ParameterPanel:
+    values = [trial.settings[dimension.name] for trial in trials]
+    choice = dimension.kind == CHOICE
+    label = _importance_text(importance)
+    title = f"{short_name(dimension.name)}: {'' if importance is None else 'importance '}{label}"
+    return ParameterPanel(
+        title=title,
+        positions=[dimension.coordinate(v) if choice else float(v) for v in values],
+        choices=[value_text(value) for value in dimension.values] if choice else [],
+        limits=(0, len(dimension.values) - 1) if choice else dimension.values,
+        logarithmic=dimension.kind == LOGUNIFORM,
+    )
+
+
+def _cost_panel(
+    label: str, trials: Sequence[TrialRecord], cost: Callable[[TrialRecord], float]
+) -> CostPanel:
+    front = [(cost(trial), trial.best_r2 or 0.0) for trial in _front(trials, cost)]
+    return CostPanel(label=label, costs=[cost(trial) for trial in trials], front=front)
