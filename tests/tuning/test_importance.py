@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fwdecg.training.run import EpochRecord
-from fwdecg.tuning.importance import explained_share, importances
+from fwdecg.tuning.importance import adjusted_r2, importances
 from fwdecg.tuning.search_space import Dimension
 from fwdecg.tuning.trials import FAILED, FINISHED, TrialRecord
 
@@ -71,7 +71,7 @@ def test_noise_has_no_importance_on_average():
     shares = []
     for _ in range(200):
         x = rng.random(20)
-        shares.append(explained_share(np.column_stack([x, x**2]), rng.permutation(np.arange(20.0))))
+        shares.append(adjusted_r2(np.column_stack([x, x**2]), rng.permutation(np.arange(20.0))))
     # Unbiased before the cut at 0; half of the draws lie there, the rest average near 0.1.
     assert np.mean(shares) < 0.1
 
@@ -80,9 +80,9 @@ def test_by_hand():
     # Groups of three, 0 and 1: all is explained. Alternating, so are the means 1/3 and 2/3: of the
     # spread of 3/2 there is 4/3 left, and its adjusted share is below nothing.
     y = np.repeat([0.0, 1.0], 3)
-    assert explained_share(y[:, None], y) == pytest.approx(1.0)
-    assert explained_share(np.tile([0.0, 1.0], 3)[:, None], y) == 0.0
+    assert adjusted_r2(y[:, None], y) == pytest.approx(1.0)
+    assert adjusted_r2(np.tile([0.0, 1.0], 3)[:, None], y) == 0.0
     # x = 0..5: slope 4.5 / 17.5, so 1.5 - 4.5^2 / 17.5 is left with 4 degrees of freedom.
     x = np.arange(6.0)[:, None]
-    assert explained_share(x, y) == pytest.approx(1 - ((1.5 - 4.5**2 / 17.5) / 4) / (1.5 / 5))
-    assert explained_share(x[:5], y[:5]) is None
+    assert adjusted_r2(x, y) == pytest.approx(1 - ((1.5 - 4.5**2 / 17.5) / 4) / (1.5 / 5))
+    assert adjusted_r2(x[:5], y[:5]) is None
