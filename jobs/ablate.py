@@ -1,11 +1,16 @@
-"""Train the surrogate of a preset without one part after another, and test what each is worth."""
+"""Train variants of a preset's surrogate that lack one component each, and compare their errors."""
 
-from fwdecg.experiment.command_line import connect_to_ray, job_parser, load_experiment, run_job
-from fwdecg.runtime.storage import REPORT_FILE
+from fwdecg.experiment.command_line import (
+    connect_to_ray,
+    job_parser,
+    load_experiment,
+    print_report,
+    run_job,
+)
 
 
 def main() -> None:
-    """Train what is missing of the study, and show what all of it found."""
+    """Train the missing variants and print the comparison of all."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
 
     from fwdecg.ablation.study import ablate
@@ -16,7 +21,7 @@ def main() -> None:
     connect_to_ray()
     folder = experiment.ablation_folder
     metrics = ablate(library, experiment.ablation, experiment.recipe, folder)
-    print((folder / REPORT_FILE).read_text(encoding="utf-8"))
+    print_report(folder)
     print(f"cost: {cost_text(metrics['cost'])}")
     print(f"  {folder}")
 

@@ -18,10 +18,10 @@ from fwdecg.experiment.command_line import (
     connect_to_ray,
     job_parser,
     load_experiment,
+    print_report,
     run_job,
 )
 from fwdecg.experiment.experiment import Experiment
-from fwdecg.runtime.storage import REPORT_FILE
 
 PRESET = Path(__file__).with_name("paper.toml")
 DEFAULT_CASES = {"solver": 2, "scheduling": 10_000}
@@ -33,7 +33,7 @@ def main() -> None:
     experiment = load_experiment(arguments)
     folder = experiment.results_folder / "benchmark" / arguments.subject
     BENCHMARKS[arguments.subject](experiment, folder, arguments)
-    print((folder / REPORT_FILE).read_text(encoding="utf-8"))
+    print_report(folder)
     print(f"  {folder}")
 
 
@@ -52,9 +52,8 @@ def _solver(experiment: Experiment, folder: Path, arguments: argparse.Namespace)
 def _overhead(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
     from fwdecg.benchmarks.library_benchmark import benchmark_overhead
 
-    _require_own_cluster()
     processes = max(os.cpu_count() or 1, MIN_CPUS)
-    connect_to_ray(processes)
+    _start_cluster(processes)
     benchmark_overhead(experiment.library, folder, rounds=arguments.turns, processes=processes)
 
 
@@ -83,8 +82,7 @@ def _prices(experiment: Experiment, folder: Path, arguments: argparse.Namespace)
 def _scheduling(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
     from fwdecg.benchmarks.library_benchmark import benchmark_scheduling
 
-    _require_own_cluster()
-    connect_to_ray(arguments.slots)
+    _start_cluster(arguments.slots)
     benchmark_scheduling(
         experiment.library,
         folder,
@@ -107,11 +105,10 @@ def _search(experiment: Experiment, folder: Path, arguments: argparse.Namespace)
     )
 
 
-def _require_own_cluster() -> None:
+def _start_cluster(num_cpus: int) -> None:
     if os.environ.get("RAY_ADDRESS"):
-        raise ConfigError(
-            "RAY_ADDRESS is set: this benchmark starts a cluster of its own; unset it"
-        )
+        raise ConfigError("RAY_ADDRESS is set: this benchmark starts its own cluster; unset it")
+    connect_to_ray(num_cpus)
 
 
 BENCHMARKS = {
@@ -155,12 +152,12 @@ def _arguments() -> argparse.Namespace:
         help="random orders of the trials (default: 1000)",
     )
     arguments = parser.parse_args()
-    least = 0 if arguments.subject == "solver" else 1
+    minimum = 0 if arguments.subject == "solver" else 1
     for name in ("turns", "replays"):
         if getattr(arguments, name) < 1:
             raise ConfigError(f"--{name} {getattr(arguments, name)}: must be at least 1")
-    if arguments.cases is not None and arguments.cases < least:
-        raise ConfigError(f"--cases {arguments.cases}: must be at least {least}")
+    if arguments.cases is not None and arguments.cases < minimum:
+        raise ConfigError(f"--cases {arguments.cases}: must be at least {minimum}")
     if arguments.slots < MIN_CPUS or not arguments.sleep >= 0:
         raise ConfigError(
             f"--slots {arguments.slots} --sleep {arguments.sleep}: must be at least "
@@ -170,4 +167,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run_job(main, on_interrupt="the report has what was measured; the same command starts over")
+    run_job(main, on_interrupt="the report has the results so far; the same command starts over")

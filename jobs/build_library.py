@@ -4,8 +4,9 @@ from fwdecg.experiment.command_line import connect_to_ray, job_parser, load_expe
 
 
 def main() -> None:
-    """Build, or resume, or extend the library of a preset."""
+    """Build, resume or extend the library of a preset."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
+
     from fwdecg.library.build import build_library
     from fwdecg.runtime.cost import cost_text
 
@@ -16,7 +17,7 @@ def main() -> None:
     print(f"{usable} cases, {failed} quarantined, CV error up to {error:.1%}")
     print(f"cost: {cost_text(manifest['cost'].get('last_run'))}")
     print(f"  {experiment.library_store.label()}")
-    print("next: the job train with the same preset; show_library draws what is in it")
+    print("next: run the job train with the same preset; show_library draws the library")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Verify a library before it is trusted: files, values, draws, splits, statistics, simulations.
+"""Verify a library from an untrusted source: files, values, draws, splits, statistics, simulations.
 
-Every fault is named in a line of its own. Exit code 0: none was found; 1: some were; 2: the path is
-no library. Nothing is written.
+Every fault is printed on one line. Exit code 0: no faults; 1: faults; 2: the path is not a library.
+The job writes no files.
 """
 
 import argparse
@@ -13,8 +13,9 @@ from fwdecg.experiment.command_line import FAILED, Parser, run_job
 
 
 def main() -> None:
-    """Check a library and print what is wrong with it."""
+    """Check a library and print its faults."""
     arguments = _arguments()
+
     from fwdecg.library.check.verify import check_library
 
     report = check_library(arguments.library, sample=arguments.sample, seed=arguments.seed)
@@ -33,7 +34,7 @@ def _arguments() -> argparse.Namespace:
         type=int,
         default=len(CONDITIONS),
         metavar="N",
-        help="cases, of all conditions in turn, that are simulated again and compared "
+        help="number of cases to simulate again and compare, taken from all conditions in turn "
         f"(default: {len(CONDITIONS)}); 0: none",
     )
     parser.add_argument(
@@ -41,7 +42,8 @@ def _arguments() -> argparse.Namespace:
         type=int,
         default=secrets.randbits(31),
         metavar="S",
-        help="which ones (default: others each time, so that nobody can know them before)",
+        help="seed of the sample (default: a new one each time, so that the sample is "
+        "unpredictable)",
     )
     return parser.parse_args()
 

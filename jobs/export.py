@@ -1,8 +1,9 @@
-"""Export a trained surrogate to forms that run without fwdecg, and compare each with the network.
+"""Export a trained surrogate to formats that run without fwdecg, and compare their ECGs.
 
-Leaves surrogate.safetensors (weights and description), surrogate.pt2 (torch.export), surrogate.onnx
-if asked for, and metrics.json. Programs take maps u (case, frame, row, col), dimensionless float32,
-and give phi_e (case, electrode, frame) in mm/ms; any number of cases at once.
+The job writes surrogate.safetensors (weights and description), surrogate.pt2 (torch.export),
+surrogate.onnx on request, and metrics.json. The exported programs take maps u (case, frame, row,
+col), dimensionless float32, and return phi_e (case, electrode, frame) in mm/ms, for any number of
+cases.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from fwdecg.experiment.command_line import Parser, run_job
 def main() -> None:
     """Export the surrogate of a checkpoint."""
     arguments = _arguments()
+
     from fwdecg.training.checkpoint import load_surrogate
     from fwdecg.training.export import export_surrogate
 
@@ -21,7 +23,10 @@ def main() -> None:
     trained = load_surrogate(arguments.checkpoint)
     metrics = export_surrogate(trained, folder, onnx=arguments.onnx)
     for name, difference in metrics["largest_difference"].items():
-        print(f"{name} differs from the network by at most {difference:.1e} of the ECG's spread")
+        print(
+            f"{name} differs from the network by at most {difference:.1e} standard deviations of "
+            "the ECG"
+        )
     print(f"  {folder}")
 
 
@@ -32,7 +37,7 @@ def _arguments() -> argparse.Namespace:
         "--out", metavar="FOLDER", help="new folder (default: export/ beside the checkpoint)"
     )
     parser.add_argument(
-        "--onnx", action="store_true", help="write ONNX too; needs the extra fwdecg[onnx]"
+        "--onnx", action="store_true", help="also write ONNX; requires the extra fwdecg[onnx]"
     )
     return parser.parse_args()
 

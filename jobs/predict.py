@@ -1,9 +1,10 @@
-"""Predict the ECGs of voltage maps with a trained surrogate, or with several as an ensemble.
+"""Predict the ECGs of voltage maps with a trained surrogate, or with an ensemble of several.
 
-Voltage u is dimensionless, (V - V0) / (Vfi - V0): 0 at rest, about 1 excited. The ECG phi_e comes
-in mm/ms, as in the library that the surrogate was trained on; times are in ms. Several checkpoints
-give their mean, and beside it their spread phi_e_spread. A library is predicted by actors of a Ray
-cluster, on GPUs if it has any; maps of a file, and a library with --here, in this process.
+The voltage u is dimensionless, (V - V0) / (Vfi - V0): 0 at rest and about 1 when excited. The ECG
+phi_e is in mm/ms, as in the library of the training. An ensemble predicts the mean of its members
+and their standard deviation, phi_e_spread. The cases of a library are predicted by actors of a Ray
+cluster, on its GPUs if it has any. Maps from a file, and a library with --here, are predicted in
+this process.
 """
 
 import argparse
@@ -13,8 +14,9 @@ from fwdecg.experiment.command_line import Parser, connect_to_ray, run_job
 
 
 def main() -> None:
-    """Predict every case of the input."""
+    """Predict all cases of the input."""
     arguments = _arguments()
+
     from fwdecg.evaluation.ensemble import load_members
     from fwdecg.evaluation.evaluation_config import EvaluationConfig
     from fwdecg.evaluation.own_maps import read_maps
@@ -44,7 +46,7 @@ def main() -> None:
     else:
         u = read_maps(arguments.input, members[0].signature)
         written = predict_own_maps(u, members, output, batch_size=batch_size)
-    print(f"ECGs of {written.cases} cases in mm/ms, {written.rate:.3g} cases a second:")
+    print(f"ECGs of {written.cases} cases in mm/ms, {written.rate:.3g} cases per second:")
     print(f"  {output}")
 
 
@@ -54,19 +56,21 @@ def _arguments() -> argparse.Namespace:
         "checkpoint",
         metavar="CHECKPOINT",
         nargs="+",
-        help="best.safetensors of a training; several make an ensemble",
+        help="best.safetensors of a training; several form an ensemble",
     )
     parser.add_argument(
         "input",
         metavar="INPUT",
-        help="folder of a library, or .npy or .npz (array u) with maps (frame, row, col) or "
-        "(case, frame, row, col), dimensionless",
+        help="folder or URI of a library; or .npy or .npz file (array u) with maps (frame, row, "
+        "col) or (case, frame, row, col), dimensionless",
     )
     parser.add_argument(
-        "output", metavar="OUTPUT.parquet", help="new file: case_id, phi_e (electrode, frame) mm/ms"
+        "output",
+        metavar="OUTPUT.parquet",
+        help="new file with case_id and phi_e (electrode, frame), mm/ms",
     )
     parser.add_argument(
-        "--batch-size", type=int, default=8, metavar="N", help="cases at once (default: 8)"
+        "--batch-size", type=int, default=8, metavar="N", help="cases per batch (default: 8)"
     )
     parser.add_argument(
         "--here", action="store_true", help="predict a library in this process, without Ray"

@@ -1,7 +1,7 @@
-"""Show a finished library: a contact sheet, histograms of its parameters, an animation of a case.
+"""Draw a finished library: a contact sheet, histograms of its parameters, an animation of one case.
 
-Maps and activation times are drawn over the sheet in mm; D is in mm^2/ms, the ECG in mm/ms, times
-are in ms.
+Maps and activation times are drawn over the sheet in mm. D is in mm^2/ms, the ECG in mm/ms, and
+times are in ms.
 """
 
 import argparse
@@ -13,8 +13,9 @@ PICTURES = "pictures"  # name of the folder of pictures
 
 
 def main() -> None:
-    """Draw the pictures and say where they lie."""
+    """Draw the pictures and print their paths."""
     arguments = _arguments()
+
     from fwdecg.cases.splits import ALL
     from fwdecg.library.reader import open_library
     from fwdecg.pictures.library_pictures import write_library_pictures
@@ -35,15 +36,16 @@ def _arguments() -> argparse.Namespace:
         "--case",
         type=int,
         metavar="ID",
-        help="case that moves (default: the first with fibrosis, or else the first)",
+        help="case of the animation (default: the first case with fibrosis, or else the first one)",
     )
     parser.add_argument(
         "--out",
         metavar="FOLDER",
-        help=f"folder of the pictures (default: {PICTURES}, beside a library that is a folder)",
+        help=f"folder of the pictures (default: {PICTURES} beside the library, or in the working "
+        "folder if the library is in an object store)",
     )
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    run_job(main, on_interrupt="the same command draws them anew")
+    run_job(main, on_interrupt="the same command draws them again")

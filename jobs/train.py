@@ -4,8 +4,9 @@ from fwdecg.experiment.command_line import connect_to_ray, job_parser, load_expe
 
 
 def main() -> None:
-    """Train, or resume."""
+    """Start or resume the training."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
+
     from fwdecg.library.reader import open_library
     from fwdecg.pictures.learning_picture import LEARNING_FILE, write_learning_curves
     from fwdecg.runtime.cost import cost_text
@@ -20,8 +21,8 @@ def main() -> None:
         f"best validation R2 {metrics['best_validation_r2']:.4f} in epoch {metrics['best_epoch']}"
     )
     print(f"cost: {cost_text(metrics.get('cost'))}")
-    print(f"  {experiment.training_folder}, its learning curves in {LEARNING_FILE}")
-    print("next: the job evaluate with the same preset")
+    print(f"  {experiment.training_folder}, with learning curves in {LEARNING_FILE}")
+    print("next: run the job evaluate with the same preset")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,19 @@
 
 from functools import partial
 
-from fwdecg.experiment.command_line import connect_to_ray, job_parser, load_experiment, run_job
-from fwdecg.runtime.storage import REPORT_FILE
+from fwdecg.experiment.command_line import (
+    connect_to_ray,
+    job_parser,
+    load_experiment,
+    print_report,
+    run_job,
+)
 
 
 def main() -> None:
-    """Search, or go on with an interrupted search."""
+    """Start or resume the search."""
     experiment = load_experiment(job_parser(str(__doc__)).parse_args())
+
     from fwdecg.library.reader import open_library
     from fwdecg.runtime.cost import cost_text
     from fwdecg.tuning.search import PRESET, plan_search, tune
@@ -18,9 +24,9 @@ def main() -> None:
     connect_to_ray()
     folder = experiment.tuning_folder
     metrics = tune(search, folder, partial(experiment.retraining_preset, library.config))
-    print((folder / REPORT_FILE).read_text(encoding="utf-8"))
+    print_report(folder)
     print(f"cost: {cost_text(metrics.get('cost'))}")
-    print(f"  {folder}, the best settings in its {PRESET}")
+    print(f"  {folder}, with the best settings in {PRESET}")
 
 
 if __name__ == "__main__":

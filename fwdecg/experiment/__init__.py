@@ -1,1 +1,1 @@
-"""A preset as one experiment, and the command line that the jobs share."""
+"""Presets as experiments, the complete reproduction, and the command line of the jobs."""

@@ -1,7 +1,8 @@
-"""What the jobs share: arguments, logging, the connection to Ray, and how they end.
+"""Command line of the jobs: arguments, logging, connection to Ray, error messages and exit codes.
 
-`--help` and a complaint about the arguments need neither Ray nor PyTorch, and loading those takes
-seconds. So Ray is imported here where it is first used, and the jobs import their work in `main`.
+Importing Ray or PyTorch takes seconds, and neither `--help` nor a message about a bad argument
+needs them. Therefore Ray is imported here where it is first used, and every job imports its library
+function inside `main`.
 """
 
 import argparse
@@ -20,33 +21,34 @@ from fwdecg.experiment.experiment import Experiment
 from fwdecg.experiment.presets import load_preset
 from fwdecg.runtime.progress import log_to_stdout
 from fwdecg.runtime.ray_private import bind_to_loopback, submitted_environment
+from fwdecg.runtime.storage import REPORT_FILE
 
-# With a single processor, workers and the reading of their data would wait for each other.
+# On a cluster with one CPU, workers and the tasks that read their data would wait for each other.
 MIN_CPUS = 2
 
 CONNECT_TIMEOUT_S = 10.0
 
 LOCAL_ENVIRONMENT = {
-    # No password is needed against other users of the network, whom a local cluster does not serve.
+    # A local cluster listens on loopback only and therefore needs no token.
     "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",
-    # No provider takes its node back, and the actor that would watch for that starts with an error.
+    # No cloud provider preempts the local node, and the watcher's actor logs an error at its start.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
-    # Ray's warnings of what it does itself.
+    # Ray warns about its own use of deprecated functions.
     "PYTHONWARNINGS": "ignore::DeprecationWarning",
 }
 
-THREADS = "OMP_NUM_THREADS"
-CONTAINER_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+THREADS_VARIABLE = "OMP_NUM_THREADS"
+CGROUP_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # exit codes
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaint is one line on stderr."""
+    """Argument parser that reports an error in one line on stderr."""
 
     def __init__(self, purpose: str, *, epilog: str | None = None) -> None:
-        """A parser whose help keeps the lines of `purpose` and `epilog` as they are."""
+        """Create a parser whose help keeps the line breaks of `purpose` and `epilog`."""
         super().__init__(
             description=purpose,
             epilog=epilog,
@@ -54,25 +56,24 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """End the process with the complaint."""
+        """Print the message and exit."""
         self.exit(BAD_INPUT, f"error: {message}; see --help\n")
 
 
 def job_parser(
     purpose: str, *, subjects: Sequence[str] = (), default_preset: Path | None = None
 ) -> argparse.ArgumentParser:
-    """The command line `[SUBJECT] PRESET.toml [--set section.key=value ...]` of a job.
+    """Return a parser for `[SUBJECT] PRESET.toml [--set section.key=value ...]`.
 
     Args:
-        purpose: one sentence for `--help`.
-        subjects: what the job can be about, if there is a choice.
-        default_preset: taken if none is given; without it one must be.
+        purpose: description for `--help`.
+        subjects: choices of the first argument; without choices there is no such argument.
+        default_preset: preset used if none is given; by default a preset is required.
     """
-    parser = Parser(
-        purpose, epilog="keys of a preset:\n  " + "\n  ".join(describe_keys(Experiment))
-    )
+    keys = "\n  ".join(describe_keys(Experiment))
+    parser = Parser(purpose, epilog=f"keys of a preset:\n  {keys}")
     if subjects:
-        parser.add_argument("subject", choices=subjects, help="what it is about")
+        parser.add_argument("subject", choices=subjects, help="one of the subjects above")
     parser.add_argument(
         "preset",
         metavar="PRESET.toml",
@@ -87,21 +88,29 @@ def job_parser(
         default=[],
         metavar="section.key=value",
         dest="overrides",
-        help="override one key of the preset; may be given several times",
+        help="override one key of the preset; can be given several times",
     )
     return parser
 
 
 def load_experiment(arguments: argparse.Namespace) -> Experiment:
-    """The preset that a job was given, with its overrides."""
+    """Return the preset of a parsed command line with its overrides."""
     return load_preset(arguments.preset, arguments.overrides)
 
 
+def print_report(folder: Path) -> None:
+    """Print the report of a result folder."""
+    print((folder / REPORT_FILE).read_text(encoding="utf-8"))  # noqa: T201
+
+
 def connect_to_ray(num_cpus: int | None = None) -> None:
-    """Join the Ray cluster of RAY_ADDRESS, or start a local one that listens on loopback alone.
+    """Join the Ray cluster at RAY_ADDRESS, or start a local cluster that listens on loopback only.
 
     Args:
-        num_cpus: processors that a local one claims to have; default: those there are.
+        num_cpus: nominal number of CPUs of a local cluster; by default the actual number.
+
+    Raises:
+        ConfigError: no cluster answers at RAY_ADDRESS.
     """
     import ray  # noqa: PLC0415
 
@@ -115,7 +124,7 @@ def connect_to_ray(num_cpus: int | None = None) -> None:
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise ConfigError(
                 f"RAY_ADDRESS = {address}: no Ray cluster answers there; give host:port of its "
-                "head, or unset it to start a local one"
+                "head, or unset it to start a local cluster"
             ) from error
         _install_sigterm_handler()
         return
@@ -130,14 +139,13 @@ def connect_to_ray(num_cpus: int | None = None) -> None:
 
 
 def _check_reachable(address: str) -> None:
-    """Fail within seconds where nobody listens; Ray itself would try for minutes."""
+    """Raise `ConnectionError` within seconds if nothing listens; Ray itself retries for minutes."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if host and port.isdecimal():
+        server = (host.strip("[]"), int(port))
         try:
-            socket.create_connection(
-                (host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S
-            ).close()
-        except OSError as error:  # also of names that nobody knows
+            socket.create_connection(server, timeout=CONNECT_TIMEOUT_S).close()
+        except OSError as error:  # includes host names that cannot be resolved
             raise ConnectionError(str(error)) from error
 
 
@@ -146,29 +154,29 @@ def _start_local_cluster(num_cpus: int | None = None) -> None:
 
     ray.init(
         address="local",
-        include_dashboard=True,  # without it Ray Train cannot tell whether its controller lives
+        include_dashboard=True,  # Ray Train needs it to find out whether its controller is alive
         logging_level=logging.WARNING,
         num_cpus=num_cpus,
     )
 
 
 def _install_sigterm_handler() -> None:
-    """Have SIGTERM, by which schedulers and `ray job stop` ask for an end, interrupt like Ctrl-C.
+    """Handle SIGTERM, which schedulers and `ray job stop` send, like Ctrl-C.
 
-    To be called again after `ray.init`, whose own handlers end the process without a word.
+    Call it again after `ray.init`, which installs a handler that exits without a message.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def run_job(job: Callable[[], None], *, on_interrupt: str = "the same command resumes") -> NoReturn:
-    """Run a job and exit with 0 if all is done.
+    """Run a job and exit.
 
-    Otherwise one line on stderr says why, and the code is 2 if the input is at fault, 1 if the
-    work or the storage failed, 130 after an interrupt from the keyboard or a request to stop.
+    The exit code is 0 after success, 2 if the input is invalid, 1 if the work or the storage
+    failed, and 130 after Ctrl-C or SIGTERM. Unless it is 0, one line on stderr gives the reason.
 
     Args:
-        job: the work.
-        on_interrupt: what to say after an interrupt.
+        job: function to run.
+        on_interrupt: text of the message after an interrupt.
     """
     log_to_stdout()
     _install_sigterm_handler()
@@ -188,22 +196,23 @@ def run_job(job: Callable[[], None], *, on_interrupt: str = "the same command re
 
 
 def _use_all_cpus() -> None:
-    """Let a submitted job's own process, which evaluates, use all processors of its machine.
+    """Allow the driver of a submitted job, which evaluates surrogates, one thread per usable CPU.
 
-    Ray reserves none for it, and so has it, and what it loads from here on, run on one thread.
+    Ray assigns the driver no CPUs and therefore limits it to one thread. A limit that the user set
+    with the submission is kept.
     """
     submitted = submitted_environment()
-    if submitted is None or os.environ.get(THREADS) != "1":
+    if submitted is None or THREADS_VARIABLE in submitted:
         return
-    if THREADS not in submitted:
-        os.environ[THREADS] = str(_usable_cpus())
+    if os.environ.get(THREADS_VARIABLE) == "1":
+        os.environ[THREADS_VARIABLE] = str(_usable_cpus())
 
 
 def _usable_cpus() -> int:
-    """Those that this process may run on, or as many as its container has if these are fewer."""
+    """Return the number of CPUs in the affinity mask, capped by the cgroup quota."""
     allowed = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     try:
-        quota, period = CONTAINER_LIMIT.read_text().split()
+        quota, period = CGROUP_CPU_QUOTA.read_text().split()
         return max(min(allowed, int(quota) // int(period)), 1)
-    except (OSError, ValueError):  # no container, or one without a limit, which is called "max"
+    except (OSError, ValueError):  # no cgroup, or the quota "max", which means no limit
         return allowed

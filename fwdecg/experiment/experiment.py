@@ -1,4 +1,4 @@
-"""A preset: the configurations of all stages and studies, and where each leaves its result."""
+"""The configuration of an experiment: all stages and studies, and their result folders."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,14 +18,14 @@ from fwdecg.tuning.tuning_config import TuningConfig
 
 @dataclass(frozen=True, kw_only=True)
 class ResultsConfig:
-    """Where results lie."""
+    """Location of the results."""
 
     path: str = setting("results", "folder of all results", identity=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """One TOML preset: a library, a surrogate trained on it, its evaluation, and studies of it."""
+    """Content of a preset: a library, a surrogate trained on it, its evaluation, and studies."""
 
     results: ResultsConfig = setting(ResultsConfig)
     library: LibraryConfig = setting(LibraryConfig)
@@ -36,14 +36,14 @@ class Experiment:
     tuning: TuningConfig = setting(TuningConfig)
 
     def __post_init__(self) -> None:
-        """Check what no single section can: paths, and whether mirrored cases keep their ECG."""
+        """Check the paths, and that mirroring a case leaves its ECG unchanged."""
         for section in (self.results, self.training, self.evaluation, self.ablation, self.tuning):
             if "://" in section.path:
                 raise ConfigError(
                     f"path {section.path}: must be a folder that all nodes see; only library.path "
                     "can be a URI"
                 )
-            absolute_path(section.path)  # refused now, not when the stages before are done
+            absolute_path(section.path)  # reports a bad path before the first stage runs
         if "://" not in self.library.path:
             absolute_path(self.library.path)
         if self.training.mirror:
@@ -56,34 +56,34 @@ class Experiment:
 
     @property
     def library_store(self) -> Store:
-        """Where the library is."""
+        """Store of the library."""
         if "://" in self.library.path:
             return Store.at(self.library.path)
         return Store.at(self._folder(self.library.path, "library"))
 
     @property
     def training_folder(self) -> Path:
-        """Folder of the training."""
+        """Result folder of the training."""
         return self._folder(self.training.path, "training")
 
     @property
     def evaluation_folder(self) -> Path:
-        """Folder of the evaluation."""
+        """Result folder of the evaluation."""
         return self._folder(self.evaluation.path, "evaluation")
 
     @property
     def ablation_folder(self) -> Path:
-        """Folder of the ablation study."""
+        """Result folder of the ablation study."""
         return self._folder(self.ablation.path, "ablation")
 
     @property
     def recipe(self) -> Recipe:
-        """The network and how it is trained."""
+        """Model and training settings."""
         return Recipe(model=self.model, training=self.training)
 
     @property
     def tuning_folder(self) -> Path:
-        """Folder of the hyperparameter search."""
+        """Result folder of the hyperparameter search."""
         return self._folder(self.tuning.path, "tuning")
 
     def retraining_preset(self, library: LibraryConfig, recipe: Recipe, results: Path) -> str:

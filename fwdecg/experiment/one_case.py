@@ -1,4 +1,4 @@
-"""One case at a time, for notebooks: what `jobs/build_library.py` does to thousands of them."""
+"""Simulation of a single case, for notebooks."""
 
 from collections.abc import Sequence
 from itertools import count, islice
@@ -23,21 +23,22 @@ def simulate(
     preset: str | Path | None = None,
     settings: Sequence[str] = (),
 ) -> RecordedCase:
-    """A case of a tissue condition: voltage maps, activation times and ECG.
+    """Simulate one case: voltage maps, activation times and ECG.
 
-    It is the very case that a library of these settings holds. The first one of a process takes
-    some seconds more, while the solver is compiled.
+    The result equals the corresponding case of a library with the same settings. The first call in
+    a process takes some seconds longer, because the solver is compiled.
 
     Args:
-        condition: "healthy", "gap_junction", "fibrosis" or "combined".
-        number: which of the library's cases of that condition, from 0 on: another one, other draws.
-        preset: a TOML file with the library's settings, or the name of one that comes with fwdecg;
-            by default those of the paper.
-        settings: changes to them, "section.key=value", as the jobs take them with --set.
+        condition: tissue condition: "healthy", "gap_junction", "fibrosis" or "combined".
+        number: index of the case among the library's cases of this condition, from 0. Each index
+            has its own random draws.
+        preset: path of a TOML preset, or the name of one that comes with fwdecg. The default is the
+            library of the paper.
+        settings: changes of single keys, "section.key=value", as for the option --set of the jobs.
 
     Raises:
-        ConfigError: there is no such condition, preset or setting.
-        CaseError: the case cannot be drawn, or is not fit for a library.
+        ConfigError: the condition, preset or setting does not exist or breaks a rule.
+        CaseError: the case cannot be drawn, or is unfit for a library.
     """
     config = _library_config(preset, settings)
     warn_if_resolution_is_fixed(config)
@@ -52,16 +53,16 @@ def _library_config(preset: str | Path | None, settings: Sequence[str]) -> Libra
 
 
 def _case_id(config: LibraryConfig, condition: str, number: int) -> int:
-    """The id of the regular case with `number` ones of the same condition before it."""
+    """Return the id of the case with index `number` among the unshifted cases of a condition."""
     names = [known.name for known in CONDITIONS]
     if condition not in names:
         raise ConfigError(f"condition = {condition!r}: must be one of {', '.join(names)}")
     if number < 0:
         raise ConfigError(f"number = {number}: must be at least 0")
-    places = ((case_id, assign_case(case_id, config.shifts)) for case_id in count())
-    own = (
+    assigned = ((case_id, assign_case(case_id, config.shifts)) for case_id in count())
+    matching = (
         case_id
-        for case_id, place in places
-        if place.shift is None and place.condition.name == condition
+        for case_id, assignment in assigned
+        if assignment.shift is None and assignment.condition.name == condition
     )
-    return next(islice(own, number, None))
+    return next(islice(matching, number, None))

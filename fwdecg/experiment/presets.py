@@ -1,4 +1,4 @@
-"""Presets: TOML files, of which some come with fwdecg and are found by their names."""
+"""Presets: TOML files of experiments. Some come with fwdecg and are found by name."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,39 +8,39 @@ from fwdecg.errors import ConfigError
 from fwdecg.experiment.experiment import Experiment
 
 
-def load_preset(given: str | Path, settings: Sequence[str] = ()) -> Experiment:
-    """A preset with changes to its settings.
+def load_preset(preset: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Read a preset.
 
     Args:
-        given: its path, or the name of one that comes with fwdecg.
-        settings: changes, "section.key=value".
+        preset: path of a TOML file, or the name of a preset that comes with fwdecg.
+        overrides: changes of single keys, "section.key=value".
 
     Raises:
-        ConfigError: there is no such preset or setting, or a value breaks its rule.
+        ConfigError: the preset or a key does not exist, or a value breaks its rule.
     """
-    return load(Experiment, find_preset(given), settings)
+    return load(Experiment, find_preset(preset), overrides)
 
 
-def find_preset(given: str | Path) -> Path:
-    """The preset at a path, or where there is none the one of that name that comes with fwdecg.
+def find_preset(preset: str | Path) -> Path:
+    """Return the path of a preset. A file at the given path precedes a preset of fwdecg.
 
     Raises:
-        ConfigError: there is neither.
+        ConfigError: there is no such file and no preset of this name.
     """
-    path, own = Path(given), jobs_folder() / given
+    path, packaged = Path(preset), jobs_folder() / preset
     if path.exists():
         return path
-    if own.name == str(given) and own.is_file():
-        return own
-    names = ", ".join(sorted(preset.name for preset in jobs_folder().glob("*.toml")))
+    if packaged.name == str(preset) and packaged.is_file():
+        return packaged
+    names = ", ".join(sorted(known.name for known in jobs_folder().glob("*.toml")))
     raise ConfigError(
-        f"{given}: No such file or directory; give the path of a TOML preset, or one that comes "
+        f"{preset}: No such file or directory; give the path of a TOML preset, or one that comes "
         f"with fwdecg: {names}"
     )
 
 
 def jobs_folder() -> Path:
-    """The folder of the jobs and presets: in the package installed, or beside it in a checkout."""
+    """Return the folder of jobs and presets: inside the installed package or beside a checkout."""
     package = Path(__file__).parents[1]
     inside = package / "jobs"
     return inside if inside.is_dir() else package.parent / "jobs"

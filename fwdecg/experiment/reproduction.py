@@ -1,4 +1,4 @@
-"""The whole way from a preset to an evaluated surrogate; stages that are finished are skipped."""
+"""Run all stages of a preset, from the library to the evaluated surrogate."""
 
 import logging
 from collections.abc import Mapping
@@ -24,11 +24,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Reproduction:
-    """What came of a preset.
+    """Result of `reproduce`.
 
     Attributes:
-        experiment: that was trained and evaluated in the end.
-        costs: of each stage, and of all, as stages keep them; None where one was not measured.
+        experiment: experiment that was trained and evaluated; after a search, that of the best
+            trial.
+        costs: record of the cost of each stage and of the sum "all"; None if it was not measured.
     """
 
     experiment: Experiment
@@ -36,16 +37,17 @@ class Reproduction:
 
 
 def reproduce(experiment: Experiment, *, search: bool = False) -> Reproduction:
-    """Build a library, train a surrogate on it and evaluate that, on the connected Ray cluster.
+    """Build the library, train the surrogate and evaluate it on the connected Ray cluster.
 
-    Leaves in the folder of all results `metrics.json` with what each stage has in its own.
+    Finished stages are skipped. `metrics.json` in the folder of all results collects the metrics of
+    the stages.
 
     Args:
-        experiment: of the preset.
-        search: whether to search hyperparameters first, and to train and evaluate the best.
+        experiment: content of the preset.
+        search: search hyperparameters first, and train and evaluate the best trial.
 
     Raises:
-        FwdEcgError: as the stages.
+        FwdEcgError: a stage failed.
     """
     if search:
         trial_recipe(experiment.recipe, experiment.tuning, experiment.library)
@@ -94,8 +96,8 @@ def _warn_of_open_trials(trials: Mapping[str, int]) -> None:
     unfinished = trials["asked"] - sum(n for status, n in trials.items() if status in OUTCOMES)
     if unfinished:
         logger.warning(
-            "%d of %d trials have not ended: the best so far is trained; the same command goes on "
-            "with the search first",
+            "%d of %d trials are unfinished; the best one so far is trained; the same command "
+            "continues the search first",
             unfinished,
             trials["asked"],
         )
