@@ -1,21 +1,18 @@
 import dataclasses
 import os
-import runpy
 import subprocess
 import sys
 import typing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fwdecg.__main__ import main
-from fwdecg.cases.splits import SHIFTS, assign_case
-from fwdecg.config import load
 from fwdecg.experiment.experiment import Experiment
 
 JOBS = Path(__file__).parents[2] / "jobs"
-SLOW_TO_LOAD = {
+NAMES = sorted(path.stem for path in JOBS.glob("*.py"))
+SLOW_TO_IMPORT = {
     "ray",
     "torch",
     "pandas",
@@ -35,16 +32,10 @@ def keys(kind, prefix=""):
             yield prefix + field.name
 
 
-@pytest.mark.parametrize(
-    "job",
-    ["build_library", "train", "evaluate", "reproduce", "ablate", "tune", "benchmark", "ensemble"],
-)
-def test_help_names_every_key_with_default_and_meaning(job, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", [f"{job}.py", "--help"])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(JOBS / f"{job}.py"), run_name="__main__")
-    assert end.value.code == 0
-    lines = capsys.readouterr().out.splitlines()
+def test_help_has_every_key_with_default_and_meaning(run_script):
+    ended = run_script("train", "--help")
+    assert ended.code == 0
+    lines = ended.out.splitlines()
     for key in keys(Experiment):
         (line,) = [line for line in lines if line.strip().startswith(f"{key} (")]
         assert "default" in line
@@ -54,102 +45,65 @@ def test_help_names_every_key_with_default_and_meaning(job, monkeypatch, capsys)
 @pytest.mark.parametrize(
     ("job", "arguments"),
     [
-        ("predict", ["CHECKPOINT", "INPUT", "OUTPUT.parquet", "--batch-size N", "--here"]),
-        ("export", ["CHECKPOINT", "--out FOLDER", "--onnx"]),
-        ("show_library", ["LIBRARY", "--case ID", "--out FOLDER"]),
+        ("benchmark", ["{solver,", "PRESET.toml", "--set section.key=value", "--turns TURNS"]),
         ("check_library", ["LIBRARY", "--sample N", "--seed S"]),
+        ("ensemble", ["PRESET.toml", "--checkpoints CHECKPOINT"]),
+        ("evaluate", ["PRESET.toml", "--checkpoint PATH"]),
+        ("export", ["CHECKPOINT", "--out FOLDER", "--onnx"]),
+        ("predict", ["CHECKPOINT", "INPUT", "OUTPUT.parquet", "--batch-size N", "--here"]),
+        ("reproduce", ["PRESET.toml", "--tune"]),
+        ("show_library", ["LIBRARY", "--case ID", "--out FOLDER"]),
     ],
 )
-def test_help_of_a_job_without_preset(job, arguments, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", [f"{job}.py", "--help"])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(JOBS / f"{job}.py"), run_name="__main__")
-    assert end.value.code == 0
-    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+def test_help_has_the_arguments_of_the_job(job, arguments, run_script):
+    ended = run_script(job, "--help")
+    assert ended.code == 0
+    lines = [line.strip() for line in ended.out.splitlines()]
     for argument in arguments:
         assert [line for line in lines if line.startswith(argument)]
 
 
-def test_the_command_names_every_job_and_preset(monkeypatch, capsys):
+def test_the_command_lists_every_job_and_preset(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["fwdecg", "--help"])
-    with pytest.raises(SystemExit) as end:
+    with pytest.raises(SystemExit) as ended:
         main()
-    assert end.value.code == 0
+    assert ended.value.code == 0
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
-    for job in JOBS.glob("*.py"):
-        assert [line for line in lines if line.startswith(f"{job.stem} ")]
+    for job in NAMES:
+        assert [line for line in lines if line.startswith(f"{job} ")]
     assert {preset.name for preset in JOBS.glob("*.toml")} <= set(lines)
 
 
-@pytest.mark.parametrize("job", sorted(path.stem for path in JOBS.glob("*.py")))
-def test_a_job_run_by_the_command_names_it_in_its_help(job, monkeypatch, capsys):
+@pytest.mark.parametrize("job", NAMES)
+def test_the_command_runs_every_job(job, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["fwdecg", job, "--help"])
-    with pytest.raises(SystemExit) as end:
+    with pytest.raises(SystemExit) as ended:
         main()
-    assert end.value.code == 0
+    assert ended.value.code == 0
     assert capsys.readouterr().out.startswith(f"usage: fwdecg {job} [-h] ")
 
 
-@pytest.mark.parametrize("preset", sorted(JOBS.glob("*.toml")), ids=lambda path: path.name)
-def test_presets_are_valid(preset):
-    experiment = load(Experiment, preset)
-    assert experiment.library_store.folder.is_absolute()
-    assert experiment.library.recording.frames > 1
-
-
-def test_the_paper_preset_is_the_paper():
-    paper = load(Experiment, JOBS / "paper.toml")
-    assert paper.library.cases == 300
-    assert paper.library.tissue.size_mm == 100.0
-    assert paper.library.recording.electrodes_mm == ((50.0, 50.0, 40.0),)
-    assert (paper.training.epochs, paper.training.learning_rate) == (200, 1e-3)
-    assert not paper.training.mirror
-    assert paper.training.schedule == "plateau"
-    assert (paper.training.loss.spectral_weight, paper.training.loss.variance_floor) == (1.0, 0.0)
-    assert not paper.model.changes
-
-
-def test_the_best_preset_is_on_the_library_of_the_paper():
-    paper, best = (load(Experiment, JOBS / f"{name}.toml") for name in ("paper", "best"))
-    assert best.library == replace(paper.library, path=best.library.path)
-    assert best.library_store.folder == paper.library_store.folder
-
-
-def test_the_cluster_preset_has_thousands_of_cases_and_all_shifts():
-    library = load(Experiment, JOBS / "cluster.toml").library
-    shifts = [assign_case(case_id, library.shifts).shift for case_id in range(library.cases)]
-    assert shifts.count(None) == 5000
-    assert all(shifts.count(shift) == 500 for shift in SHIFTS)
-
-
-@pytest.mark.parametrize(
-    "job",
-    [
-        "build_library",
-        "train",
-        "evaluate",
-        "reproduce",
-        "benchmark",
-        "predict",
-        "ensemble",
-        "export",
-        "ablate",
-        "tune",
-        "check_library",
-        "show_library",
-    ],
-)
-def test_help_loads_nothing_that_takes_long(job):
-    """In a process of its own: this one has it."""
-    code = (
-        "import runpy, sys; sys.argv = ['job', '--help']\n"
-        f"try: runpy.run_path({str(JOBS / f'{job}.py')!r}, run_name='__main__')\n"
-        f"except SystemExit: print('loaded:', *{SLOW_TO_LOAD} & sys.modules.keys())"
-    )
-    command = [sys.executable, "-c", code]
+def imported(code, names):
+    """Run code in a new process and return which of the named modules it imported."""
+    code += f"\nimport sys; print('imported:', *{names} & sys.modules.keys())"
     environment = os.environ | {"PYTHONPATH": str(JOBS.parent)}
-    said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    assert said.stdout.splitlines()[-1].strip() == "loaded:"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return set(done.stdout.splitlines()[-1].removeprefix("imported:").split())
+
+
+def test_the_help_of_all_jobs_imports_nothing_slow():
+    scripts = [str(JOBS / f"{job}.py") for job in NAMES]
+    code = f"""
+import runpy, sys
+sys.argv = ["job", "--help"]
+for script in {scripts}:
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit:
+        pass
+"""
+    assert imported(code, SLOW_TO_IMPORT) == set()
 
 
 @pytest.mark.parametrize(
@@ -163,18 +117,13 @@ def test_help_loads_nothing_that_takes_long(job):
         ("fwdecg.runtime.telemetry, fwdecg.runtime.cost", {"ray", "numpy"}),
     ],
 )
-def test_what_a_stage_does_not_need_is_not_loaded(modules, unneeded):
-    code = f"import sys, {modules}; print('loaded:', *{unneeded} & sys.modules.keys())"
-    environment = os.environ | {"PYTHONPATH": str(JOBS.parent)}
-    command = [sys.executable, "-c", code]
-    said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    assert said.stdout.strip() == "loaded:"
+def test_a_stage_imports_only_what_it_needs(modules, unneeded):
+    assert imported(f"import {modules}", unneeded) == set()
 
 
-def test_the_package_itself_loads_nothing():
+def test_the_package_itself_imports_nothing():
     code = "import sys; before = set(sys.modules); import fwdecg; print(*set(sys.modules) - before)"
     environment = os.environ | {"PYTHONPATH": str(JOBS.parent)}
-    said = subprocess.run(
-        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
-    )
-    assert said.stdout.split() == ["fwdecg"]
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["fwdecg"]

@@ -1,38 +1,46 @@
-"""Pictures of a library by one command, without Ray."""
+"""The job show_library draws the pictures of a library without Ray."""
 
-import runpy
 import shutil
-from pathlib import Path
 
 import pytest
 
-JOB = Path(__file__).parents[2] / "jobs/show_library.py"
 PICTURES = ["case-{}.gif", "contact_sheet.png", "parameters.png"]
-
-
-def show(monkeypatch, *arguments):
-    monkeypatch.setattr("sys.argv", [JOB.name, *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(JOB), run_name="__main__")
-    assert end.value.code == 0
 
 
 def names_in(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_pictures_lie_beside_the_library(small_library, monkeypatch, capsys, tmp_path):
+def test_pictures_are_written_beside_the_library(small_library, run_script, tmp_path):
     shutil.copytree(small_library.store.folder, tmp_path / "library")
-    show(monkeypatch, tmp_path / "library")
+    ended = run_script("show_library", tmp_path / "library")
+    assert ended.code == 0
     names = names_in(tmp_path / "pictures")
     assert names == [name.format(2) for name in PICTURES]
-    said = capsys.readouterr().out.splitlines()
-    assert said[0] == "pictures of 10 cases:"
-    assert sorted(said[1:]) == [f"  {tmp_path / 'pictures' / name}" for name in names]
+    title, *paths = ended.out.splitlines()
+    assert title == "pictures of 10 cases:"
+    assert sorted(paths) == [f"  {tmp_path / 'pictures' / name}" for name in names]
 
 
-def test_another_case_in_another_folder(small_library, monkeypatch, tmp_path):
-    beside = sorted(small_library.store.folder.parent.iterdir())
-    show(monkeypatch, small_library.store.folder, "--case", "3", "--out", tmp_path / "mine")
-    assert names_in(tmp_path / "mine") == [name.format(3) for name in PICTURES]
-    assert sorted(small_library.store.folder.parent.iterdir()) == beside
+def test_another_case_in_another_folder(small_library, run_script, tmp_path):
+    library = small_library.store.folder
+    before = sorted(library.parent.iterdir())
+    assert run_script("show_library", library, "--case", 3, "--out", tmp_path / "own").code == 0
+    assert names_in(tmp_path / "own") == [name.format(3) for name in PICTURES]
+    assert sorted(library.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing"], "missing: no such library; build it with the job build_library"),
+        (["{library}", "--case", "10"], "there is no case 10 in the library, whose 10 cases"),
+    ],
+)
+def test_invalid_input(arguments, message, small_library, run_script, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    library = small_library.store.folder
+    ended = run_script("show_library", *(text.format(library=library) for text in arguments))
+    assert ended.code == 2
+    assert message in ended.err
+    assert list(tmp_path.iterdir()) == []
