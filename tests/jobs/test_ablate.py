@@ -1,4 +1,4 @@
-"""The ablation job from end to end, in a process of its own."""
+"""The job ablate from end to end."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ JOB = Path(__file__).parents[2] / "jobs/ablate.py"
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_the_job(small_preset, tmp_path):
+def test_a_study_is_trained_and_then_reused(small_preset, tmp_path):
     results = tmp_path / "results"
     config, store = load(Experiment, small_preset).library, Store.at(results / "library")
     records = [build_part(config, store, part) for part in plan_parts(config, [])]
@@ -34,10 +34,10 @@ def test_the_job(small_preset, tmp_path):
     )
     command = [sys.executable, str(JOB), str(small_preset)]
     command += [word for setting in settings for word in ("--set", setting)]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     for words in ("full, seed 4: epoch 1/1: loss", "2/2 trainings done", "one channel, all"):
-        assert words in said
-    assert said.endswith(f"  {results / 'ablation'}\n")
+        assert words in output
+    assert output.endswith(f"  {results / 'ablation'}\n")
     metrics = json.loads((results / "ablation/metrics.json").read_text())
     assert metrics["study"]["seeds"] == [4]
     again = subprocess.run(command, check=True, capture_output=True, text=True).stdout
