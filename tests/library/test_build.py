@@ -15,7 +15,9 @@ from pyarrow import fs
 from ray import cloudpickle
 
 from fwdecg.cases.simulation import simulate_case
+from fwdecg.config import load
 from fwdecg.errors import LibraryError, ResultError
+from fwdecg.experiment.experiment import Experiment
 from fwdecg.library.build import build_library
 from fwdecg.library.build_plan import plan_parts
 from fwdecg.library.check.verify import check_library
@@ -25,7 +27,9 @@ from fwdecg.library.paths import Part, published_parts
 from fwdecg.library.reader import open_library
 from fwdecg.runtime.storage import Store
 
-# Workers cannot import the tests; what is defined here travels to them whole.
+pytestmark = pytest.mark.ray
+
+# Workers cannot import the tests, so functions defined here are pickled by value.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 JOBS = Path(__file__).parents[2] / "jobs"
@@ -42,14 +46,13 @@ def root(ray_cluster, small_config, tmp_path_factory):
     return folder
 
 
-@pytest.mark.ray
-class TestWithRay:
-    def test_two_workers_leave_the_bytes_of_one(self, root, small_config, tmp_path):
+class TestInAFolder:
+    def test_bytes_do_not_depend_on_the_number_of_workers(self, root, small_config, tmp_path):
         for part in plan_parts(small_config, []):
             build_part(small_config, Store.at(tmp_path), part)
         assert part_bytes(root) == part_bytes(tmp_path)
 
-    def test_the_manifest_tells_what_is_there(self, root, small_config):
+    def test_descriptions_match_the_content(self, root, small_config):
         manifest = json.loads((root / "manifest.json").read_text())
         conditions = {"healthy": 2, "gap_junction": 2, "fibrosis": 4, "combined": 2}
         assert manifest["counts"]["ok"]["all"] == conditions | {"all": 10}
@@ -66,7 +69,7 @@ class TestWithRay:
         build_library(small_config, root)
         assert part_bytes(root) == before
 
-    def test_a_larger_number_extends(self, root, small_config):
+    def test_a_larger_number_of_cases_extends_the_library(self, root, small_config):
         before = part_bytes(root)
         manifest = build_library(replace(small_config, cases=12), root)
         after = part_bytes(root)
@@ -74,13 +77,11 @@ class TestWithRay:
         assert {name: after[name] for name in before} == before
         assert [part.first for part in published_parts(Store.at(root))] == [0, 4, 8, 10]
 
-    def test_another_configuration_is_refused_by_name(self, root, small_config):
-        with pytest.raises(ResultError, match=r"another library.seed; choose another path"):
+    def test_a_different_configuration_is_refused_by_name(self, root, small_config):
+        with pytest.raises(ResultError, match=r"library.seed"):
             build_library(replace(small_config, seed=1), root)
 
-    def test_a_damaged_part_is_named_and_a_missing_one_made_again(
-        self, root, small_config, tmp_path
-    ):
+    def test_a_damaged_part_is_named_and_a_missing_one_rebuilt(self, root, small_config, tmp_path):
         copy = tmp_path / "library"
         shutil.copytree(root, copy)
         config = replace(small_config, cases=12)
@@ -93,7 +94,7 @@ class TestWithRay:
         build_library(config, copy)
         assert part.read_bytes() == whole
 
-    def test_a_library_of_failures_alone_is_an_error_each_time(
+    def test_a_library_whose_cases_all_fail_is_an_error_every_time(
         self, ray_cluster, small_config, tmp_path
     ):
         recording = replace(small_config.recording, duration_ms=10.0, least_activated_fraction=1.0)
@@ -102,122 +103,112 @@ class TestWithRay:
             with pytest.raises(LibraryError, match="every case is quarantined; see the reasons"):
                 build_library(config, tmp_path / "library")
 
-    def test_a_foreign_folder_is_refused(self, ray_cluster, small_config, tmp_path):
-        (tmp_path / "thesis.tex").write_text("do not touch")
-        with pytest.raises(ResultError, match="is not empty"):
-            build_library(small_config, tmp_path)
-
-    def test_a_split_as_a_ray_dataset(self, root):
-        library = open_library(root)
-        rows = split_dataset(library, "train", ["case_id", "u"]).take_all()
-        expected = library.table("train", ["case_id"])["case_id"].to_pylist()
-        assert sorted(row["case_id"] for row in rows) == expected
-        assert rows[0]["u"].shape == (8, 8, 8)
-        assert set(rows[0]) == {"case_id", "u"}
-
 
 @pytest.fixture(scope="module")
 def stored(ray_cluster, small_config, bucket):
     store = Store.at(bucket("library"))
     build_library(replace(small_config, cases=6), store.root)
-    build_library(small_config, store.root)  # extends it
+    build_library(small_config, store.root)  # extends the library
     return store
 
 
-@pytest.mark.ray
 class TestInAnObjectStore:
-    """The same library behind a server that speaks the S3 protocol."""
+    """The same library on a server with the S3 protocol."""
 
-    def test_its_parts_have_the_bytes_of_a_folder(self, stored, small_config, tmp_path):
+    def test_parts_have_the_same_bytes_as_in_a_folder(self, stored, small_config, tmp_path):
         folder = Store.at(tmp_path)
         for part in (Part(0, 4), Part(4, 6), Part(6, 8), Part(8, 10)):
             build_part(small_config, folder, part)
             assert stored.read(part.file).equals(folder.read(part.file))
 
-    def test_it_is_sound_and_nothing_is_left_over(self, stored):
+    def test_library_is_valid_and_has_no_temporary_files(self, stored):
         assert check_library(stored).faults == ()
         assert stored.sizes(".spool") == {}
         assert not stored.exists(".staging")
 
-    def test_it_is_read_by_split_and_as_a_ray_dataset(self, stored):
+    def test_a_split_is_read_as_a_table_and_as_a_ray_dataset(self, stored):
         library = open_library(stored)
         expected = library.table("train", ["case_id"])["case_id"].to_pylist()
         rows = split_dataset(library, "train", ["case_id"]).take_all()
         assert sorted(row["case_id"] for row in rows) == expected
 
-    def test_keys_in_its_uri_are_not_shown(self, stored, small_config):
+    def test_error_messages_hide_the_keys_of_the_uri(self, stored, small_config):
         with pytest.raises(ResultError) as refusal:
             build_library(replace(small_config, seed=1), stored)
         assert "secret" not in str(refusal.value)
         assert "s3://lab/library was made with another library.seed" in str(refusal.value)
 
 
-def simulate_without_haste(case, config):
+def simulate_slowly(case, config):
     time.sleep(0.3)
     return simulate_case(case, config)
 
 
-@pytest.mark.ray
 @pytest.mark.slow
-def test_a_store_that_is_away_for_a_while(ray_cluster, small_config, tmp_path):
-    """Its server is stopped in the middle of a build, and comes back."""
+def test_a_build_survives_an_outage_of_its_store(ray_cluster, small_config, tmp_path):
+    """The S3 server stops in the middle of the build and returns five seconds later."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     query = f"?endpoint_override=http://{host}:{port}&region=us-east-1&allow_bucket_creation=true"
     fs.FileSystem.from_uri(f"s3://key:secret@away{query}")[0].create_dir("away")
     store = Store.at(f"s3://key:secret@away/library{query}")
-    again = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    restarted = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
 
     def interrupt():
         while len(store.sizes(".spool")) < 2:
             time.sleep(0.02)
         server.stop()
         time.sleep(5)
-        again.start()
+        restarted.start()
 
     outage = threading.Thread(target=interrupt)
     outage.start()
-    build_library(small_config, store, simulate_without_haste)
+    build_library(small_config, store, simulate_slowly)
     outage.join()
     folder = Store.at(tmp_path)
     for part in plan_parts(small_config, []):
         build_part(small_config, folder, part)
         assert store.read(part.file).equals(folder.read(part.file))
     assert check_library(store).faults == ()
-    again.stop()
+    restarted.stop()
 
 
-@pytest.mark.ray
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_a_killed_build_resumes_and_ends_with_the_same_bytes(brief_preset, tmp_path):
-    def command(folder):
-        job = [sys.executable, str(JOBS / "build_library.py"), str(brief_preset)]
-        keys = ("library.cases=60", "library.cases_per_part=1", f"results.path={tmp_path / folder}")
-        return [*job, *(word for key in keys for word in ("--set", key))]
+def descriptions(root):
+    """Manifest, without the cost of the run, and statistics."""
+    manifest = json.loads((root / "manifest.json").read_text())
+    return manifest | {"cost": None}, (root / "statistics.json").read_text()
 
-    killed, cases = tmp_path / "killed/library", tmp_path / "killed/library/cases"
-    process = subprocess.Popen(command("killed"), start_new_session=True)
+
+@pytest.mark.timeout(200)
+def test_a_killed_build_resumes_and_ends_with_the_same_bytes(
+    ray_cluster, small_preset, without_ray, tmp_path
+):
+    """The job and its local cluster are killed; a second build resumes in this process."""
+    settings = (
+        "library.cases=120",
+        "library.cases_per_part=2",
+        # Fast cases: the plain scheme needs no calibration for each D.
+        "library.solver.scheme=plain",
+        "library.tissue.remodelled_diffusivity_mm2_per_ms=[0.05, 0.09]",
+        f"results.path={tmp_path}",
+    )
+    words = [word for setting in settings for word in ("--set", setting)]
+    command = [sys.executable, str(JOBS / "build_library.py"), str(small_preset), *words]
+    root = tmp_path / "library"
+    process = subprocess.Popen(command, start_new_session=True)
     deadline = time.monotonic() + 90
-    while len(list(cases.glob("*.parquet"))) < 5 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    while len(list((root / "cases").glob("*.parquet"))) < 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    survived = part_bytes(killed)
+    survived = part_bytes(root)
     assert 5 <= len(survived) < 60
-    assert not (killed / "manifest.json").exists()
-    for folder in ("killed", "whole"):
-        subprocess.run(command(folder), check=True, timeout=120)
-    assert part_bytes(killed) == part_bytes(tmp_path / "whole/library")
-    assert survived.items() <= part_bytes(killed).items()
-    manifests = [
-        json.loads((tmp_path / folder / "library/manifest.json").read_text())
-        for folder in ("killed", "whole")
-    ]
-    for manifest in manifests:
-        manifest.pop("cost")
-    assert manifests[0] == manifests[1]
-    statistics = "library/statistics.json"
-    killed_text = (tmp_path / "killed" / statistics).read_text()
-    assert killed_text == (tmp_path / "whole" / statistics).read_text()
+    assert not (root / "manifest.json").exists()
+
+    config = load(Experiment, small_preset, settings).library
+    build_library(config, root)
+    without_ray(config, tmp_path / "uninterrupted")
+    assert part_bytes(root) == part_bytes(tmp_path / "uninterrupted")
+    assert survived.items() <= part_bytes(root).items()
+    assert descriptions(root) == descriptions(tmp_path / "uninterrupted")
