@@ -249,7 +249,7 @@ def _apply_override(kind: type, tree: dict[str, Any], override: str, origin: str
 def _parse_value(text: str, hint: Any) -> Any:
     if hint is str:
         return text.strip().strip("\"'")
-    if text.strip() == "none" and type(None) in typing.get_args(hint):
+    if text.strip() == "none" and _optional_type(hint) is not None:
         return None
     try:
         return tomllib.loads(f"value = {text}")["value"]
@@ -259,20 +259,15 @@ def _parse_value(text: str, hint: Any) -> Any:
 
 def _convert(hint: Any, value: Any, name: str) -> Any:
     """Return `value` as the annotated type. The only conversion between types is int to float."""
-    if dataclasses.is_dataclass(hint):
+    if dataclasses.is_dataclass(hint) or _is_table(hint):
         if not isinstance(value, dict):
-            raise _type_error(name, value, "a section with keys of its own")
-        return from_tree(typing.cast(type, hint), value, f"{name}.")
-    if _is_table(hint):
-        if not isinstance(value, dict):
-            raise _type_error(name, value, _type_name(hint))
-        return value
-    origin = typing.get_origin(hint)
-    if origin is tuple:
+            raise _type_error(name, value, "section")
+        return value if _is_table(hint) else from_tree(typing.cast(type, hint), value, f"{name}.")
+    if typing.get_origin(hint) is tuple:
         return _convert_tuple(hint, value, name)
-    if origin in (typing.Union, types.UnionType):
-        (inner,) = (t for t in typing.get_args(hint) if t is not type(None))
-        return None if value is None else _convert(inner, value, name)
+    optional = _optional_type(hint)
+    if optional is not None:
+        return None if value is None else _convert(optional, value, name)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not hint:
@@ -292,6 +287,14 @@ def _convert_tuple(hint: Any, value: Any, name: str) -> tuple[Any, ...]:
     return tuple(_convert(inner, v, f"{name}[{i}]") for i, (inner, v) in enumerate(pairs))
 
 
+def _optional_type(hint: Any) -> Any:
+    """Return T for the annotation `T | None`, and None for all others."""
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return None
+    (inner,) = (each for each in typing.get_args(hint) if each is not type(None))
+    return inner
+
+
 def _is_table(hint: Any) -> bool:
     """Return whether a section is a free-form table. Its owner checks the keys."""
     return typing.get_origin(hint) is dict
@@ -309,9 +312,9 @@ def _type_name(hint: Any) -> str:
         if inner[-1] is Ellipsis:
             return f"list of {_type_name(inner[0])}"
         return f"[{', '.join(_type_name(t) for t in inner)}]"
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        (inner_type,) = (t for t in typing.get_args(hint) if t is not type(None))
-        return f"{_type_name(inner_type)} or left out"
+    optional = _optional_type(hint)
+    if optional is not None:
+        return f"{_type_name(optional)} or left out"
     names = {float: "number", int: "whole number", str: "text", bool: "true or false"}
     return names.get(hint, str(hint))
 

@@ -85,7 +85,7 @@ def test_overrides_replace_values_of_the_file(tmp_path):
         ({"inner": {"span": 1.0}}, "inner.span = 1.0: expected [number, number], got float"),
         ({"inner": {"span": [1.0, "b"]}}, "inner.span[1] = 'b': expected number, got str"),
         ({"inner": {"sites": [[1.0, 2.0]]}}, "inner.sites[0] = [1.0, 2.0]: must have 3 entries"),
-        ({"inner": 3}, "inner = 3: expected a section with keys of its own, got int"),
+        ({"inner": 3}, "inner = 3: expected section, got int"),
     ],
 )
 def test_errors_contain_key_value_and_rule(tree, message):

@@ -49,7 +49,7 @@ def reproduce(experiment: Experiment, *, search: bool = False) -> Reproduction:
     Raises:
         FwdEcgError: a stage failed.
     """
-    if search:
+    if search:  # reject an invalid search before the library is built
         trial_recipe(experiment.recipe, experiment.tuning, experiment.library)
     results = Store.at(experiment.results_folder)
     built = build_library(experiment.library, experiment.library_store)
@@ -64,10 +64,10 @@ def reproduce(experiment: Experiment, *, search: bool = False) -> Reproduction:
             experiment.tuning_folder,
             partial(experiment.retraining_preset, library.config),
         )
-        _warn_of_open_trials(found["trials"])
+        _warn_if_unfinished(found["trials"])
         stages["tuning"], experiment = found, _with_best(experiment, found["best"])
     stages["training"], stages["evaluation"] = _train_and_evaluate(library, experiment)
-    costs |= {stage: found.get("cost") for stage, found in stages.items() if stage != "library"}
+    costs |= {name: stage.get("cost") for name, stage in stages.items() if name != "library"}
     total = sum((Cost.from_dict(cost) for cost in costs.values() if cost), Cost()).as_dict()
     results.publish_json(METRICS_FILE, stages | {"cost": total})
     results.clear_staging()
@@ -75,11 +75,11 @@ def reproduce(experiment: Experiment, *, search: bool = False) -> Reproduction:
 
 
 def _with_best(experiment: Experiment, best: Mapping[str, Any]) -> Experiment:
-    """Return the preset with the best settings of its search and a results folder of its own.
+    """Return the experiment with the settings of the best trial and its own results folder.
 
     Args:
-        experiment: the preset; the folders that it names for single stages stay.
-        best: the best trial as the search's metrics.json describes it.
+        experiment: experiment of the search. Folders that it sets for single stages are kept.
+        best: the entry of the best trial in the metrics of the search.
     """
     recipe = trial_recipe(experiment.recipe, experiment.tuning, experiment.library)
     recipe = recipe.with_settings(best["settings"])
@@ -92,7 +92,7 @@ def _with_best(experiment: Experiment, best: Mapping[str, Any]) -> Experiment:
     )
 
 
-def _warn_of_open_trials(trials: Mapping[str, int]) -> None:
+def _warn_if_unfinished(trials: Mapping[str, int]) -> None:
     unfinished = trials["asked"] - sum(n for status, n in trials.items() if status in OUTCOMES)
     if unfinished:
         logger.warning(
