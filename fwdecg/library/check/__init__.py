@@ -1,1 +1,1 @@
-"""What is verified of a library that nobody trusts yet; `library.check` runs it all."""
+"""Verification of a library from an untrusted source; `verify.check_library` runs every check."""

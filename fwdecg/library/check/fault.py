@@ -1,17 +1,23 @@
-"""A fault: one thing that is wrong with a library, where, and what helps."""
+"""Faults of a library, and how a check reports them."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable
 from enum import StrEnum
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-T = TypeVar("T")
+import pyarrow as pa
 
-REBUILD = "delete it and build the library again: the other parts are kept"
-LONGEST_TEXT = 300  # characters of what a file says about itself
+from fwdecg.errors import FwdEcgError
+
+# Exceptions that damaged content raises in pyarrow, in Ray Data's extension types and in Python's
+# decoders.
+DAMAGE = (OSError, pa.ArrowException, ValueError, RecursionError, FwdEcgError)
+
+REBUILD = "delete it and build the library again; the build keeps the other parts"
+LONGEST_QUOTE = 300  # characters quoted from an untrusted file
 
 
 class Check(StrEnum):
-    """What a fault was found in."""
+    """The checks, in the order of the report."""
 
     DESCRIPTIONS = "descriptions"
     FILES = "files"
@@ -25,13 +31,13 @@ class Check(StrEnum):
 
 
 class Fault(NamedTuple):
-    """One thing that is wrong.
+    """One fault of a library.
 
     Attributes:
-        check: that found it.
-        subject: the file or the case.
-        problem: what is wrong, and what was expected.
-        remedy: what helps; empty if nothing but another library does.
+        check: check that found the fault.
+        subject: faulty file or case.
+        problem: found and expected values.
+        remedy: how to repair the library; empty if only another library helps.
     """
 
     check: Check
@@ -41,31 +47,26 @@ class Fault(NamedTuple):
 
     @property
     def line(self) -> str:
-        """The fault in one line; control characters from a foreign file are spelled out."""
+        """The fault as one line of text, with control characters escaped."""
         text = f"{self.subject}: {self.problem}"
-        return printable(f"{text}; {self.remedy}" if self.remedy else text)
+        return _escape(f"{text}; {self.remedy}" if self.remedy else text)
 
 
-def printable(text: str) -> str:
-    """A text in one line that does nothing to a terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+ReportFault = Callable[[Fault], None]
+ReportProblem = Callable[[str], None]
+
+
+def reporter(check: Check, subject: str, report: ReportFault) -> ReportProblem:
+    """Return a callback that reports the problems of one file or case as faults."""
+    return lambda problem: report(Fault(check, subject, problem))
 
 
 def quoted(value: object) -> str:
-    """A foreign value in words of bounded length."""
+    """Return an untrusted value as text of bounded length."""
     text = str(value)
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
+    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}..."
 
 
-def faults_at(check: Check, subject: str, problems: Iterator[str]) -> Iterator[Fault]:
-    """The faults of one file or case."""
-    return (Fault(check, subject, problem) for problem in problems)
-
-
-def collect(check: Generator[Fault, None, T], into: list[Fault]) -> T:
-    """What a check returns; the faults that it yields are appended to `into`."""
-    while True:
-        try:
-            into.append(next(check))
-        except StopIteration as end:
-            return end.value
+def _escape(text: str) -> str:
+    """Return a text on one line, without characters that control a terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

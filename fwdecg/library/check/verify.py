@@ -1,97 +1,258 @@
-"""Verification of a library that nobody trusts yet: every fault is named, nothing is written.
+"""Verification of a library from an untrusted source.
 
-The parts are read once, some rows at a time. The draw of every case and some of the simulations
-are made again from the configuration in the manifest, within limits.
+All parts are read once, a few rows at a time. All cases are drawn again from the configuration in
+the manifest, and some are simulated again, within limits of memory and time. Nothing is written.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+import logging
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from fwdecg.cases.conditions import CONDITIONS
 from fwdecg.cases.library_config import LibraryConfig
-from fwdecg.errors import ConfigError
-from fwdecg.library.check.access import library_store
-from fwdecg.library.check.check_report import Report
-from fwdecg.library.check.completeness import check_case_ids, check_totals
-from fwdecg.library.check.contents import Contents, read_parts
-from fwdecg.library.check.descriptions import Described, check_descriptions
-from fwdecg.library.check.fault import Check, Fault, collect, quoted
-from fwdecg.library.check.inventory import Inventory, check_files
-from fwdecg.library.check.limits import check_limits
-from fwdecg.library.check.resimulation import draw_sample, in_words, simulate_again
-from fwdecg.library.check.split_check import check_balance, check_disjoint, split_sizes
-from fwdecg.library.check.statistics_check import check_statistics, training_statistics
+from fwdecg.errors import ConfigError, LibraryError
+from fwdecg.library.check.descriptions import Descriptions, check_descriptions
+from fwdecg.library.check.fault import (
+    DAMAGE,
+    REBUILD,
+    Check,
+    Fault,
+    ReportFault,
+    quoted,
+    reporter,
+)
+from fwdecg.library.check.inventory import Inventory, ListedPart, check_files
+from fwdecg.library.check.limits import case_bytes, check_case_size, check_sheet_size
+from fwdecg.library.check.redraws import check_draw, draw_sample, resimulate
+from fwdecg.library.check.rows import (
+    VALUE_CHECKS,
+    CaseSummary,
+    check_row,
+    check_schema,
+    open_part,
+    read_rows,
+    summarise_case,
+)
+from fwdecg.library.check.totals import (
+    check_balance,
+    check_case_ids,
+    check_disjoint,
+    check_statistics,
+    check_totals,
+)
+from fwdecg.library.paths import CASES_FOLDER, MANIFEST, Part
+from fwdecg.library.schema import CASE_ID
+from fwdecg.runtime.progress import Progress
 from fwdecg.runtime.storage import Store
 
-# What each check has covered, in words.
-Extents = dict[Check, str]
+logger = logging.getLogger(__name__)
+
+# A part also contains a few short columns and page headers beside its tensors.
+OVERHEAD_FACTOR, OVERHEAD_BYTES = 1.5, 2**20
+
+# What each check covered, in words.
+Coverage = dict[Check, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """Result of checking a library.
+
+    Attributes:
+        store: location of the library.
+        faults: all faults.
+        coverage: what each check covered, in words; a check that is missing here was skipped.
+    """
+
+    store: Store
+    faults: tuple[Fault, ...]
+    coverage: Coverage
+
+    @property
+    def text(self) -> str:
+        """One line per fault, and a table of the checks."""
+        numbers = Counter(fault.check for fault in self.faults)
+        rows = [("check", "faults", "covers")]
+        rows += [
+            (check.value, str(numbers[check]), self.coverage.get(check, "not checked"))
+            for check in Check
+        ]
+        table = [f"{check:<14}{faults:>7}  {covers}" for check, faults, covers in rows]
+        return "\n".join([*(fault.line for fault in self.faults), *table])
+
+
+class Contents(NamedTuple):
+    """Content of the parts that could be read.
+
+    Attributes:
+        case_ids: ids of all rows.
+        cases: summaries of the rows that have all columns.
+        unread: parts that are missing or cannot be read.
+        whole: whether every row of every part is among `cases`.
+    """
+
+    case_ids: tuple[int, ...]
+    cases: tuple[CaseSummary, ...]
+    unread: tuple[Part, ...]
+    whole: bool
 
 
 def check_library(
     place: str | Path | Store, *, sample: int = len(CONDITIONS), seed: int = 0
-) -> Report:
-    """All that is wrong with a library.
+) -> CheckReport:
+    """Check a library and return all its faults.
 
     Args:
-        place: its folder or URI.
-        sample: number of cases to simulate again, of all conditions in turn.
-        seed: of the draw of that sample.
+        place: folder or URI of the library.
+        sample: number of cases to simulate again, spread evenly over the conditions.
+        seed: seed of the draw of that sample.
 
     Raises:
-        LibraryError: the path is no library at all.
+        LibraryError: there is no library at the given place.
         ConfigError: sample or seed is below 0.
     """
     if min(sample, seed) < 0:
         raise ConfigError(f"sample = {sample}, seed = {seed}: both must be at least 0")
-    store, faults = library_store(place), list[Fault]()
-    extents = collect(_check(store, sample, np.random.default_rng(seed)), into=faults)
-    return Report(store=store, faults=tuple(faults), extents=extents)
+    store, faults = _open_store(place), list[Fault]()
+    coverage = _check(store, sample, np.random.default_rng(seed), faults.append)
+    return CheckReport(store=store, faults=tuple(faults), coverage=coverage)
 
 
-def _check(store: Store, sample: int, rng: np.random.Generator) -> Generator[Fault, None, Extents]:
-    described = yield from check_descriptions(store)
-    inventory = yield from check_files(store, described.manifest)
-    extents = _files_covered(described, inventory)
-    config = described.config
+def _open_store(place: str | Path | Store) -> Store:
+    store = Store.at(place)
+    if not store.exists():
+        raise LibraryError(f"{store.label()}: no such folder; give the folder that has {MANIFEST}")
+    if not (store.exists(MANIFEST) or store.sizes(CASES_FOLDER)):
+        raise LibraryError(
+            f"{store.label()} is no library: it has neither {MANIFEST} nor {CASES_FOLDER}/; give "
+            "the folder that has them"
+        )
+    return store
+
+
+def _check(store: Store, sample: int, rng: np.random.Generator, report: ReportFault) -> Coverage:
+    descriptions = check_descriptions(store, report)
+    inventory = check_files(store, descriptions.manifest, report)
+    coverage = _files_coverage(descriptions, inventory)
+    config = descriptions.config
     if config is None:
-        return extents
-    granted = yield from check_limits(config)
-    if not granted.read:
-        return extents
-    contents = yield from read_parts(store, inventory, config, redraw=granted.redraw)
-    yield from check_case_ids(contents, inventory.quarantined, config.cases)
-    yield from _check_together(contents, described, inventory.quarantined, config.shifts)
-    extents |= _contents_covered(contents, config)
-    if granted.redraw:
-        extents[Check.DRAWS] = f"{len(contents.case_ids)} cases"
-    if granted.redraw and sample:
-        chosen = draw_sample(contents.cases, sample, rng)
-        agreements = yield from simulate_again(store, chosen, config)
-        extents[Check.SIMULATION] = in_words(chosen, agreements)
-    return extents
+        return coverage
+    readable, drawable = check_case_size(config, report), check_sheet_size(config, report)
+    if not readable:
+        return coverage
+    contents = _check_parts(store, inventory, config, redraw=drawable, report=report)
+    _check_all_cases(contents, descriptions, inventory, config, report)
+    coverage |= _contents_coverage(contents, config)
+    if drawable:
+        coverage[Check.DRAWS] = f"{len(contents.case_ids)} cases"
+        if sample:
+            chosen = draw_sample(contents.cases, sample, rng)
+            coverage[Check.SIMULATION] = resimulate(store, chosen, config, report)
+    return coverage
 
 
-def _check_together(
+def _check_parts(
+    store: Store,
+    inventory: Inventory,
+    config: LibraryConfig,
+    *,
+    redraw: bool,
+    report: ReportFault,
+) -> Contents:
+    """Check the columns and rows of all parts."""
+    progress = Progress(logger, "cases read", sum(len(p.part.case_ids) for p in inventory.parts))
+    case_ids: list[int] = []
+    cases: list[CaseSummary] = []
+    unread, rows = [*inventory.absent], 0
+    for listed in inventory.parts:
+        try:
+            with open_part(store, listed.part.file) as parquet:
+                _require_moderate_size(parquet.metadata, listed, config)
+                found = _check_rows(parquet, listed, config, redraw=redraw, report=report)
+                rows += parquet.metadata.num_rows
+                case_ids += found[0]
+                cases += found[1]
+        except DAMAGE as error:
+            problem = f"cannot be read: {quoted(error)}"
+            report(Fault(Check.FILES, listed.part.file, problem, REBUILD))
+            unread.append(listed.part)
+        progress.advance(len(listed.part.case_ids))
+    whole = not unread and len(cases) == rows
+    return Contents(tuple(case_ids), tuple(cases), tuple(unread), whole)
+
+
+def _require_moderate_size(
+    metadata: pq.FileMetaData, listed: ListedPart, config: LibraryConfig
+) -> None:
+    """Refuse a part that is larger than its cases can be, before its rows are decompressed."""
+    if metadata.num_rows > len(listed.part.case_ids):
+        raise LibraryError(f"it has {metadata.num_rows} rows, more than cases in its name")
+    groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
+    size = sum(group.total_byte_size for group in groups)
+    limit = OVERHEAD_FACTOR * metadata.num_rows * case_bytes(config) + OVERHEAD_BYTES
+    if size > limit:
+        raise LibraryError(f"it has {size} bytes uncompressed: its cases need at most {limit:.0f}")
+
+
+def _check_rows(
+    parquet: pq.ParquetFile,
+    listed: ListedPart,
+    config: LibraryConfig,
+    *,
+    redraw: bool,
+    report: ReportFault,
+) -> tuple[list[int], list[CaseSummary]]:
+    """Check a part's columns and rows; return the ids of its rows, and their summaries."""
+    file = listed.part.file
+    case_ids: list[int] = []
+    cases: list[CaseSummary] = []
+    columns = check_schema(file, parquet.schema_arrow, config, report)
+    for row in read_rows(parquet, columns, config, reporter(Check.SCHEMA, file, report)):
+        case_id = row.get(CASE_ID)
+        name = f"{file}, case {'of unknown id' if case_id is None else case_id}"
+        check_row(VALUE_CHECKS, row, config, reporter(Check.VALUES, name, report))
+        if case_id is None:
+            continue
+        case_ids.append(case_id)
+        if case_id not in listed.part.case_ids:
+            report(Fault(Check.CASES, name, "is outside the range in the part's name"))
+        elif redraw and case_id < config.cases:
+            check_draw(row, case_id, config, reporter(Check.DRAWS, name, report))
+        summary = summarise_case(file, row)
+        if summary is not None:
+            cases.append(summary)
+    count = parquet.metadata.num_rows
+    if count != listed.cases:
+        problem = f"has {count} cases: the manifest says {listed.cases}"
+        report(Fault(Check.FILES, file, problem))
+    return case_ids, cases
+
+
+def _check_all_cases(
     contents: Contents,
-    described: Described,
-    quarantined: Sequence[int],
-    shifts: Sequence[str],
-) -> Iterator[Fault]:
-    """What can be said of all cases together; sums only if all of them were read."""
-    yield from check_disjoint(contents.cases)
-    if not contents.whole:
-        return
-    yield from check_totals(described.manifest, contents.cases, quarantined, shifts)
-    yield from check_balance(contents.cases, shifts)
-    statistics = training_statistics(contents.cases)
-    if statistics is not None and described.statistics is not None:
-        yield from check_statistics(described.statistics, statistics)
+    descriptions: Descriptions,
+    inventory: Inventory,
+    config: LibraryConfig,
+    report: ReportFault,
+) -> None:
+    """Run the checks over all cases; totals need every case to have been read."""
+    quarantined, cases = inventory.quarantined, contents.cases
+    check_case_ids(contents.case_ids, quarantined, contents.unread, config.cases, report)
+    check_disjoint(cases, report)
+    if contents.whole:
+        check_totals(descriptions.manifest, cases, quarantined, config.shifts, report)
+        check_balance(cases, config.shifts, report)
+        if descriptions.statistics is not None:
+            check_statistics(descriptions.statistics, cases, report)
 
 
-def _files_covered(described: Described, inventory: Inventory) -> Extents:
-    version = quoted(described.manifest.get("code_version", "of unknown version"))
+def _files_coverage(descriptions: Descriptions, inventory: Inventory) -> Coverage:
+    version = quoted(descriptions.manifest.get("code_version", "of unknown version"))
     return {
         Check.DESCRIPTIONS: f"manifest, statistics, data card; built by fwdecg {version}",
         Check.FILES: f"{len(inventory.parts)} parts, {inventory.bytes / 1e6:.1f} MB, "
@@ -99,16 +260,18 @@ def _files_covered(described: Described, inventory: Inventory) -> Extents:
     }
 
 
-def _contents_covered(contents: Contents, config: LibraryConfig) -> Extents:
+def _contents_coverage(contents: Contents, config: LibraryConfig) -> Coverage:
     count = f"{len(contents.case_ids)} cases"
-    ids, splits = f"ids 0 to {config.cases - 1}", split_sizes(contents.cases)
-    extents = {Check.SCHEMA: count, Check.VALUES: count}
+    sizes = Counter(case.split for case in contents.cases)
+    splits = ", ".join(f"{number} {quoted(split)}" for split, number in sizes.items())
+    ids = f"ids 0 to {config.cases - 1}"
+    coverage = {Check.SCHEMA: count, Check.VALUES: count}
     if not contents.whole:
-        lacking = "as not all cases could be read"
-        extents[Check.CASES] = f"{ids}; not the manifest's totals, {lacking}"
-        extents[Check.SPLITS] = f"{splits}: seeds, patches; not the balance, {lacking}"
-        return extents
-    extents[Check.CASES] = f"{ids}, the manifest's totals"
-    extents[Check.SPLITS] = f"{splits}: seeds, patches, balance"
-    extents[Check.STATISTICS] = "all training cases"
-    return extents
+        reason = "because not all cases could be read"
+        coverage[Check.CASES] = f"{ids}; not the manifest's totals, {reason}"
+        coverage[Check.SPLITS] = f"{splits}: seeds, patches; not the balance, {reason}"
+        return coverage
+    coverage[Check.CASES] = f"{ids}, the manifest's totals"
+    coverage[Check.SPLITS] = f"{splits}: seeds, patches, balance"
+    coverage[Check.STATISTICS] = "all training cases"
+    return coverage
