@@ -154,6 +154,6 @@ def statistics(cases):
     """The statistics of the training cases as they are stored."""
     training = [case.moments.u for case in cases if case.split == "train"]
     total = sum(training, Moments())
-    values = {"u_mean": total.mean, "u_spread": total.spread}
-    values |= {"phi_e_mean": [total.mean] * 2, "phi_e_spread": [total.spread] * 2}
+    values = {"u_mean": total.mean, "u_spread": total.standard_deviation}
+    values |= {"phi_e_mean": [total.mean] * 2, "phi_e_spread": [total.standard_deviation] * 2}
     return json.loads(json.dumps({"cases": len(training)} | values))
