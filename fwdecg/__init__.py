@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fwdecg.pictures.attention_picture import plot_attention
     from fwdecg.pictures.case_picture import plot_case
     from fwdecg.pictures.learning_picture import plot_learning
-    from fwdecg.training.checkpoint import load_surrogate
+    from fwdecg.training.trained_surrogate import load_surrogate
 
     __version__: str
 
@@ -40,7 +40,7 @@ _MODULES = {
     "FwdEcgError": "fwdecg.errors",
     "RecordedCase": "fwdecg.cases.recorded_case",
     "load_case": "fwdecg.library.labelled_cases",
-    "load_surrogate": "fwdecg.training.checkpoint",
+    "load_surrogate": "fwdecg.training.trained_surrogate",
     "open_library": "fwdecg.library.reader",
     "plot_attention": "fwdecg.pictures.attention_picture",
     "plot_case": "fwdecg.pictures.case_picture",

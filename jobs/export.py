@@ -16,7 +16,7 @@ def main() -> None:
     """Export the surrogate of a checkpoint."""
     arguments = _arguments()
 
-    from fwdecg.training.checkpoint import load_surrogate
+    from fwdecg.training.trained_surrogate import load_surrogate
     from fwdecg.training.export import export_surrogate
 
     folder = Path(arguments.out or Path(arguments.checkpoint).parent / "export").absolute()

@@ -37,9 +37,9 @@ from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.runtime.cost import Cost
 from fwdecg.runtime.storage import Store
-from fwdecg.training.checkpoint import TrainedSurrogate
 from fwdecg.training.epoch import Validation
-from fwdecg.training.signature import Signature
+from fwdecg.training.trained_surrogate import TrainedSurrogate
+from fwdecg.training.training_spec import ModelSignature
 
 torch.set_num_threads(1)
 
@@ -277,7 +277,7 @@ def _random_surrogate(library: Library, seed: int) -> TrainedSurrogate:
         state=surrogate.state_dict(),
         config=TINY_MODEL,
         standardisation=standardisation,
-        signature=Signature(
+        signature=ModelSignature(
             frames=recording.frames,
             map_pixels=recording.map_pixels,
             electrodes_mm=recording.electrodes_mm,

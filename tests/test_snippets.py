@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fwdecg.model import SurrogateConfig
-from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.export import export_surrogate
+from fwdecg.training.trained_surrogate import load_surrogate
 from fwdecg.training.trainer import train
 from fwdecg.training.training_config import TrainingConfig
 

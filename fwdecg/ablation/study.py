@@ -40,11 +40,11 @@ from fwdecg.runtime.progress import Progress, log_to_stdout
 from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 from fwdecg.runtime.task_pool import Task, run_tasks
 from fwdecg.runtime.telemetry import ABLATION, FRACTION_DONE, ITEMS
-from fwdecg.training.checkpoint import load_surrogate
+from fwdecg.training.checkpoint import BEST
 from fwdecg.training.recipe import Recipe
-from fwdecg.training.run import BEST
+from fwdecg.training.trained_surrogate import load_surrogate
 from fwdecg.training.trainer import train
-from fwdecg.training.training_plan import plan_training
+from fwdecg.training.training_spec import TrainingSpec
 from fwdecg.training.workers import WORKER_ENVIRONMENT
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ def ablate(library: Library, config: AblationConfig, whole: Recipe, folder: Path
 def _claim(runs: Sequence[Run], library: Library) -> None:
     """Refuse folders of other trainings before the first of these begins."""
     for run in runs:
-        plan = plan_training(library, run.recipe.model, run.recipe.training)
+        plan = TrainingSpec.from_library(library, run.recipe.model, run.recipe.training)
         record_owner(run.store, plan.identity)
 
 

@@ -24,7 +24,7 @@ from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION
 from fwdecg.model import Surrogate, SurrogateConfig
 from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
-from fwdecg.training.inference import predict_maps
+from fwdecg.training.trained_surrogate import predict_maps
 
 BATCH_SIZE = 8
 SIMULATION = "simulation, its ECG included"

@@ -18,8 +18,8 @@ from fwdecg.model import Surrogate, SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 from fwdecg.training.batches import Batch, Cases
-from fwdecg.training.epoch import Objective, train_epoch
-from fwdecg.training.precision import autocasts
+from fwdecg.training.epoch import Objective, runs_in_bfloat16, train_epoch
+from fwdecg.training.loss import HybridLoss
 from fwdecg.training.training_config import TrainingConfig
 from fwdecg.training.workers import WORKER_ENVIRONMENT
 
@@ -120,10 +120,10 @@ def _training_step(
 ) -> Callable[[], object]:
     """Return a function that runs one training step and leaves the weights as they are."""
     objective = Objective(
-        loss=training.loss.build(),
+        loss=HybridLoss.from_config(training.loss),
         omega=0.5,
         gradient_norm=training.gradient_norm,
-        autocast=autocasts(training.precision, surrogate.device),
+        bfloat16=runs_in_bfloat16(training.precision, surrogate.device),
     )
     optimizer = torch.optim.Adam(surrogate.parameters(), lr=0.0)
     return partial(

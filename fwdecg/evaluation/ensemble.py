@@ -15,8 +15,7 @@ from jaxtyping import Float, Float32
 
 from fwdecg.errors import CheckpointError
 from fwdecg.model import Surrogate
-from fwdecg.training.checkpoint import TrainedSurrogate, load_surrogate
-from fwdecg.training.inference import predict_maps
+from fwdecg.training.trained_surrogate import TrainedSurrogate, load_surrogate, predict_maps
 
 
 @dataclass(frozen=True, kw_only=True)

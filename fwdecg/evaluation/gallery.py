@@ -21,7 +21,7 @@ from fwdecg.pictures.ecg_overlays import EcgPair, plot_overlays
 from fwdecg.pictures.parameter_pictures import COLUMNS, plot_errors
 from fwdecg.pictures.style import Picture
 from fwdecg.runtime.storage import Store
-from fwdecg.training.checkpoint import TrainedSurrogate
+from fwdecg.training.trained_surrogate import TrainedSurrogate
 
 FIGURES = "figures"  # folder of the pictures in the folder of the evaluation
 RANKS = {"best": 1.0, "median": 0.5, "worst": 0.0}  # position in ascending order of R^2

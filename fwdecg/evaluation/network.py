@@ -11,8 +11,7 @@ from jaxtyping import Float32
 
 from fwdecg.library.labelled_cases import LabelledCases
 from fwdecg.model import Surrogate
-from fwdecg.training.checkpoint import TrainedSurrogate
-from fwdecg.training.inference import predict_maps
+from fwdecg.training.trained_surrogate import TrainedSurrogate, predict_maps
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,12 +12,12 @@ import numpy as np
 from jaxtyping import Float
 
 from fwdecg.errors import MapsError
-from fwdecg.training.signature import Signature
+from fwdecg.training.training_spec import ModelSignature
 
 KEY = "u"  # of the maps in an .npz file of several arrays
 
 
-def read_maps(path: str | Path, signature: Signature) -> Float[np.ndarray, "N T H W"]:
+def read_maps(path: str | Path, signature: ModelSignature) -> Float[np.ndarray, "N T H W"]:
     """Dimensionless maps of one or several cases, float16 or float32.
 
     Args:

@@ -24,7 +24,7 @@ from fwdecg.library.dataset import quiet_ray_data
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION, PHI_E, SPLIT, U, tensor_column
 from fwdecg.runtime.storage import Store
-from fwdecg.training.checkpoint import TrainedSurrogate
+from fwdecg.training.trained_surrogate import TrainedSurrogate
 
 logger = logging.getLogger(__name__)
 

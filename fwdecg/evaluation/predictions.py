@@ -21,7 +21,7 @@ from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION, PHI_E, SPLIT
 from fwdecg.runtime.progress import Progress
 from fwdecg.runtime.storage import STAGING, Store
-from fwdecg.training.checkpoint import TrainedSurrogate
+from fwdecg.training.trained_surrogate import TrainedSurrogate
 
 logger = logging.getLogger(__name__)
 

@@ -38,7 +38,7 @@ from fwdecg.runtime.ownership import record_owner
 from fwdecg.runtime.progress import Progress
 from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 from fwdecg.training import metrics
-from fwdecg.training.checkpoint import TrainedSurrogate
+from fwdecg.training.trained_surrogate import TrainedSurrogate
 
 logger = logging.getLogger(__name__)
 

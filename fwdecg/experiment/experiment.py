@@ -10,9 +10,8 @@ from fwdecg.errors import ConfigError
 from fwdecg.evaluation.evaluation_config import EvaluationConfig
 from fwdecg.model.surrogate_config import SurrogateConfig
 from fwdecg.runtime.storage import Store, absolute_path
-from fwdecg.training.midline import require_midline
 from fwdecg.training.recipe import Recipe
-from fwdecg.training.training_config import TrainingConfig
+from fwdecg.training.training_config import TrainingConfig, require_midline
 from fwdecg.tuning.tuning_config import TuningConfig
 
 

@@ -13,8 +13,8 @@ from fwdecg.library.reader import Library, open_library
 from fwdecg.pictures.learning_picture import write_learning_curves
 from fwdecg.runtime.cost import Cost
 from fwdecg.runtime.storage import METRICS_FILE, Store
-from fwdecg.training.checkpoint import load_surrogate
-from fwdecg.training.run import BEST
+from fwdecg.training.checkpoint import BEST
+from fwdecg.training.trained_surrogate import load_surrogate
 from fwdecg.training.trainer import train
 from fwdecg.tuning.search import plan_search, retraining_folder, trial_recipe, tune
 from fwdecg.tuning.trials import OUTCOMES

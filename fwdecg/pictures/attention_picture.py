@@ -18,7 +18,7 @@ from fwdecg.pictures.panels import Ecg, add_ecg, ecg_label, ecg_r2, ecg_scale
 from fwdecg.pictures.style import STYLE, WIDTH_INCH, Picture, words
 
 if TYPE_CHECKING:
-    from fwdecg.training.checkpoint import TrainedSurrogate
+    from fwdecg.training.trained_surrogate import TrainedSurrogate
 
 COLUMN_INCH, LEFT_INCH, HEIGHT_INCH = 1.75, 1.3, 3.9
 COLOURS = "cividis"  # made for colour-blind readers, and monotonic in grey

@@ -11,8 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from fwdecg.errors import ResultError
 from fwdecg.pictures.style import LOWEST_SHOWN_R2, STYLE, WIDTH_INCH, Picture
 from fwdecg.runtime.storage import Store
-from fwdecg.training.run import EpochRecord
-from fwdecg.training.training_folder import HISTORY
+from fwdecg.training.checkpoint import EpochRecord, HISTORY
 
 LEARNING_FILE = "learning.png"
 TRAINING, VALIDATION, LEARNING_RATE = "#e69f00", "#0072b2", "#555555"

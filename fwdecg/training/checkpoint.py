@@ -1,197 +1,105 @@
-"""Checkpoints: a surrogate with all it needs to predict, and the state of an unfinished training.
+"""Checkpoints of a training, kept in its result folder.
 
-A surrogate is a safetensors file: its weights, and in the header, as JSON, what they are. Any
-reader of that format opens it. The state of a training is torch's own file of tensors and plain
-values. Neither executes code when it is read.
+After every epoch the worker of rank 0 writes `checkpoints/epoch-NNNNNN`, which replaces the
+previous checkpoint. A training that starts again, in one process or on workers, resumes from the
+newest one.
 """
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
-from functools import cached_property
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float32
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from fwdecg.config import from_tree, to_tree
-from fwdecg.errors import CheckpointError, FwdEcgError
-from fwdecg.model import Surrogate, SurrogateConfig
-from fwdecg.model.standardise import Standardisation
-from fwdecg.training.epoch import Validation
-from fwdecg.training.inference import attend_maps, predict_maps
-from fwdecg.training.signature import Signature
+from fwdecg.errors import CheckpointError
+from fwdecg.runtime.cost import Cost
+from fwdecg.runtime.storage import STAGING
 
-FORMAT = "fwdecg surrogate 3"
-PUBLISHED = Path(__file__).parents[1] / "networks/best.safetensors"  # comes with fwdecg
-HEADER = "fwdecg"  # key of the file's metadata; a single one, for their order is not kept
+# Files of a checkpoint: the surrogate after the best and after the last epoch, and the state of
+# optimizer, learning rate schedule and history.
+BEST, LAST, PROGRESS = "best.safetensors", "last.safetensors", "progress.pt"
+
+# A finished training keeps copies of the first two beside the records of all epochs.
+HISTORY = "history.jsonl"
+CHECKPOINTS, EPOCH = "checkpoints", "epoch-"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainedSurrogate:
-    """The weights of a surrogate after `epoch` epochs, with all that is needed to use them.
+class EpochRecord:
+    """Results of one epoch: means over the cases, on standardised signals.
 
-    Attributes:
-        state: weights and statistics by name.
-        config: sizes of the network.
-        standardisation: of the training split.
-        signature: what it was trained on and accepts.
-        validation: how good it was on the validation split.
-        epoch: number of epochs that it has seen.
+    The training loss includes the spectral term with the weight of the epoch, `omega`. The
+    validation loss leaves the spectral term out and is therefore comparable between epochs. The
+    cost covers all workers, from the end of the previous epoch or the start of the workers; it is 0
+    in records of versions that did not measure it.
     """
 
-    state: dict[str, torch.Tensor]
-    config: SurrogateConfig
-    standardisation: Standardisation
-    signature: Signature
-    validation: Validation
     epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_r2: float
+    validation_mae: float
+    best_r2: float
+    learning_rate: float
+    omega: float
+    seconds: float
+    core_seconds: float = 0.0
+    gpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0
 
     @property
-    def weights_hash(self) -> str:
-        """Twelve hexadecimal digits of the weights.
-
-        The hash of the training does not tell weights apart that another machine rounds
-        differently.
-        """
-        digest = hashlib.sha256()
-        for name, value in sorted(self.state.items()):
-            digest.update(name.encode())
-            digest.update(value.cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:12]
-
-    def describe(self) -> dict[str, Any]:
-        """All but the weights, as plain values."""
-        return {
-            "format": FORMAT,
-            "config": to_tree(self.config),
-            "standardisation": asdict(self.standardisation),
-            "signature": asdict(self.signature),
-            "validation": asdict(self.validation),
-            "epoch": self.epoch,
-        }
-
-    def save(self, path: Path) -> None:
-        """Write everything to one file."""
-        state = {name: value.contiguous() for name, value in self.state.items()}
-        save_file(state, path, metadata={HEADER: json.dumps(self.describe())})
-
-    def build(self) -> Surrogate:
-        """The surrogate with these weights, on the CPU, in evaluation mode."""
-        electrodes = len(self.signature.electrodes_mm)
-        surrogate = self.config.build(electrodes=electrodes, standardisation=self.standardisation)
-        surrogate.load_state_dict(self.state)
-        return surrogate.eval()
-
-    def predict(
-        self, u: np.ndarray, *, batch_size: int = 8
-    ) -> Float32[np.ndarray, "case electrode frame"]:
-        """ECG in the library's unit (mm/ms), on the GPU if there is one.
-
-        Args:
-            u: dimensionless maps, (frame, row, col) or (case, frame, row, col).
-            batch_size: cases predicted at once.
-
-        Raises:
-            MapsError: the maps are not of the kind that the surrogate was trained on.
-            CheckpointError: a predicted value is not finite.
-        """
-        return predict_maps(self._network, self.signature.accept(u, "u"), batch_size)
-
-    def attend(
-        self, u: np.ndarray, *, batch_size: int = 8
-    ) -> Float32[np.ndarray, "case sample frame"]:
-        """How much each frame counts while each ECG sample is written; a sample's sum is 1.
-
-        Args:
-            u: as for `predict`.
-            batch_size: cases at once.
-
-        Raises:
-            MapsError: as `predict`.
-            CheckpointError: the surrogate has no attention.
-        """
-        if not self.config.attention:
-            raise CheckpointError(
-                "this surrogate was trained with model.attention = false and looks at no other "
-                "frame; take one with attention"
-            )
-        return attend_maps(self._network, self.signature.accept(u, "u"), batch_size)
-
-    @cached_property
-    def _network(self) -> Surrogate:
-        return self.build()
+    def cost(self) -> Cost:
+        """Cost of the epoch."""
+        return Cost(
+            core_seconds=self.core_seconds,
+            gpu_seconds=self.gpu_seconds,
+            peak_memory_bytes=self.peak_memory_bytes,
+        )
 
 
-def load_surrogate(path: str | Path = PUBLISHED) -> TrainedSurrogate:
-    """A trained surrogate, checked to be complete and consistent.
+def keep_checkpoint(folder: Path, epoch: int, write: Callable[[Path], object]) -> None:
+    """Write the checkpoint of an epoch atomically, then delete the earlier ones.
 
     Args:
-        path: its safetensors file; by default the network that comes with fwdecg, trained on the
-            paper's tissues.
-
-    Raises:
-        CheckpointError: the file is missing, damaged, or not such a checkpoint.
+        folder: result folder of the training.
+        epoch: number of finished epochs.
+        write: writes the files of the checkpoint into the folder it is given.
     """
-    header, state = _read(path)
-    try:
-        content = json.loads(header)
-        if content["format"] != FORMAT:
-            raise CheckpointError(f"its format is {content['format']}, this fwdecg reads {FORMAT}")
-        trained = TrainedSurrogate(
-            state=state,
-            config=from_tree(SurrogateConfig, content["config"]),
-            standardisation=from_tree(Standardisation, content["standardisation"]),
-            signature=from_tree(Signature, content["signature"]),
-            validation=from_tree(Validation, content["validation"]),
-            epoch=content["epoch"],
-        )
-        trained.build()
-    except KeyError as error:
-        raise CheckpointError(
-            f"{path} is not consistent (its header has no {error}); train again"
-        ) from error
-    except (FwdEcgError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path} is not consistent ({reason}); train again") from error
-    return trained
+    earlier = _checkpoints(folder)
+    target = checkpoint_path(folder, epoch)
+    staged = folder / STAGING / target.name
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    write(staged)
+    target.parent.mkdir(exist_ok=True)
+    staged.rename(target)
+    for path in earlier:
+        shutil.rmtree(path, ignore_errors=True)
 
 
-def _read(path: str | Path) -> tuple[str, dict[str, torch.Tensor]]:
-    """The header and the weights of a surrogate's file.
+def checkpoint_path(folder: Path, epoch: int) -> Path:
+    """Return where a training keeps the checkpoint of an epoch."""
+    return folder / CHECKPOINTS / f"{EPOCH}{epoch:06d}"
 
-    Raises:
-        CheckpointError: the file is missing, damaged, or another one.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"{path}: no such checkpoint; train one with the job train"
-        ) from error
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{path} cannot be read as a checkpoint: it is damaged, or no safetensors file; give a "
-            "best.safetensors or last.safetensors"
-        ) from error
-    if HEADER not in metadata:
-        raise CheckpointError(
-            f"{path} is not a surrogate's checkpoint; give a best.safetensors or last.safetensors"
-        )
-    return metadata[HEADER], state
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """Return the newest checkpoint in the result folder of a training, None if there is none."""
+    return max(_checkpoints(folder), default=None)
+
+
+def newest_epoch(folder: Path) -> int:
+    """Return the epoch of the newest checkpoint, 0 if there is none."""
+    newest = newest_checkpoint(folder)
+    return int(newest.name.removeprefix(EPOCH)) if newest else 0
 
 
 def load_tensors(path: str | Path) -> dict[str, Any]:
-    """The content of a file of tensors and plain values.
+    """Load a file of tensors and plain values; no code in it is executed.
 
     Raises:
-        CheckpointError: the file is missing or damaged, or holds anything else.
+        CheckpointError: the file is missing or damaged, or contains other objects.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -199,10 +107,23 @@ def load_tensors(path: str | Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path}: no such checkpoint; train one with the job train"
         ) from error
-    except Exception as error:  # torch raises many kinds for many sorts of damage
+    except Exception as error:  # torch raises many types of error for damaged files
         raise CheckpointError(
             f"{path} cannot be read as a checkpoint: it is damaged, or holds more than tensors"
         ) from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} is not a checkpoint of this software")
     return content
+
+
+def load_history(checkpoint: Path) -> list[EpochRecord]:
+    """Return the records of all epochs up to a checkpoint.
+
+    Raises:
+        CheckpointError: the checkpoint is missing or damaged.
+    """
+    return [EpochRecord(**record) for record in load_tensors(checkpoint / PROGRESS)["history"]]
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return list((folder / CHECKPOINTS).glob(f"{EPOCH}*"))

@@ -8,19 +8,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from fwdecg.errors import RunError
 from fwdecg.model import Surrogate
 from fwdecg.training.batches import Batch, Cases
 from fwdecg.training.loss import HybridLoss
 from fwdecg.training.metrics import mae, r2
-from fwdecg.training.workers import own_seat, sum_over_workers
+from fwdecg.training.training_config import AUTO, BFLOAT16
+from fwdecg.training.workers import own_rank, sum_over_workers
 
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """Means over the cases of a split, of all workers, on z-scored signals."""
+    """Means over the cases of a split on standardised signals."""
 
     loss: float
     r2: float
@@ -32,16 +34,30 @@ class Objective:
     """What an epoch minimises, and how.
 
     Attributes:
-        loss: per case.
-        omega: weight of its spectral term in this epoch.
+        loss: loss of each case.
+        omega: weight of the spectral term in this epoch.
         gradient_norm: upper bound of the gradient's norm.
-        autocast: whether the encoder runs in bfloat16.
+        bfloat16: whether the encoder computes in bfloat16.
     """
 
     loss: HybridLoss
     omega: float
     gradient_norm: float
-    autocast: bool
+    bfloat16: bool
+
+
+def runs_in_bfloat16(precision: str, device: torch.device) -> bool:
+    """Return whether the encoder computes in bfloat16 on a device.
+
+    Args:
+        precision: setting of a `TrainingConfig`; "auto" means yes if the hardware supports it.
+        device: device of the network.
+    """
+    if precision != AUTO:
+        return precision == BFLOAT16
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def train_epoch(
@@ -52,25 +68,27 @@ def train_epoch(
     optimizer: torch.optim.Optimizer,
     objective: Objective,
 ) -> float:
-    """Mean loss per case of one pass, after each batch of which the model is updated.
+    """Update the surrogate by one pass over the training split; return the mean loss per case.
 
     Args:
-        surrogate: the model.
-        parallel_model: the same, averaging its gradients over the workers.
-        batches: this worker's shares.
-        optimizer: of the model's parameters.
-        objective: of this epoch.
+        surrogate: the surrogate.
+        parallel_model: the same surrogate with gradients averaged over the workers.
+        batches: this worker's part of each batch.
+        optimizer: optimizer of the surrogate's parameters.
+        objective: objective of this epoch.
 
     Raises:
-        RunError: the loss stops being finite.
+        RunError: the loss is not finite.
     """
     surrogate.train()
-    workers = own_seat().workers
+    workers = own_rank().workers
     sums = torch.zeros(2, dtype=torch.float64, device=surrogate.device)
     for batch in batches:
-        loss = _losses(surrogate, parallel_model, batch.cases, objective).sum()
+        prediction, target = _forward(surrogate, parallel_model, batch.cases, objective)
+        loss = objective.loss(prediction, target, omega=objective.omega).sum()
         optimizer.zero_grad()
-        # Workers average gradients; scaled like this the average is the global batch's mean.
+        # The workers' gradients are averaged. With this factor the average is the gradient of the
+        # mean over the global batch.
         (loss * (workers / batch.global_size)).backward()
         nn.utils.clip_grad_norm_(surrogate.parameters(), objective.gradient_norm)
         optimizer.step()
@@ -83,12 +101,12 @@ def train_epoch(
 
 @torch.no_grad()
 def validate(surrogate: Surrogate, batches: Iterable[Cases], objective: Objective) -> Validation:
-    """Loss, R^2 and MAE over the cases of all workers.
+    """Return loss, R^2 and MAE over the cases of all workers.
 
     Args:
-        surrogate: the model.
+        surrogate: the surrogate.
         batches: this worker's cases.
-        objective: of the epoch.
+        objective: objective of the epoch.
 
     Raises:
         RunError: the loss is not finite.
@@ -98,34 +116,27 @@ def validate(surrogate: Surrogate, batches: Iterable[Cases], objective: Objectiv
     for cases in batches:
         prediction, target = _forward(surrogate, surrogate, cases, objective)
         losses = objective.loss(prediction, target, omega=objective.omega)
-        parts = (losses, r2(prediction, target), mae(prediction, target))
-        sums[:3] += torch.stack([part.sum() for part in parts])
+        terms = (losses, r2(prediction, target), mae(prediction, target))
+        sums[:3] += torch.stack([term.sum() for term in terms])
         sums[3] += len(cases)
     loss, r2_sum, mae_sum, count = sum_over_workers(sums).tolist()
     _require_finite("validation", loss)
     return Validation(loss=loss / count, r2=r2_sum / count, mae=mae_sum / count)
 
 
-def _require_finite(what: str, loss: float) -> None:
+def _require_finite(split: str, loss: float) -> None:
     if not math.isfinite(loss):
         raise RunError(
-            f"the {what} loss is not finite; lower training.learning_rate or "
+            f"the {split} loss is not finite; lower training.learning_rate or "
             "training.gradient_norm and choose another training.path"
         )
 
 
-def _losses(
-    surrogate: Surrogate, model: nn.Module, cases: Cases, objective: Objective
-) -> torch.Tensor:
-    prediction, target = _forward(surrogate, model, cases, objective)
-    return objective.loss(prediction, target, omega=objective.omega)
-
-
 def _forward(
     surrogate: Surrogate, model: nn.Module, cases: Cases, objective: Objective
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Prediction and target, standardised, (B, T, E) in float32."""
-    here = cases.to(surrogate.device)
-    with torch.autocast(surrogate.device.type, dtype=torch.bfloat16, enabled=objective.autocast):
-        prediction = model(here.u)
-    return prediction.float(), surrogate.standardise_ecg(here.phi_e)
+) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B T E"]]:
+    """Return prediction and target, standardised, in float32."""
+    local = cases.to(surrogate.device)
+    with torch.autocast(surrogate.device.type, dtype=torch.bfloat16, enabled=objective.bfloat16):
+        prediction = model(local.u)
+    return prediction.float(), surrogate.standardise_ecg(local.phi_e)

@@ -23,9 +23,8 @@ from fwdecg.errors import ConfigError, RunError
 from fwdecg.model import Surrogate
 from fwdecg.runtime.ownership import record_owner
 from fwdecg.runtime.storage import METRICS_FILE, Store
-from fwdecg.training.checkpoint import TrainedSurrogate
-from fwdecg.training.inference import predict_maps
-from fwdecg.training.signature import Signature
+from fwdecg.training.trained_surrogate import TrainedSurrogate, predict_maps
+from fwdecg.training.training_spec import ModelSignature
 
 WEIGHTS, PROGRAM, ONNX = "surrogate.safetensors", "surrogate.pt2", "surrogate.onnx"
 ONNX_EXTRA = ("onnx", "onnxscript", "onnxruntime")
@@ -176,7 +175,7 @@ def _compare(trained: TrainedSurrogate, program: Program, name: str) -> float:
     return largest
 
 
-def _example_maps(signature: Signature, cases: int) -> Float32[np.ndarray, "N T H W"]:
+def _example_maps(signature: ModelSignature, cases: int) -> Float32[np.ndarray, "N T H W"]:
     """Maps of the trained kind, drawn at random: each case another one, the same each time."""
     shape = (cases, signature.frames, signature.map_pixels, signature.map_pixels)
     return np.random.default_rng(cases).random(shape, dtype=np.float32)

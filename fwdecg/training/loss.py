@@ -1,35 +1,37 @@
-"""The hybrid loss: Huber in time and spectral entropy in frequency, Eq. 4-7.
+"""The hybrid loss: Huber loss in time plus spectral entropy loss in frequency, Eq. 4-7.
 
 Axes: B batch, T frame, E electrode.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-EPSILON = 1e-8  # of Eq. 4, a share of power; also the least power that is divided by
+from fwdecg.training.training_config import LossConfig
+
+EPSILON = 1e-8  # of Eq. 4, a fraction of the power; also the lower bound of the total power
 
 
 def spectral_entropy(signal: Float[Tensor, "*shape T"]) -> Float[Tensor, "*shape"]:
-    """Shannon entropy E_S in bits of each signal's normalised power spectrum, Eq. 4.
+    """Return the Shannon entropy E_S in bits of each signal's normalised power spectrum, Eq. 4.
 
-    The spectrum is the one-sided periodogram, frequency 0 included and each frequency counted
-    once: a tone of whole cycles has entropy 0, an impulse the most there is, log2(T // 2 + 1). The
-    two-sided spectrum would add one bit to every tone. A signal of no power has entropy 0, and a
-    gradient of 0.
+    The spectrum is the one-sided periodogram, with frequency 0, and with each frequency counted
+    once. A tone of whole cycles has entropy 0, and an impulse has the largest entropy, log2(T // 2
+    + 1). The two-sided spectrum would add one bit to every tone. A signal without power has entropy
+    0 and a gradient of 0.
     """
     spectrum = torch.view_as_real(torch.fft.rfft(signal, norm="forward"))
     power = spectrum.square().sum(-1)
-    share = power / power.sum(-1, keepdim=True).clamp_min(EPSILON)
-    return -(share * torch.log2(share + EPSILON)).sum(-1)
+    fraction = power / power.sum(-1, keepdim=True).clamp_min(EPSILON)
+    return -(fraction * torch.log2(fraction + EPSILON)).sum(-1)
 
 
 def spectral_weight(epoch: int, epochs: int) -> float:
-    """omega(n) of Eq. 7: from 1 at epoch 0 along a cosine to 0 at epoch `epochs`."""
+    """Return omega(n) of Eq. 7, which falls along a cosine from 1 at epoch 0 to 0 at `epochs`."""
     return 0.5 * (1.0 + math.cos(math.pi * epoch / epochs))
 
 
@@ -38,15 +40,21 @@ class HybridLoss:
     """L_total of each case, Eq. 6: Huber loss plus the weighted spectral entropy loss.
 
     Attributes:
-        huber_delta: error at which the Huber loss turns from square to absolute.
-        variance_floor: the Huber loss of an electrode is divided by the variance of its target plus
-            this, times 1 plus this: a target of variance 1 counts as ever. 0 divides by nothing.
-        spectral_weight: factor beside omega(n); 0 leaves the spectral term out.
+        huber_delta: error at which the Huber loss turns from quadratic to linear.
+        variance_floor: the Huber loss of an electrode is multiplied by (1 + floor) / (v + floor),
+            where v is the variance of its target. A target of variance 1 keeps its loss. 0 means no
+            such factor.
+        spectral_weight: factor of the spectral term beside omega(n); 0 leaves the term out.
     """
 
     huber_delta: float
     variance_floor: float
     spectral_weight: float
+
+    @classmethod
+    def from_config(cls, config: LossConfig) -> "HybridLoss":
+        """Return the loss that a configuration describes."""
+        return cls(**asdict(config))
 
     def __call__(
         self,
@@ -55,11 +63,13 @@ class HybridLoss:
         *,
         omega: float,
     ) -> Float[Tensor, " B"]:
-        """Loss per case, a mean over frames and electrodes; Eq. 5's mean over B is the caller's.
+        """Return the loss per case, a mean over frames and electrodes.
+
+        The mean over the batch in Eq. 5 is left to the caller.
 
         Args:
-            prediction: ECG of the network, standardised.
-            target: ECG of the library, standardised.
+            prediction: standardised ECG of the network.
+            target: standardised ECG of the library.
             omega: weight of the epoch, from the function `spectral_weight`.
         """
         huber = functional.huber_loss(

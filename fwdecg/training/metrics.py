@@ -1,6 +1,6 @@
-"""How well a predicted ECG agrees with the true one, case by case, in float64.
+"""Metrics of agreement between predicted and true ECG, per case and in float64.
 
-Axes: B batch, T frame, E electrode. Each metric is a mean over the electrodes of the case.
+Axes: B batch, T frame, E electrode. Each metric is a mean over the electrodes of a case.
 """
 
 import torch
@@ -11,10 +11,10 @@ from fwdecg.training.loss import spectral_entropy
 
 
 def r2(prediction: Float[Tensor, "B T E"], target: Float[Tensor, "B T E"]) -> Float64[Tensor, " B"]:
-    """Coefficient of determination R^2; 1 is perfect, 0 no better than the target's mean.
+    """Return the coefficient of determination R^2: 1 is perfect, 0 is as good as the target's mean.
 
-    At an electrode whose target is constant R^2 is not defined: 1 stands for an exact prediction,
-    0 for any other.
+    R^2 is not defined at an electrode whose target is constant. There it is set to 1 for an exact
+    prediction and to 0 for any other.
     """
     truth = target.double()
     residual = (prediction.double() - truth).square().sum(1)
@@ -27,20 +27,20 @@ def r2(prediction: Float[Tensor, "B T E"], target: Float[Tensor, "B T E"]) -> Fl
 def mae(
     prediction: Float[Tensor, "B T E"], target: Float[Tensor, "B T E"]
 ) -> Float64[Tensor, " B"]:
-    """Mean absolute error, in the unit of the signals."""
+    """Return the mean absolute error in the unit of the signals."""
     return (prediction.double() - target.double()).abs().mean((1, 2))
 
 
 def rmse(
     prediction: Float[Tensor, "B T E"], target: Float[Tensor, "B T E"]
 ) -> Float64[Tensor, " B"]:
-    """Root mean square error over frames, in the unit of the signals."""
+    """Return the root mean square error over frames in the unit of the signals."""
     return (prediction.double() - target.double()).square().mean(1).sqrt().mean(1)
 
 
 def spectral_entropy_error(
     prediction: Float[Tensor, "B T E"], target: Float[Tensor, "B T E"]
 ) -> Float64[Tensor, " B"]:
-    """Absolute difference of the spectral entropies (Eq. 4), in bits."""
+    """Return the absolute difference of the spectral entropies (Eq. 4) in bits."""
     entropies = (spectral_entropy(signal.double().mT) for signal in (prediction, target))
     return torch.sub(*entropies).abs().mean(1)

@@ -1,12 +1,10 @@
-"""The configuration of a training, to be read and checked without torch."""
+"""The configuration of a training, which can be read and checked without importing torch."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.config import check_settings, setting
-
-if TYPE_CHECKING:
-    import fwdecg.training.loss
+from fwdecg.errors import ConfigError
 
 COSINE, PLATEAU = "cosine", "plateau"
 AUTO, FLOAT32, BFLOAT16 = "auto", "float32", "bfloat16"
@@ -17,17 +15,16 @@ class LossConfig:
     """Weights of the hybrid loss."""
 
     huber_delta: float = setting(
-        1.0, "error, in z-scores, from which the loss grows linearly", above=0
+        1.0, "error, in z-scores, above which the loss grows linearly", above=0
     )
     variance_floor: float = setting(
         0.01,
-        "the Huber loss of each ECG, in z-scores, is divided by the variance of that ECG plus "
-        "this, and multiplied by 1 plus this, so that small ECGs count as much as large ones; 0: "
-        "all errors count alike",
+        "floor f in the factor (1 + f) / (v + f) of each ECG's Huber loss, where v is the variance "
+        "of the ECG in z-scores; it gives small ECGs the same weight as large ones; 0: no factor",
         at_least=0,
     )
     spectral_weight: float = setting(
-        0.1, "factor beside omega of the spectral entropy loss, 0 to leave it out", at_least=0
+        0.1, "factor of the spectral entropy loss beside omega; 0 leaves it out", at_least=0
     )
 
     def __post_init__(self) -> None:
@@ -38,32 +35,26 @@ class LossConfig:
         """
         check_settings(self)
 
-    def build(self) -> "fwdecg.training.loss.HybridLoss":
-        """The loss with these weights."""
-        from fwdecg.training.loss import HybridLoss  # noqa: PLC0415  # brings torch
-
-        return HybridLoss(self.huber_delta, self.variance_floor, self.spectral_weight)
-
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """Adam and a falling rate; the state with the best validation R^2 is kept."""
+    """Training with Adam and a falling learning rate; the best state by validation R^2 is kept."""
 
     path: str = setting(
-        "", "folder of the training; default: training/ in results.path", identity=False
+        "", "result folder of the training; default: training/ in results.path", identity=False
     )
     epochs: int = setting(200, "passes over the training split", at_least=1)
     batch_size: int = setting(8, "cases per update, over all workers together", at_least=1)
-    learning_rate: float = setting(1e-3, "of Adam at the start", above=0, at_most=1)
+    learning_rate: float = setting(1e-3, "initial learning rate of Adam", above=0, at_most=1)
     schedule: str = setting(
         COSINE,
-        "of the learning rate: cosine, down to 0 over all epochs, or plateau, halved where the "
-        "validation loss no longer improves",
+        "learning rate schedule: cosine falls to 0 over all epochs; plateau halves the rate when "
+        "the validation loss stops improving",
         choices=(COSINE, PLATEAU),
     )
     patience: int = setting(
         5,
-        "of the plateau: epochs without a better validation loss before the rate is halved",
+        "plateau schedule: epochs without a lower validation loss before the rate is halved",
         at_least=1,
     )
     gradient_norm: float = setting(
@@ -74,14 +65,17 @@ class TrainingConfig:
     mirror: bool = setting(
         False,
         "turn each training case upside down with probability 1/2; needs electrodes on the "
-        "horizontal midline, whose ECG does not change by it",
+        "horizontal midline, whose ECG this does not change",
     )
     precision: str = setting(
         AUTO,
-        "of a CNN: float32, bfloat16, or auto for bfloat16 where the machine computes in it",
+        "precision of a CNN encoder: float32, bfloat16, or auto for bfloat16 if the hardware "
+        "supports it",
         choices=(AUTO, FLOAT32, BFLOAT16),
     )
-    seed: int = setting(1, "of weights, dropout and order of cases", at_least=0, at_most=2**63 - 1)
+    seed: int = setting(
+        1, "seed of weights, dropout and order of cases", at_least=0, at_most=2**63 - 1
+    )
     loss: LossConfig = setting(LossConfig)
     workers: int = setting(
         1,
@@ -91,24 +85,44 @@ class TrainingConfig:
     )
     device: str = setting(
         "auto",
-        "of the workers: auto takes GPUs if the cluster has one for each, gpu waits until an "
-        "autoscaler brings them, cpu takes none",
+        "device of the workers: auto uses GPUs if the cluster has one for each worker, gpu waits "
+        "for an autoscaler to add them, cpu uses none",
         identity=False,
         choices=("auto", "gpu", "cpu"),
     )
     cpus_per_worker: float = setting(
         0.0,
-        "processors reserved for each worker; 0 shares out all but one",
+        "CPUs reserved for each worker; 0 divides all CPUs but one among the workers, at most one "
+        "for each",
         identity=False,
         at_least=0,
     )
     retries: int = setting(
         3,
-        "restarts from the last checkpoint after a worker was lost or failed",
+        "restarts from the last checkpoint after a worker failed",
         identity=False,
         at_least=0,
     )
 
     def __post_init__(self) -> None:
-        """Check each value."""
+        """Check every field.
+
+        Raises:
+            ConfigError: a value breaks its rule.
+        """
         check_settings(self)
+
+
+def require_midline(library: LibraryConfig) -> None:
+    """Check that mirroring a sheet leaves the ECG of every electrode unchanged.
+
+    Raises:
+        ConfigError: an electrode is not on the horizontal midline of the sheet.
+    """
+    midline_mm = library.tissue.size_mm / 2
+    for electrode in library.electrodes_mm:
+        if electrode[1] != midline_mm:
+            raise ConfigError(
+                f"training.mirror = true: the ECG at {list(electrode)} mm changes if the sheet is "
+                f"turned upside down; set it to false, or y to {midline_mm:g} mm"
+            )

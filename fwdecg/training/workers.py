@@ -1,4 +1,4 @@
-"""What the workers of a distributed training run agree on, through torch.distributed if it runs."""
+"""Communication between the workers of a training by torch.distributed; trivial for one process."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from torch import Tensor, distributed
 
 from fwdecg.runtime.cost import Cost
 
-# Activations of a batch are hundreds of MB, freed and asked for again in every step. By default
-# glibc returns them to the kernel each time, and a third of the step goes into page faults. One
-# arena, because Ray Train runs the loop in a thread, whose own arena could not hold them.
+# The activations of a batch take hundreds of MB, which are freed and allocated in every step. By
+# default glibc returns them to the kernel each time, and page faults take a third of the step. Ray
+# Train runs the loop in a thread, whose own arena could not keep them, hence a single arena.
 WORKER_ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_MAX_": "0",
@@ -19,33 +19,39 @@ WORKER_ENVIRONMENT = {
 
 
 @dataclass(frozen=True)
-class Seat:
-    """This worker's place: `rank` of `workers`; 0 of 1 where nothing is distributed."""
+class WorkerRank:
+    """Rank of a worker among all workers of a training; 0 of 1 for a single process."""
 
     rank: int = 0
     workers: int = 1
 
 
-def own_seat() -> Seat:
-    """The place of this process among the workers."""
+def own_rank() -> WorkerRank:
+    """Return the rank of this process."""
     if distributed.is_available() and distributed.is_initialized():
-        return Seat(distributed.get_rank(), distributed.get_world_size())
-    return Seat()
+        return WorkerRank(distributed.get_rank(), distributed.get_world_size())
+    return WorkerRank()
 
 
 def sum_over_workers(values: Tensor) -> Tensor:
-    """The elementwise sum of a tensor over all workers, the same on each of them."""
+    """Return the elementwise sum of a tensor over all workers, the same on each of them."""
     total = values.clone()
-    if own_seat().workers > 1:
+    if own_rank().workers > 1:
         distributed.all_reduce(total)
     return total
 
 
+def same_on_all_workers(number: int, device: torch.device) -> int:
+    """Return the number that the worker of rank 0 passes, on every worker."""
+    own = number if own_rank().rank == 0 else 0
+    return int(sum_over_workers(torch.tensor(own, device=device)).item())
+
+
 def total_cost(own: Cost, device: torch.device) -> Cost:
-    """What all workers spent, the same on each of them."""
+    """Return the cost of all workers, the same on each of them."""
     spent = torch.tensor([own.core_seconds, own.gpu_seconds], dtype=torch.float64, device=device)
     peak = torch.tensor(own.peak_memory_bytes, device=device)
-    if own_seat().workers > 1:
+    if own_rank().workers > 1:
         distributed.all_reduce(peak, op=distributed.ReduceOp.MAX)
     core_seconds, gpu_seconds = sum_over_workers(spent).tolist()
     return Cost(
@@ -53,13 +59,13 @@ def total_cost(own: Cost, device: torch.device) -> Cost:
     )
 
 
-def wait_for_all(device: torch.device) -> None:
-    """Return when all workers have come here, each with its own device."""
+def barrier(device: torch.device) -> None:
+    """Wait until all workers have reached this call."""
     sum_over_workers(torch.zeros(1, device=device)).item()
 
 
 def parallel(model: torch.nn.Module) -> torch.nn.Module:
-    """The model with gradients averaged over the workers; itself if there is only one."""
-    if own_seat().workers == 1:
+    """Return the model with gradients averaged over the workers; a single worker's as it is."""
+    if own_rank().workers == 1:
         return model
     return torch.nn.parallel.DistributedDataParallel(model)

@@ -24,15 +24,14 @@ from fwdecg.runtime.cost import Cost, CostMeter
 from fwdecg.runtime.nodes import require_same_file, require_shared_folder
 from fwdecg.runtime.ownership import record_owner
 from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
-from fwdecg.training.midline import require_midline
+from fwdecg.training.checkpoint import BEST, newest_checkpoint
 from fwdecg.training.recipe import Recipe
-from fwdecg.training.run import BEST
-from fwdecg.training.training_folder import newest_checkpoint
-from fwdecg.training.training_plan import plan_training
+from fwdecg.training.training_config import require_midline
+from fwdecg.training.training_spec import TrainingSpec
 from fwdecg.tuning.proposals import Proposals, make_proposals
 from fwdecg.tuning.search_space import Settings, check_space
 from fwdecg.tuning.sweep import plan_resources, run_sweep, with_gpus
-from fwdecg.tuning.trial import SearchContext, plan_trial, share_splits
+from fwdecg.tuning.trial import SearchContext, share_splits, trial_spec
 from fwdecg.tuning.trials import (
     UNFINISHED,
     TrialFolders,
@@ -90,7 +89,7 @@ def plan_search(library: Library, recipe: Recipe, tuning: TuningConfig) -> Searc
         LibraryError: the library has too few cases.
     """
     trained = trial_recipe(recipe, tuning, library.config)
-    plan_training(library, trained.model, trained.training)
+    TrainingSpec.from_library(library, trained.model, trained.training)
     return Search(library=library, recipe=trained, tuning=tuning, proposals=make_proposals(tuning))
 
 
@@ -210,10 +209,10 @@ def _read_trials(search: Search, folders: TrialFolders) -> list[TrialRecord]:
         if settings is None:
             break
         try:
-            plan = plan_trial(search.library, search.recipe, settings)
+            spec = trial_spec(search.library, search.recipe, settings)
         except FwdEcgError:  # the outcome of the trial already gives the reason
-            plan = None
-        records.append(read_trial(folders, number, plan))
+            spec = None
+        records.append(read_trial(folders, number, spec))
     return records
 
 

@@ -9,35 +9,32 @@ search rebuilds it from these reports.
 import logging
 import math
 import warnings
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 import ray
 import ray.train
-import ray.train.torch
 import torch
 from ray import tune
 from ray.exceptions import RayError
-from ray.tune.integration.ray_train import TuneReportCallback
 
-from fwdecg.cases.splits import TRAIN, VALIDATION
 from fwdecg.errors import ResultError, RunError
 from fwdecg.library.reader import Library
 from fwdecg.runtime.cost import CostMeter
 from fwdecg.runtime.nodes import require_folder_visible
 from fwdecg.runtime.progress import log_to_stdout
+from fwdecg.runtime.ray_private import tune_report_callback
 from fwdecg.runtime.storage import PERMANENT_ERRORS, Store
-from fwdecg.runtime.telemetry import ITEMS, ITEMS_PER_SECOND, SWEEP
-from fwdecg.training.batches import Cases
-from fwdecg.training.feed import read_cases
+from fwdecg.runtime.telemetry import SWEEP
+from fwdecg.training.batches import Cases, Splits
+from fwdecg.training.checkpoint import EpochRecord
+from fwdecg.training.ray_workers import WorkerTask, first_failure, train_on_workers
 from fwdecg.training.recipe import Recipe
-from fwdecg.training.run import EpochRecord, Splits, run_training
-from fwdecg.training.training_folder import keep_checkpoint, newest_checkpoint
-from fwdecg.training.training_plan import Plan, plan_training
-from fwdecg.training.workers import WORKER_ENVIRONMENT
+from fwdecg.training.split_files import read_splits
+from fwdecg.training.training_loop import export_progress, run_training
+from fwdecg.training.training_spec import TrainingSpec
 from fwdecg.tuning.search_space import Settings
 from fwdecg.tuning.trials import TrialFolders
 from fwdecg.tuning.tuning_config import TuningConfig
@@ -50,10 +47,8 @@ EPOCH, OBJECTIVE, FAILURE = "epoch", "best_r2", "failure"
 
 # CPUs of the process that only waits for the workers of a trial. Ray Tune does not accept 0.
 DRIVER_CPUS = 0.01
-RAY_RUNS = "ray"  # subfolder of a trial for Ray Train's own files
 
 Arrays = dict[str, np.ndarray]
-Send = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -77,8 +72,8 @@ def share_splits(library: Library) -> ray.ObjectRef:
     Raises:
         LibraryError: a split is empty, or a part cannot be read.
     """
-    train, validation = (_arrays(read_cases(library, split)) for split in (TRAIN, VALIDATION))
-    return ray.put(SharedSplits(train, validation))
+    splits = read_splits(library)
+    return ray.put(SharedSplits(_arrays(splits.train), _arrays(splits.validation)))
 
 
 def _arrays(cases: Cases) -> Arrays:
@@ -112,14 +107,14 @@ class SearchContext:
     splits: ray.ObjectRef
 
 
-def plan_trial(library: Library, recipe: Recipe, settings: Settings) -> Plan:
-    """Return the training plan of a trial.
+def trial_spec(library: Library, recipe: Recipe, settings: Settings) -> TrainingSpec:
+    """Return the specification of a trial's training.
 
     Raises:
         FwdEcgError: the settings contradict each other or do not suit the library.
     """
     own = recipe.with_settings(settings)
-    return plan_training(library, own.model, own.training)
+    return TrainingSpec.from_library(library, own.model, own.training)
 
 
 def run_trial(config: dict[str, Any], context: SearchContext) -> None:
@@ -143,8 +138,8 @@ def run_trial(config: dict[str, Any], context: SearchContext) -> None:
         return
     train = _train_here if context.tuning.workers_per_trial == 1 else _train_on_workers
     try:
-        plan = plan_trial(context.library, context.recipe, config[SETTINGS])
-        train(number, plan, context)
+        spec = trial_spec(context.library, context.recipe, config[SETTINGS])
+        train(number, spec, context)
     except Exception as error:  # no error of a trial may end the search
         if is_transient(error) or isinstance(error, ResultError):
             raise  # Ray Tune starts the trial again
@@ -162,48 +157,54 @@ def error_summary(error: BaseException) -> str:
     return first if isinstance(error, RunError) else f"{type(error).__name__}: {first}"
 
 
-def _train_here(number: int, plan: Plan, context: SearchContext) -> None:
+def _train_here(number: int, spec: TrainingSpec, context: SearchContext) -> None:
     tuning = context.tuning
     meter = CostMeter(gpus=tuning.gpus_per_trial)
     torch.set_num_threads(_threads(tuning))
-    device = _device(tuning.gpus_per_trial)
-    _run(number, plan, context, device=device, meter=meter, send=tune.report)
+    splits = ray.get(context.splits).splits()
 
+    def report(record: EpochRecord) -> None:
+        export_progress(record, spec, cases=len(splits.train), stage=SWEEP)
+        tune.report(asdict(record))
 
-@dataclass(frozen=True, kw_only=True)
-class _WorkerJob:
-    """What Ray Train passes to each worker of a trial."""
-
-    number: int
-    plan: Plan
-    context: SearchContext
-
-
-def _train_on_workers(number: int, plan: Plan, context: SearchContext) -> None:
-    tuning, retries = context.tuning, context.recipe.training.retries
-    trainer = ray.train.torch.TorchTrainer(
-        _work,
-        train_loop_config={"job": _WorkerJob(number=number, plan=plan, context=context)},
-        scaling_config=ray.train.ScalingConfig(
-            num_workers=tuning.workers_per_trial,
-            use_gpu=tuning.gpus_per_trial > 0,
-            resources_per_worker=worker_resources(tuning),
-        ),
-        run_config=ray.train.RunConfig(  # type: ignore[call-arg]  # typed as its predecessor
-            # A new name for each start, because the trial resumes from its own folder.
-            name=tune.get_context().get_trial_id(),
-            storage_path=str(context.folders.folder(number) / RAY_RUNS),
-            failure_config=ray.train.FailureConfig(max_failures=retries),
-            logging_config=ray.train.LoggingConfig(log_level="WARNING"),
-            worker_runtime_env={"env_vars": WORKER_ENVIRONMENT},
-            callbacks=[TuneReportCallback()],  # type: ignore[list-item]
-        ),
+    run_training(
+        spec,
+        splits,
+        context.folders.folder(number),
+        device=_device(tuning.gpus_per_trial),
+        meter=meter,
+        report=report,
     )
+
+
+def _train_on_workers(number: int, spec: TrainingSpec, context: SearchContext) -> None:
+    tuning = context.tuning
     try:
-        trainer.fit()
+        train_on_workers(
+            WorkerTask(
+                spec=spec,
+                folder=context.folders.folder(number),
+                visible=context.folders.root,
+                load_splits=partial(_get_splits, context.splits),
+                threads=_threads(tuning),
+                stage=SWEEP,
+                log_level=logging.WARNING,
+            ),
+            scaling=ray.train.ScalingConfig(
+                num_workers=tuning.workers_per_trial,
+                use_gpu=tuning.gpus_per_trial > 0,
+                resources_per_worker=worker_resources(tuning),
+            ),
+            retries=context.recipe.training.retries,
+            callbacks=[tune_report_callback()],
+        )
     except ray.train.TrainingFailedError as error:
-        failures = [*getattr(error, "worker_failures", {}).values(), error]
-        raise failures[0] from error
+        raise first_failure(error) from error
+
+
+def _get_splits(splits: ray.ObjectRef, device: torch.device) -> Splits:  # noqa: ARG001
+    """Return the shared cases on a worker; they stay on the CPU."""
+    return ray.get(splits).splits()
 
 
 def worker_resources(tuning: TuningConfig) -> dict[str, float]:
@@ -216,51 +217,6 @@ def worker_resources(tuning: TuningConfig) -> dict[str, float]:
 def _threads(tuning: TuningConfig) -> int:
     """Return the number of threads of each worker of a trial."""
     return max(int(tuning.cpus_per_trial / tuning.workers_per_trial), 1)
-
-
-def _work(config: dict[str, Any]) -> None:
-    """Train in one of the worker processes that Ray Train starts for a trial."""
-    job: _WorkerJob = config["job"]
-    tuning = job.context.tuning
-    require_folder_visible(Store.at(job.context.folders.root))
-    meter = CostMeter(gpus=worker_resources(tuning).get("GPU", 0.0), since_start=True)
-    _log_warnings_only()
-    torch.set_num_threads(_threads(tuning))
-    device = ray.train.torch.get_device()
-    send = ray.train.report
-    try:
-        _run(job.number, job.plan, job.context, device=device, meter=meter, send=send)
-    except RunError as error:  # every worker raises it, because they all hold the same sums
-        ray.train.report({EPOCH: 0, OBJECTIVE: math.nan, FAILURE: error_summary(error)})
-
-
-def _run(
-    number: int,
-    plan: Plan,
-    context: SearchContext,
-    *,
-    device: torch.device,
-    meter: CostMeter,
-    send: Send,
-) -> None:
-    folder = context.folders.folder(number)
-    splits = ray.get(context.splits).splits()
-
-    def keep_and_send(record: EpochRecord, checkpoint: Path | None) -> None:
-        if checkpoint is not None:
-            keep_checkpoint(checkpoint, folder, record.epoch)
-            ITEMS.add(SWEEP, len(splits.train))
-            ITEMS_PER_SECOND.set(SWEEP, len(splits.train) / record.seconds)
-        send(asdict(record))
-
-    run_training(
-        plan,
-        splits,
-        device=device,
-        report=keep_and_send,
-        meter=meter,
-        resume_from=newest_checkpoint(folder),
-    )
 
 
 def _device(gpus: float) -> torch.device:

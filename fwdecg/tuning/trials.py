@@ -16,10 +16,8 @@ import pyarrow as pa
 
 from fwdecg.runtime.cost import Cost
 from fwdecg.runtime.storage import Store
-from fwdecg.training.checkpoint import load_tensors
-from fwdecg.training.run import PROGRESS, EpochRecord
-from fwdecg.training.training_folder import newest_checkpoint
-from fwdecg.training.training_plan import Plan
+from fwdecg.training.checkpoint import EpochRecord, load_history, newest_checkpoint
+from fwdecg.training.training_spec import TrainingSpec
 from fwdecg.tuning.search_space import Settings
 
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
@@ -83,8 +81,7 @@ class TrialFolders:
         checkpoint = newest_checkpoint(self.folder(number))
         if checkpoint is None:
             return []
-        records = load_tensors(checkpoint / PROGRESS)["history"]
-        return [EpochRecord(**record) for record in records]
+        return load_history(checkpoint)
 
     def clear_staging(self) -> None:
         """Remove the temporary files that interrupted writers left in the trials' folders."""
@@ -148,7 +145,7 @@ class TrialRecord:
         return self.history[epochs - 1].best_r2 if len(self.history) >= epochs else None
 
 
-def read_trial(folders: TrialFolders, number: int, plan: Plan | None) -> TrialRecord:
+def read_trial(folders: TrialFolders, number: int, plan: TrainingSpec | None) -> TrialRecord:
     """Read the record of a trial.
 
     Args:
@@ -167,7 +164,7 @@ def read_trial(folders: TrialFolders, number: int, plan: Plan | None) -> TrialRe
     )
 
 
-def _parameters(plan: Plan) -> int:
+def _parameters(plan: TrainingSpec) -> int:
     surrogate = plan.model.build(
         electrodes=len(plan.signature.electrodes_mm), standardisation=plan.standardisation
     )

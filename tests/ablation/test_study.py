@@ -15,8 +15,8 @@ from fwdecg.evaluation.evaluation_config import EvaluationConfig
 from fwdecg.model import SurrogateConfig
 from fwdecg.runtime import nodes
 from fwdecg.training import trainer
-from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.recipe import Recipe
+from fwdecg.training.trained_surrogate import load_surrogate
 from fwdecg.training.trainer import train
 from fwdecg.training.training_config import TrainingConfig
 

@@ -9,8 +9,8 @@ import pytest
 from fwdecg.config import load
 from fwdecg.experiment.experiment import Experiment
 from fwdecg.runtime.cost import Cost
+from fwdecg.training.checkpoint import EPOCH, newest_checkpoint
 from fwdecg.training.trainer import train
-from fwdecg.training.training_folder import EPOCH, newest_checkpoint
 from fwdecg.tuning.trials import FINISHED, TrialFolders
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]

@@ -9,7 +9,7 @@ import pytest
 from fwdecg.errors import CheckpointError
 from fwdecg.evaluation.ensemble import Ensemble, Forecast, load_members
 from fwdecg.library.labelled_cases import LabelledCases
-from fwdecg.training.checkpoint import TrainedSurrogate
+from fwdecg.training.trained_surrogate import TrainedSurrogate
 
 
 def test_mean_and_spread_by_hand() -> None:

@@ -13,7 +13,7 @@ from fwdecg.evaluation.evaluate import evaluate
 from fwdecg.evaluation.evaluation_config import EvaluationConfig
 from fwdecg.library.reader import Library
 from fwdecg.model import SurrogateConfig
-from fwdecg.training.checkpoint import TrainedSurrogate, load_surrogate
+from fwdecg.training.trained_surrogate import TrainedSurrogate, load_surrogate
 from fwdecg.training.trainer import train
 from fwdecg.training.training_config import TrainingConfig
 

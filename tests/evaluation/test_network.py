@@ -10,8 +10,7 @@ from fwdecg.errors import CheckpointError
 from fwdecg.evaluation.network import Network
 from fwdecg.library.labelled_cases import LabelledCases
 from fwdecg.library.reader import Library
-from fwdecg.training.checkpoint import TrainedSurrogate
-from fwdecg.training.inference import predict_maps
+from fwdecg.training.trained_surrogate import TrainedSurrogate, predict_maps
 
 
 def test_a_fitting_library(trained: TrainedSurrogate, library: Library) -> None:

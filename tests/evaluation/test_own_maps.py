@@ -8,9 +8,9 @@ import pytest
 
 from fwdecg.errors import MapsError
 from fwdecg.evaluation.own_maps import read_maps
-from fwdecg.training.signature import Signature
+from fwdecg.training.training_spec import ModelSignature
 
-SIGNATURE = Signature(
+SIGNATURE = ModelSignature(
     frames=3,
     map_pixels=4,
     electrodes_mm=((0.0, 0.0, 5.0),),

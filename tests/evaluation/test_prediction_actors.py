@@ -15,7 +15,7 @@ from fwdecg.evaluation.prediction_actors import forecast_on_cluster
 from fwdecg.evaluation.predictions import predict_library
 from fwdecg.library.reader import Library
 from fwdecg.runtime.storage import Store
-from fwdecg.training.checkpoint import TrainedSurrogate
+from fwdecg.training.trained_surrogate import TrainedSurrogate
 
 pytestmark = [
     pytest.mark.ray,

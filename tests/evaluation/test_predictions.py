@@ -20,8 +20,7 @@ from fwdecg.evaluation.predictions import (
 )
 from fwdecg.library.labelled_cases import LabelledCases
 from fwdecg.library.reader import Library
-from fwdecg.training.checkpoint import TrainedSurrogate
-from fwdecg.training.inference import predict_maps
+from fwdecg.training.trained_surrogate import TrainedSurrogate, predict_maps
 
 FLAT = Forecast(phi_e=np.zeros((1, 2, 20), np.float32), spread=None)
 

@@ -14,7 +14,7 @@ from fwdecg.evaluation.scores import z_scored
 from fwdecg.evaluation.uncertainty import Residuals, assess_uncertainty
 from fwdecg.library.labelled_cases import stream_labelled_cases
 from fwdecg.library.reader import Library
-from fwdecg.training.checkpoint import TrainedSurrogate
+from fwdecg.training.trained_surrogate import TrainedSurrogate
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from fwdecg.training.checkpoint import load_surrogate
+from fwdecg.training.trained_surrogate import load_surrogate
 
 JOBS = Path(__file__).parents[2] / "jobs"
 

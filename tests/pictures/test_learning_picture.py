@@ -9,7 +9,7 @@ import pytest
 
 from fwdecg.errors import ResultError
 from fwdecg.pictures.learning_picture import plot_history, plot_learning, write_learning_curves
-from fwdecg.training.run import EpochRecord
+from fwdecg.training.checkpoint import EpochRecord
 
 
 def record(epoch: int, r2: float) -> EpochRecord:

@@ -1,4 +1,4 @@
-"""Synthetic cases whose ECG a surrogate can learn: no library needed."""
+"""Synthetic cases whose ECG a surrogate can learn, without a library."""
 
 from pathlib import Path
 
@@ -7,19 +7,19 @@ import torch
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.runtime.cost import CostMeter
-from fwdecg.training.batches import Cases
-from fwdecg.training.checkpoint import TrainedSurrogate
+from fwdecg.training.batches import Cases, Splits
+from fwdecg.training.checkpoint import EpochRecord
 from fwdecg.training.epoch import Validation
-from fwdecg.training.run import EpochRecord, Splits, run_training
-from fwdecg.training.signature import Signature
+from fwdecg.training.trained_surrogate import TrainedSurrogate
 from fwdecg.training.training_config import TrainingConfig
-from fwdecg.training.training_plan import Plan
+from fwdecg.training.training_loop import run_training
+from fwdecg.training.training_spec import ModelSignature, TrainingSpec
 
 FRAMES, PIXELS = 12, 8
 
 
 def waves(count: int, seed: int) -> Cases:
-    """Plane fronts of random speed; the ECG is the difference of the maps' right and left half."""
+    """Return plane fronts of random speed; the ECG is the right minus the left half's mean of u."""
     generator = torch.Generator().manual_seed(seed)
     speed = torch.rand(count, 1, 1, 1, generator=generator) + 0.5
     time = torch.arange(FRAMES)[None, :, None, None]
@@ -31,11 +31,11 @@ def waves(count: int, seed: int) -> Cases:
     )
 
 
-def plan(encoder="cnn", **training) -> Plan:
-    """A small network and a short training."""
+def make_spec(encoder="cnn", **training) -> TrainingSpec:
+    """Return the specification of a short training of a small network."""
     values = {"epochs": 4, "batch_size": 4, "workers": 0, "learning_rate": 3e-3}
     values |= {"precision": "float32"} | training
-    return Plan(
+    return TrainingSpec(
         model=SurrogateConfig(
             hidden_size=16,
             encoder=encoder,
@@ -49,7 +49,7 @@ def plan(encoder="cnn", **training) -> Plan:
         standardisation=Standardisation(
             u_mean=0.5, u_spread=0.5, phi_e_mean=(-0.5,), phi_e_spread=(0.3,)
         ),
-        signature=Signature(
+        signature=ModelSignature(
             frames=FRAMES,
             map_pixels=PIXELS,
             electrodes_mm=((4.0, 4.0, 4.0),),
@@ -61,36 +61,28 @@ def plan(encoder="cnn", **training) -> Plan:
 
 
 def trained(encoder="cnn") -> TrainedSurrogate:
-    """Untrained weights, the same each time, as after seven epochs."""
-    made = plan(encoder)
+    """Return a surrogate of random weights, the same in every call, labelled as epoch 7."""
+    spec = make_spec(encoder)
     torch.manual_seed(0)
-    surrogate = made.model.build(electrodes=1, standardisation=made.standardisation)
+    surrogate = spec.model.build(electrodes=1, standardisation=spec.standardisation)
     return TrainedSurrogate(
         state=surrogate.state_dict(),
-        config=made.model,
-        standardisation=made.standardisation,
-        signature=made.signature,
+        config=spec.model,
+        standardisation=spec.standardisation,
+        signature=spec.signature,
         validation=Validation(loss=0.2, r2=0.9, mae=0.1),
         epoch=7,
     )
 
 
 def splits() -> Splits:
-    """Fourteen training and five validation cases: neither divides by four or two workers."""
+    """Return 14 training and 5 validation cases: uneven for batches of 4 and for 2 workers."""
     return Splits(train=waves(14, seed=0), validation=waves(5, seed=1))
 
 
-def train(plan: Plan, splits: Splits, keep: Path | None = None, **options) -> list[EpochRecord]:
-    """The records of a training on this process; its last checkpoint goes to `keep`."""
-    records = []
-
-    def report(record: EpochRecord, checkpoint: Path | None) -> None:
-        records.append(record)
-        if keep is not None and checkpoint is not None:
-            keep.mkdir(exist_ok=True)
-            for file in checkpoint.iterdir():
-                (keep / file.name).write_bytes(file.read_bytes())
-
+def train(spec: TrainingSpec, splits: Splits, folder: Path) -> list[EpochRecord]:
+    """Train in this process; return the records of the epochs run now, not of earlier ones."""
+    records: list[EpochRecord] = []
     cpu = torch.device("cpu")
-    run_training(plan, splits, device=cpu, report=report, meter=CostMeter(), **options)
+    run_training(spec, splits, folder, device=cpu, meter=CostMeter(), report=records.append)
     return records

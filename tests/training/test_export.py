@@ -14,8 +14,8 @@ from synthetic import waves
 
 from fwdecg.errors import ConfigError, ResultError, RunError
 from fwdecg.training import export
-from fwdecg.training.checkpoint import load_surrogate
 from fwdecg.training.export import export_surrogate
+from fwdecg.training.trained_surrogate import load_surrogate
 
 # Float32 sums in another order, of values around 0.1.
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-6}

@@ -127,7 +127,7 @@ def test_total_by_hand() -> None:
 
 def test_cases_do_not_mix() -> None:
     prediction, target = torch.randn(3, 20, 2), torch.randn(3, 20, 2)
-    loss = LossConfig().build()
+    loss = HybridLoss.from_config(LossConfig())
     alone = torch.cat([loss(prediction[i : i + 1], target[i : i + 1], omega=1.0) for i in range(3)])
     torch.testing.assert_close(loss(prediction, target, omega=1.0), alone)
 

@@ -1,3 +1,5 @@
+"""The function `train`: what it leaves, what it rejects, and that it resumes."""
+
 import json
 import os
 import signal
@@ -15,10 +17,10 @@ import ray
 
 from fwdecg.errors import ConfigError, LibraryError, ResultError, RunError
 from fwdecg.model import SurrogateConfig
-from fwdecg.runtime import nodes
 from fwdecg.runtime.cost import Cost
-from fwdecg.training import trainer
-from fwdecg.training.checkpoint import load_surrogate, load_tensors
+from fwdecg.training import trainer, training_loop
+from fwdecg.training.checkpoint import newest_epoch
+from fwdecg.training.trained_surrogate import load_surrogate
 from fwdecg.training.trainer import train
 from fwdecg.training.training_config import LossConfig, TrainingConfig
 
@@ -39,7 +41,7 @@ def history(folder):
     return [json.loads(line) | {"seconds": 0.0} | asdict(Cost()) for line in lines]
 
 
-def test_what_a_training_leaves(small_library, tmp_path):
+def test_the_files_of_a_finished_training(small_library, tmp_path):
     metrics = train(small_library, MODEL, TRAINING, tmp_path)
     assert metrics == json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["epochs"] == 3
@@ -50,19 +52,19 @@ def test_what_a_training_leaves(small_library, tmp_path):
     assert load_surrogate(tmp_path / "last.safetensors").epoch == 3
 
 
-def test_the_cost_is_that_of_all_epochs_and_of_what_surrounds_them(small_library, tmp_path):
+def test_the_cost_includes_all_epochs_and_the_rest_of_the_process(small_library, tmp_path):
     before = time.process_time()
     cost = Cost.from_dict(train(small_library, MODEL, TRAINING, tmp_path)["cost"])
-    assert cost.core_seconds <= time.process_time() - before + 0.05  # it is rounded to tenths
+    assert cost.core_seconds <= time.process_time() - before + 0.05  # rounded to tenths
     lines = (tmp_path / "history.jsonl").read_text().splitlines()
-    of_epochs = sum(json.loads(line)["core_seconds"] for line in lines)
-    assert 0 < of_epochs <= cost.core_seconds + 0.05
+    epochs_only = sum(json.loads(line)["core_seconds"] for line in lines)
+    assert 0 < epochs_only <= cost.core_seconds + 0.05
     assert cost.gpu_seconds == 0.0
-    assert cost.peak_memory_bytes > 50e6  # torch alone has as much
+    assert cost.peak_memory_bytes > 50e6  # torch alone uses that much
 
 
-def test_shifted_cases_are_never_learnt_from(regular_and_shifted_library, tmp_path):
-    """Regular cases are the same in both; whatever saw a shifted one would change the losses."""
+def test_shifted_cases_do_not_enter_the_training(regular_and_shifted_library, tmp_path):
+    """Both libraries have the same regular cases; a shifted one would change the losses."""
     folders = [tmp_path / "regular", tmp_path / "shifted"]
     for library, folder in zip(regular_and_shifted_library, folders, strict=True):
         train(library, MODEL, TRAINING, folder)
@@ -75,131 +77,105 @@ def test_a_finished_training_is_not_run_again(small_library, tmp_path, monkeypat
     assert train(small_library, MODEL, TRAINING, tmp_path) == first
 
 
-def test_a_folder_of_another_training_is_refused(small_library, tmp_path):
+def test_the_folder_of_another_training_is_rejected(small_library, tmp_path):
     train(small_library, MODEL, TRAINING, tmp_path)
     with pytest.raises(ResultError, match=r"made with another training.learning_rate; choose"):
         train(small_library, MODEL, replace(TRAINING, learning_rate=1e-4), tmp_path)
 
 
-def test_more_workers_than_cases_are_refused(small_library, tmp_path):
+def test_more_workers_than_cases_are_rejected(small_library, tmp_path):
     with pytest.raises(LibraryError, match="has 1 validation cases for 2 workers; lower"):
         train(small_library, MODEL, replace(TRAINING, workers=2), tmp_path)
 
 
-def test_a_gpu_that_is_not_there_is_refused(small_library, tmp_path, monkeypatch):
+def test_a_missing_gpu_is_an_error(small_library, tmp_path, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(ConfigError, match="training.device = 'gpu': PyTorch finds no GPU here"):
         train(small_library, MODEL, replace(TRAINING, device="gpu"), tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("device", "gpus", "taken"),
+    ("device", "gpus", "used"),
     [
         ("auto", 0, False),
         ("auto", 1, False),
         ("auto", 2, True),
         ("cpu", 2, False),
-        ("gpu", 0, True),  # the autoscaler brings them
+        ("gpu", 0, True),  # the autoscaler adds them
     ],
 )
-def test_workers_take_gpus_if_each_gets_one_or_all_must(device, gpus, taken, monkeypatch):
+def test_workers_use_gpus_if_each_gets_one_or_the_setting_demands_it(
+    device, gpus, used, monkeypatch
+):
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 8.0, "GPU": float(gpus)})
     scaling = trainer._scaling(replace(TRAINING, workers=2, device=device))
-    assert scaling.use_gpu is taken
-    assert scaling.resources_per_worker.get("GPU", 0) == taken
+    assert scaling.use_gpu is used
+    assert scaling.resources_per_worker.get("GPU", 0) == used
 
 
-def test_mirroring_is_refused_where_it_changes_the_ecg(small_library, tmp_path):
+def test_mirroring_that_changes_the_ecg_is_rejected(small_library, tmp_path):
     with pytest.raises(ConfigError, match=r"the ECG at \[0.0, 0.0, 3.0\] mm changes"):
         train(small_library, MODEL, replace(TRAINING, mirror=True), tmp_path)
 
 
 @pytest.fixture
-def cut(small_library, tmp_path, monkeypatch):
-    """The folder of a training in this process that was interrupted after two epochs of three."""
-    keep = trainer.keep_checkpoint
+def interrupted(small_library, tmp_path, monkeypatch):
+    """Result folder of a training that was interrupted here after two of three epochs."""
+    keep = training_loop.keep_checkpoint
 
-    def keep_and_fall(checkpoint, folder, epoch):
-        keep(checkpoint, folder, epoch)
+    def keep_and_fail(folder, epoch, write):
+        keep(folder, epoch, write)
         if epoch == 2:
             raise InterruptedError
 
-    monkeypatch.setattr(trainer, "keep_checkpoint", keep_and_fall)
-    with pytest.raises(InterruptedError):
-        train(small_library, MODEL, TRAINING, tmp_path / "cut")
-    monkeypatch.setattr(trainer, "keep_checkpoint", keep)
-    assert not (tmp_path / "cut/metrics.json").exists()
-    return tmp_path / "cut"
+    with monkeypatch.context() as patch:
+        patch.setattr(training_loop, "keep_checkpoint", keep_and_fail)
+        with pytest.raises(InterruptedError):
+            train(small_library, MODEL, TRAINING, tmp_path / "interrupted")
+    assert not (tmp_path / "interrupted/metrics.json").exists()
+    return tmp_path / "interrupted"
 
 
-def test_an_interrupted_training_goes_on(cut, small_library, tmp_path):
+def test_an_interrupted_training_resumes(interrupted, small_library, tmp_path):
     train(small_library, MODEL, TRAINING, tmp_path / "whole")
-    train(small_library, MODEL, TRAINING, cut)
-    assert history(cut) == history(tmp_path / "whole")
+    train(small_library, MODEL, TRAINING, interrupted)
+    assert history(interrupted) == history(tmp_path / "whole")
 
 
 @pytest.mark.ray
-@pytest.mark.slow
-def test_a_ray_worker_goes_on_where_this_process_stopped(ray_cluster, cut, small_library):
-    (kept,) = (cut / "checkpoints").glob("*/progress.pt")
-    before = load_tensors(kept)["history"]
-    train(small_library, MODEL, replace(TRAINING, workers=1), cut)
-    after = [json.loads(line) for line in (cut / "history.jsonl").read_text().splitlines()]
-    assert after[:2] == before  # to the second: they were not run again
-    assert len(after) == 3
-
-
-def test_this_process_does_not_start_over_what_ray_workers_began(cut, small_library):
-    (cut / "ray").mkdir()
-    with pytest.raises(ResultError, match="holds epochs of a training on Ray: go on with"):
-        train(small_library, MODEL, TRAINING, cut)
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_a_training_that_diverges_on_a_ray_worker_ends_at_once(
-    ray_cluster, small_library, tmp_path
-):
-    hopeless = replace(TRAINING, workers=1, loss=LossConfig(spectral_weight=1e39))
-    with pytest.raises(RunError, match="the training loss is not finite; lower"):
-        train(small_library, MODEL, hopeless, tmp_path)
-    assert not (tmp_path / "failure.txt").exists()
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_a_ray_worker_trains_to_the_losses_of_this_process(ray_cluster, small_library, tmp_path):
+def test_a_ray_worker_reaches_the_losses_of_this_process(ray_cluster, small_library, tmp_path):
     train(small_library, MODEL, TRAINING, tmp_path / "alone")
     train(small_library, MODEL, replace(TRAINING, workers=1), tmp_path / "ray")
-    for ours, theirs in zip(history(tmp_path / "alone"), history(tmp_path / "ray"), strict=True):
-        assert theirs == pytest.approx(ours, rel=1e-5)
+    for own, rays in zip(history(tmp_path / "alone"), history(tmp_path / "ray"), strict=True):
+        assert rays == pytest.approx(own, rel=1e-5)
+    assert not (tmp_path / "ray/.staging").exists()
 
 
 @pytest.mark.ray
-def test_workers_may_not_reserve_every_processor(ray_cluster, small_library, tmp_path):
+@pytest.mark.slow
+def test_divergence_on_a_ray_worker_raises_the_same_error(ray_cluster, small_library, tmp_path):
+    diverging = replace(TRAINING, workers=1, loss=LossConfig(spectral_weight=1e39))
+    with pytest.raises(RunError, match="the training loss is not finite; lower"):
+        train(small_library, MODEL, diverging, tmp_path)
+
+
+@pytest.mark.ray
+def test_workers_must_leave_a_cpu_to_read_the_data(ray_cluster, small_library, tmp_path):
     greedy = replace(TRAINING, workers=1, cpus_per_worker=2.0)
-    with pytest.raises(ConfigError, match="must leave one of the cluster's 2 processors"):
+    with pytest.raises(ConfigError, match="must leave one of the cluster's 2 CPUs"):
         train(small_library, MODEL, greedy, tmp_path)
 
 
 @pytest.mark.ray
-def test_where_nodes_come_on_demand_workers_wait_for_theirs(ray_cluster, monkeypatch, caplog):
+def test_workers_wait_for_nodes_where_nodes_may_join(ray_cluster, monkeypatch, caplog):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
-    assert trainer._reserved_cpus(replace(TRAINING, workers=2, cpus_per_worker=4.0)) == 4.0
+    assert trainer._cpus_per_worker(replace(TRAINING, workers=2, cpus_per_worker=4.0)) == 4.0
     assert "waiting for more nodes" in caplog.text
-
-
-def test_a_worker_looks_for_the_folder_of_the_result(tmp_path, small_library, monkeypatch):
-    monkeypatch.setattr(nodes, "VISIBILITY_DELAYS_S", ())
-    plan = trainer.plan_training(small_library, MODEL, TRAINING)
-    job = trainer._WorkerJob(plan=plan, threads=1, case_ids={}, shelves="", folder=tmp_path)
-    with pytest.raises(ResultError, match="is not the same folder on all nodes"):
-        trainer._work({"job": job})
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # three starts of Ray Train, on a machine that may be busy
+@pytest.mark.timeout(600)  # Ray Train starts three times, perhaps on a busy machine
 def test_a_killed_job_resumes_with_two_workers(small_preset, tmp_path):
     arguments = [str(small_preset), "--set", f"results.path={tmp_path / 'results'}"]
     folder = tmp_path / "results/training"
@@ -207,7 +183,7 @@ def test_a_killed_job_resumes_with_two_workers(small_preset, tmp_path):
     command = [sys.executable, str(JOBS / "train.py"), *arguments]
     process = subprocess.Popen(command, start_new_session=True)
     deadline = time.monotonic() + 240
-    while len(list(folder.glob("ray/*/checkpoint_*"))) < 2 and time.monotonic() < deadline:
+    while newest_epoch(folder) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -219,22 +195,22 @@ def test_a_killed_job_resumes_with_two_workers(small_preset, tmp_path):
     assert history(folder) == history(whole)
 
 
-def test_losses_of_workers_count_as_retries_until_there_is_none_left(monkeypatch):
+def test_failures_of_workers_count_as_retries_while_any_is_left(monkeypatch):
     counted = []
     for name in ("RETRIES", "FAILURES"):
         counter = SimpleNamespace(
             add=partial(lambda name, stage: counted.append((name, stage)), name)
         )
         monkeypatch.setattr(trainer, name, counter)
-    losses = trainer._Losses(2)
+    failures = trainer._FailureCounter(2)
     for _ in range(3):
-        losses.after_exception(None, {0: RuntimeError("lost")})
+        failures.count()
     assert counted == [("RETRIES", "training")] * 2 + [("FAILURES", "training")]
 
 
-def test_copies_that_killed_attempts_have_left_are_cleared_away(tmp_path, monkeypatch):
+def test_copies_that_killed_workers_left_are_removed(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     for name in ("copies-dead/train", "copies-other/train", "more-dead/train"):
         (tmp_path / name).mkdir(parents=True)
-    trainer._clear_away("copies", {"other"})
+    trainer._LocalCopies(prefix="copies", case_ids={}).remove_leftovers({"other"})
     assert {path.name for path in tmp_path.iterdir()} == {"copies-other", "more-dead"}

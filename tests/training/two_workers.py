@@ -1,19 +1,20 @@
-"""One of two workers that train together; prints the records of the epochs as JSON."""
+"""Run one of two workers that train together; print the records of the epochs as JSON."""
 
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import torch
-from synthetic import plan, splits, train
+from synthetic import make_spec, splits, train
 from torch import distributed
 
 if __name__ == "__main__":
-    rank, meeting_point = int(sys.argv[1]), sys.argv[2]
+    rank, folder = int(sys.argv[1]), Path(sys.argv[2])
     torch.set_num_threads(1)
     distributed.init_process_group(
-        "gloo", init_method=f"file://{meeting_point}", rank=rank, world_size=2
+        "gloo", init_method=f"file://{folder / 'rendezvous'}", rank=rank, world_size=2
     )
-    records = train(plan(workers=2), splits())
+    records = train(make_spec(workers=2), splits(), folder)
     print(json.dumps([asdict(record) for record in records]))
     distributed.destroy_process_group()

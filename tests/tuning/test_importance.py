@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fwdecg.training.run import EpochRecord
+from fwdecg.training.checkpoint import EpochRecord
 from fwdecg.tuning.importance import adjusted_r2, importances
 from fwdecg.tuning.search_space import Dimension
 from fwdecg.tuning.trials import FAILED, FINISHED, TrialRecord

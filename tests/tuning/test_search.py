@@ -12,7 +12,7 @@ from fwdecg.config import from_tree
 from fwdecg.errors import ConfigError, ResultError, RunError
 from fwdecg.experiment.experiment import Experiment
 from fwdecg.runtime.cost import CostMeter
-from fwdecg.training.checkpoint import load_surrogate
+from fwdecg.training.trained_surrogate import load_surrogate
 from fwdecg.training.trainer import train
 from fwdecg.tuning import search
 from fwdecg.tuning.search import plan_search, trial_recipe, tune

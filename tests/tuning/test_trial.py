@@ -13,7 +13,7 @@ from fwdecg.runtime import nodes
 from fwdecg.runtime.cost import Cost
 from fwdecg.runtime.ownership import record_owner
 from fwdecg.runtime.storage import Store
-from fwdecg.training.feed import read_cases
+from fwdecg.training.split_files import read_cases
 from fwdecg.tuning import trial
 from fwdecg.tuning.trial import FAILURE, NUMBER, OBJECTIVE, SETTINGS, SharedSplits, run_trial
 from fwdecg.tuning.trials import FINISHED, TrialOutcome
@@ -81,11 +81,8 @@ def test_diverging_trial_reports_its_failure(context, reports):
 
 def test_driver_and_workers_of_a_trial_check_the_folder(context, monkeypatch):
     monkeypatch.setattr(nodes, "VISIBILITY_DELAYS_S", ())
-    plan = trial.plan_trial(context.library, context.recipe, {})
-    job = trial._WorkerJob(number=0, plan=plan, context=context)
-    for start in (lambda: run_trial({}, context), lambda: trial._work({"job": job})):
-        with pytest.raises(ResultError, match="is not the same folder on all nodes"):
-            start()
+    with pytest.raises(ResultError, match="is not the same folder on all nodes"):
+        run_trial({}, context)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+"""The file of a trained surrogate, its predictions and attention for NumPy maps, and bad input."""
+
 import json
 import pickle
 from dataclasses import replace
@@ -8,18 +10,19 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from synthetic import FRAMES, PIXELS, waves
-from synthetic import trained as untrained_weights
+from synthetic import trained as random_surrogate
 
 from fwdecg.errors import CheckpointError, MapsError
-from fwdecg.training.checkpoint import load_surrogate, load_tensors
+from fwdecg.training.checkpoint import load_tensors
+from fwdecg.training.trained_surrogate import load_surrogate, predict_maps
 
 
 @pytest.fixture(name="trained")
 def _trained():
-    return untrained_weights()
+    return random_surrogate()
 
 
-def test_a_checkpoint_predicts_as_the_surrogate_did(trained, tmp_path):
+def test_a_saved_surrogate_predicts_the_same(trained, tmp_path):
     trained.save(tmp_path / "best.safetensors")
     loaded = load_surrogate(tmp_path / "best.safetensors")
     u = waves(2, seed=0).u
@@ -31,7 +34,7 @@ def test_a_checkpoint_predicts_as_the_surrogate_did(trained, tmp_path):
     assert loaded.epoch == 7
 
 
-def test_any_reader_of_safetensors_opens_a_checkpoint(trained, tmp_path):
+def test_any_reader_of_safetensors_opens_the_file(trained, tmp_path):
     path = tmp_path / "best.safetensors"
     trained.save(path)
     weights = load_file(path)
@@ -52,12 +55,12 @@ def test_the_same_surrogate_gives_the_same_bytes(trained, tmp_path):
 
 
 @pytest.mark.parametrize("cases", [1, 3])
-def test_prediction_of_numpy_maps(trained, cases):
+def test_predict_takes_numpy_maps(trained, cases):
     u = waves(cases, seed=0).u.numpy()
     phi_e = trained.predict(u, batch_size=2)
     assert phi_e.dtype == np.float32
     expected = trained.build().predict(torch.tensor(u)).mT.numpy()
-    # Sums of float32 in another order.
+    # Sums of float32 are taken in another order.
     np.testing.assert_allclose(phi_e, expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(trained.predict(u[0]), expected[:1], rtol=1e-4, atol=1e-6)
 
@@ -72,7 +75,7 @@ def test_prediction_of_numpy_maps(trained, cases):
         (np.full((FRAMES, PIXELS, PIXELS), np.nan), "u holds NaN or infinity"),
     ],
 )
-def test_maps_of_another_kind_are_refused(trained, u, message):
+def test_unsuitable_maps_are_rejected(trained, u, message):
     with pytest.raises(MapsError, match=message) as caught:
         trained.predict(u)
     assert "\n" not in str(caught.value)
@@ -139,7 +142,7 @@ def damage_torch(path):
         (damage_torch, "cannot be read as a checkpoint"),
     ],
 )
-def test_what_is_no_checkpoint_is_refused_in_one_line(trained, tmp_path, damage, message):
+def test_a_damaged_file_is_rejected_in_one_line(trained, tmp_path, damage, message):
     path = tmp_path / "best.safetensors"
     trained.save(path)
     damage(path)
@@ -148,35 +151,67 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(trained, tmp_path, damage,
     assert "\n" not in str(caught.value)
 
 
-def test_weights_of_another_shape_are_refused(trained, tmp_path):
+def test_weights_of_another_shape_are_rejected(trained, tmp_path):
     larger = replace(trained, config=replace(trained.config, hidden_size=32))
     larger.save(tmp_path / "best.safetensors")
     with pytest.raises(CheckpointError, match="is not consistent"):
         load_surrogate(tmp_path / "best.safetensors")
 
 
-def test_the_state_of_a_training_cannot_carry_code(tmp_path):
+def test_loading_the_state_of_a_training_runs_no_code(tmp_path):
     torch.save({"optimizer": Malicious()}, tmp_path / "progress.pt")
     with pytest.raises(CheckpointError, match="is damaged, or holds more than tensors"):
         load_tensors(tmp_path / "progress.pt")
 
 
-def test_attention_of_numpy_maps(trained):
+def test_attend_takes_numpy_maps(trained):
     u = waves(3, seed=0).u.numpy()
     weights = trained.attend(u, batch_size=2)
     assert weights.shape == (3, FRAMES, FRAMES)
     np.testing.assert_allclose(weights.sum(-1), 1.0, rtol=1e-5)
-    # Sums of float32 in another order.
+    # Sums of float32 are taken in another order.
     np.testing.assert_allclose(trained.attend(u[2])[0], weights[2], rtol=1e-4, atol=1e-6)
 
 
-def test_a_surrogate_without_attention_has_none_to_show(trained):
-    blind = replace(trained, config=replace(trained.config, attention=False))
-    with pytest.raises(CheckpointError, match=r"model.attention = false .* take one with"):
-        blind.attend(waves(1, seed=0).u.numpy())
+def test_a_surrogate_without_attention_cannot_attend(trained):
+    without = replace(trained, config=replace(trained.config, attention=False))
+    with pytest.raises(CheckpointError, match=r"model.attention = false .* use one with"):
+        without.attend(waves(1, seed=0).u.numpy())
 
 
-def test_a_network_comes_with_the_package():
+def test_the_package_contains_a_trained_network():
     best = load_surrogate()
     assert (best.signature.frames, best.signature.map_pixels) == (160, 64)
     assert best.validation.r2 > 0.98
+
+
+@pytest.fixture(name="network")
+def _network(trained):
+    return trained.build()
+
+
+def test_predictions_have_the_unit_of_the_library(network):
+    u = waves(5, seed=0).u
+    phi_e = predict_maps(network.train(), u.numpy(), 4)
+    assert phi_e.dtype == np.float32
+    assert phi_e.shape == (5, 1, FRAMES)
+    assert not network.training
+    with torch.no_grad():
+        score = network(u).mT.numpy()
+    # Mean and standard deviation of the synthetic ECG.
+    np.testing.assert_allclose(phi_e, score * 0.3 - 0.5, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_the_batch_size_does_not_matter(network, dtype):
+    u = waves(5, seed=0).u.numpy().astype(dtype)
+    single, together = (predict_maps(network, u, size) for size in (1, 5))
+    # Sums of float32 are taken in another order.
+    np.testing.assert_allclose(single, together, rtol=1e-4, atol=1e-6)
+
+
+def test_a_prediction_that_is_not_finite_is_an_error(network):
+    with torch.no_grad():
+        next(network.decoder.parameters()).fill_(torch.nan)
+    with pytest.raises(CheckpointError, match="not finite"):
+        predict_maps(network, waves(5, seed=0).u.numpy(), 8)

@@ -1,0 +1,116 @@
+"""The cases of a split for training, memory-mapped from files on the local disk.
+
+Every batch needs cases from anywhere in the split. A split is therefore copied once from the
+library into files, which all workers of a machine map into memory. The kernel caches as much of
+them as fits, so a library may be larger than the memory.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from numpy.lib.format import open_memmap
+
+from fwdecg.cases.splits import TRAIN, VALIDATION
+from fwdecg.errors import LibraryError
+from fwdecg.library.reader import Library
+from fwdecg.library.schema import CASE_ID, PHI_E, U
+from fwdecg.training.batches import Cases, Splits
+
+COLUMNS = (CASE_ID, U, PHI_E)
+
+
+@dataclass(frozen=True)
+class SplitFiles:
+    """The files of a split on one machine.
+
+    Attributes:
+        folder: folder of the files.
+        case_ids: ids of all cases of the split, in ascending order.
+    """
+
+    folder: Path
+    case_ids: Int64[np.ndarray, " N"]
+
+    def write(self, blocks: Iterable[Mapping[str, np.ndarray]]) -> None:
+        """Write the cases of blocks with the columns `COLUMNS`, which may come in any order.
+
+        Raises:
+            LibraryError: a case is missing, occurs twice, or does not belong to the split.
+        """
+        self.folder.mkdir(parents=True)
+        files: dict[str, np.ndarray] = {}
+        counts = np.zeros(len(self.case_ids), dtype=np.int64)
+        for block in blocks:
+            rows = self._rows(block[CASE_ID])
+            for name in (U, PHI_E):
+                if name not in files:
+                    shape = (len(self.case_ids), *block[name].shape[1:])
+                    files[name] = open_memmap(self._file(name), "w+", block[name].dtype, shape)
+                files[name][rows] = block[name]
+            counts += np.bincount(rows, minlength=len(counts))
+        if (counts != 1).any():
+            row = int((counts != 1).argmax())
+            raise LibraryError(
+                f"case {self.case_ids[row]} was read {counts[row]} times: each of the "
+                f"{len(counts)} cases of the split must be read once; check the library with the "
+                "job check_library"
+            )
+
+    def open(self) -> Cases:
+        """Return the mapped cases in order of case id; the files may be deleted while in use."""
+        # Mode "c" maps copy-on-write: torch does not accept read-only arrays.
+        mapped = {name: np.load(self._file(name), mmap_mode="c") for name in (U, PHI_E)}
+        return Cases(
+            case_id=torch.tensor(self.case_ids),
+            u=torch.from_numpy(mapped[U]),
+            phi_e=torch.from_numpy(mapped[PHI_E]).mT,
+        )
+
+    def _rows(self, case_ids: Int64[np.ndarray, " block"]) -> Int64[np.ndarray, " block"]:
+        rows = np.searchsorted(self.case_ids, case_ids)
+        unknown = case_ids[self.case_ids.take(rows, mode="clip") != case_ids]
+        if unknown.size:
+            raise LibraryError(
+                f"case {unknown[0]} was read: must be one of the {len(self.case_ids)} cases that "
+                "the split had before; check the library with the job check_library"
+            )
+        return rows
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}.npy"
+
+
+def split_case_ids(library: Library, split: str) -> Int64[np.ndarray, " N"]:
+    """Return the case ids of a split in ascending order.
+
+    Raises:
+        LibraryError: the split is empty, or a part cannot be read.
+    """
+    return library.table(split, [CASE_ID])[CASE_ID].to_numpy()
+
+
+def read_splits(library: Library) -> Splits:
+    """Return the training and validation cases of a library, mapped by this process alone.
+
+    Raises:
+        LibraryError: a split is empty, or a part cannot be read.
+    """
+    return Splits(train=_read_split(library, TRAIN), validation=_read_split(library, VALIDATION))
+
+
+def _read_split(library: Library, split: str) -> Cases:
+    with TemporaryDirectory(prefix="fwdecg-cases-") as folder:
+        files = SplitFiles(Path(folder) / split, split_case_ids(library, split))
+        files.write(_blocks(library, split))
+        return files.open()
+
+
+def _blocks(library: Library, split: str) -> Iterator[Mapping[str, np.ndarray]]:
+    for batch in library.batches(split, COLUMNS):
+        tensors = {name: batch[name].to_numpy_ndarray() for name in (U, PHI_E)}
+        yield {CASE_ID: batch[CASE_ID].to_numpy()} | tensors

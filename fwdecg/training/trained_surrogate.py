@@ -1,0 +1,242 @@
+"""A trained surrogate with everything it needs to predict, and its file.
+
+The file is in the safetensors format: the weights, and a header with their description as JSON. Any
+reader of that format opens it, and reading it executes no code.
+
+Axes: N case, B case of a batch, E electrode, T frame, H row, W column.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from fwdecg.config import from_tree, to_tree
+from fwdecg.errors import CheckpointError, FwdEcgError
+from fwdecg.model import Surrogate, SurrogateConfig
+from fwdecg.model.standardise import Standardisation
+from fwdecg.training.epoch import Validation
+from fwdecg.training.training_spec import ModelSignature
+
+FORMAT = "fwdecg surrogate 3"
+PUBLISHED = Path(__file__).parents[1] / "networks/best.safetensors"  # part of the package
+HEADER = "fwdecg"  # the only key of the file's metadata, because the order of keys is not kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedSurrogate:
+    """The weights of a surrogate after `epoch` epochs, and everything needed to use them.
+
+    Attributes:
+        state: weights and statistics by name.
+        config: configuration of the network.
+        standardisation: mean and standard deviation of the training split.
+        signature: format of the data it accepts, and hashes of what it was trained on.
+        validation: scores on the validation split.
+        epoch: number of epochs it was trained.
+    """
+
+    state: dict[str, torch.Tensor]
+    config: SurrogateConfig
+    standardisation: Standardisation
+    signature: ModelSignature
+    validation: Validation
+    epoch: int
+
+    @property
+    def weights_hash(self) -> str:
+        """A hash of the weights, twelve hexadecimal digits.
+
+        The hash of the training is the same for weights that two machines rounded differently.
+        """
+        digest = hashlib.sha256()
+        for name, value in sorted(self.state.items()):
+            digest.update(name.encode())
+            digest.update(value.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+    def describe(self) -> dict[str, Any]:
+        """Return everything but the weights, as plain values."""
+        return {
+            "format": FORMAT,
+            "config": to_tree(self.config),
+            "standardisation": asdict(self.standardisation),
+            "signature": asdict(self.signature),
+            "validation": asdict(self.validation),
+            "epoch": self.epoch,
+        }
+
+    def save(self, path: Path) -> None:
+        """Write the surrogate to a safetensors file."""
+        state = {name: value.contiguous() for name, value in self.state.items()}
+        save_file(state, path, metadata={HEADER: json.dumps(self.describe())})
+
+    def build(self) -> Surrogate:
+        """Return the network with these weights, on the CPU and in evaluation mode."""
+        electrodes = len(self.signature.electrodes_mm)
+        surrogate = self.config.build(electrodes=electrodes, standardisation=self.standardisation)
+        surrogate.load_state_dict(self.state)
+        return surrogate.eval()
+
+    def predict(
+        self, u: np.ndarray, *, batch_size: int = 8
+    ) -> Float32[np.ndarray, "case electrode frame"]:
+        """Return the ECG in the library's unit (mm/ms), computed on the GPU if there is one.
+
+        Args:
+            u: dimensionless maps, (frame, row, col) or (case, frame, row, col).
+            batch_size: number of cases predicted at once.
+
+        Raises:
+            MapsError: the maps have another shape, type or unit than the surrogate accepts.
+            CheckpointError: a predicted value is not finite.
+        """
+        return predict_maps(self._network, self.signature.accept(u, "u"), batch_size)
+
+    def attend(
+        self, u: np.ndarray, *, batch_size: int = 8
+    ) -> Float32[np.ndarray, "case sample frame"]:
+        """Return the attention weight of each frame for each ECG sample; they add up to 1.
+
+        Args:
+            u: dimensionless maps, as for `predict`.
+            batch_size: number of cases at once.
+
+        Raises:
+            MapsError: as in `predict`.
+            CheckpointError: the surrogate has no attention.
+        """
+        if not self.config.attention:
+            raise CheckpointError(
+                "this surrogate was trained with model.attention = false and has no attention "
+                "weights; use one with attention"
+            )
+        return attend_maps(self._network, self.signature.accept(u, "u"), batch_size)
+
+    @cached_property
+    def _network(self) -> Surrogate:
+        return self.build()
+
+
+def load_surrogate(path: str | Path = PUBLISHED) -> TrainedSurrogate:
+    """Load a trained surrogate and check that it is complete and consistent.
+
+    Args:
+        path: safetensors file; by default the network that comes with fwdecg, which was trained on
+            the paper's tissues.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or is no surrogate of this version.
+    """
+    header, state = _read(path)
+    try:
+        content = json.loads(header)
+        if content["format"] != FORMAT:
+            raise CheckpointError(f"its format is {content['format']}, this fwdecg reads {FORMAT}")
+        trained = TrainedSurrogate(
+            state=state,
+            config=from_tree(SurrogateConfig, content["config"]),
+            standardisation=from_tree(Standardisation, content["standardisation"]),
+            signature=from_tree(ModelSignature, content["signature"]),
+            validation=from_tree(Validation, content["validation"]),
+            epoch=content["epoch"],
+        )
+        trained.build()
+    except KeyError as error:
+        raise CheckpointError(
+            f"{path} is not consistent (its header has no {error}); train again"
+        ) from error
+    except (FwdEcgError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path} is not consistent ({reason}); train again") from error
+    return trained
+
+
+def _read(path: str | Path) -> tuple[str, dict[str, torch.Tensor]]:
+    """Return the header and the weights in a surrogate's file.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or no surrogate.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{path}: no such checkpoint; train one with the job train"
+        ) from error
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint: it is damaged or not in the safetensors "
+            "format; give a best.safetensors or last.safetensors"
+        ) from error
+    if HEADER not in metadata:
+        raise CheckpointError(
+            f"{path} is not a surrogate's checkpoint; give a best.safetensors or last.safetensors"
+        )
+    return metadata[HEADER], state
+
+
+def predict_maps(
+    surrogate: Surrogate, u: Float[np.ndarray, "N T H W"], batch_size: int
+) -> Float32[np.ndarray, "N E T"]:
+    """Return the ECG of voltage maps in the library's unit (mm/ms).
+
+    Args:
+        surrogate: network, which is moved to the GPU if there is one and set to evaluation mode.
+        u: dimensionless maps of at least one case.
+        batch_size: number of cases predicted at once.
+
+    Raises:
+        MapsError: the maps are too small for the surrogate's encoder.
+        CheckpointError: a predicted value is not finite.
+    """
+    phi_e = [
+        surrogate.predict(batch).mT.cpu() for batch in _device_batches(surrogate, u, batch_size)
+    ]
+    prediction = torch.cat(phi_e).float().numpy()
+    if not np.isfinite(prediction).all():
+        raise CheckpointError(
+            "the surrogate predicts values that are not finite: its weights cannot be used; train "
+            "again with a lower training.learning_rate"
+        )
+    return prediction
+
+
+def attend_maps(
+    surrogate: Surrogate, u: Float[np.ndarray, "N T H W"], batch_size: int
+) -> Float32[np.ndarray, "N T T"]:
+    """Return the attention weight of each frame (last axis) for each ECG sample (axis 1).
+
+    Args:
+        surrogate: network with attention, treated as by `predict_maps`.
+        u: dimensionless maps of at least one case.
+        batch_size: number of cases at once.
+
+    Raises:
+        MapsError: as in `predict_maps`.
+    """
+    weights = [surrogate.attend(batch).cpu() for batch in _device_batches(surrogate, u, batch_size)]
+    return torch.cat(weights).float().numpy()
+
+
+def _device_batches(
+    surrogate: Surrogate, u: Float[np.ndarray, "N T H W"], batch_size: int
+) -> Iterator[Float[Tensor, "B T H W"]]:
+    """Put the surrogate on the device in evaluation mode and yield the maps there in batches."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    surrogate.eval().to(device)
+    for first in range(0, len(u), batch_size):
+        # torch.tensor copies the array. Arrow's arrays are read-only, which torch does not support.
+        yield torch.tensor(u[first : first + batch_size], device=device)

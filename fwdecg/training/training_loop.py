@@ -1,0 +1,289 @@
+"""The training loop, which every worker runs from the first to the last epoch.
+
+The loop does not depend on who started the workers: this process alone, torch.distributed, Ray
+Train or a trial of Ray Tune. The worker of rank 0 keeps a checkpoint in the result folder after
+every epoch. A loop that starts again resumes from the newest one and reaches the same losses as an
+uninterrupted training.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+
+from fwdecg.model import Surrogate
+from fwdecg.runtime.cost import CostMeter
+from fwdecg.runtime.progress import SECONDS_BETWEEN_LINES, duration_text
+from fwdecg.runtime.telemetry import FRACTION_DONE, ITEMS, ITEMS_PER_SECOND, TRAINING
+from fwdecg.training.batches import Cases, Shuffle, Splits, training_batches, worker_batches
+from fwdecg.training.checkpoint import (
+    BEST,
+    LAST,
+    PROGRESS,
+    EpochRecord,
+    checkpoint_path,
+    keep_checkpoint,
+    load_tensors,
+    newest_epoch,
+)
+from fwdecg.training.epoch import Objective, Validation, runs_in_bfloat16, train_epoch, validate
+from fwdecg.training.loss import HybridLoss, spectral_weight
+from fwdecg.training.trained_surrogate import TrainedSurrogate, load_surrogate
+from fwdecg.training.training_config import COSINE, TrainingConfig
+from fwdecg.training.training_spec import TrainingSpec
+from fwdecg.training.workers import own_rank, parallel, same_on_all_workers, total_cost
+
+logger = logging.getLogger(__name__)
+
+# The remaining time is estimated by the median of the last epochs, because the first one is slow.
+TIMED_EPOCHS = 5
+# Number of training cases from which the encoder determines its units.
+CALIBRATION_CASES = 64
+
+
+def run_training(
+    spec: TrainingSpec,
+    splits: Splits,
+    folder: Path,
+    *,
+    device: torch.device,
+    meter: CostMeter,
+    report: Callable[[EpochRecord], object],
+) -> None:
+    """Train on this worker, in step with the other workers if there are any.
+
+    Args:
+        spec: what to train.
+        splits: all cases, the same on every worker.
+        folder: result folder of the training, where checkpoints are kept.
+        device: device of this worker.
+        meter: running cost meter of this worker.
+        report: called on every worker after each epoch, once its checkpoint is kept.
+
+    Raises:
+        RunError: the loss is not finite; every worker raises it.
+    """
+    run = _Run(spec, device, meter)
+    # A network folder may show another newest checkpoint to each worker.
+    epoch = same_on_all_workers(newest_epoch(folder), device)
+    if epoch > 0:
+        run.restore(checkpoint_path(folder, epoch))
+    else:
+        run.surrogate.calibrate(splits.train.u[:CALIBRATION_CASES].to(device))
+    if run.first:
+        cases, validation = len(splits.train), len(splits.validation)
+        logger.info("training on %d cases, %d for validation", cases, validation)
+    while run.epoch < spec.training.epochs:
+        record = run.one_epoch(splits)
+        if run.first:
+            keep_checkpoint(folder, record.epoch, run.save)
+        report(record)
+
+
+def export_progress(record: EpochRecord, spec: TrainingSpec, *, cases: int, stage: str) -> None:
+    """Export the progress after an epoch as metrics, from the worker of rank 0.
+
+    Args:
+        record: record of the epoch.
+        spec: specification of the training.
+        cases: number of training cases.
+        stage: telemetry stage. Trials of a search run side by side and therefore have no common
+            fraction done.
+    """
+    if own_rank().rank != 0:
+        return
+    ITEMS.add(stage, cases)
+    ITEMS_PER_SECOND.set(stage, cases / record.seconds)
+    if stage == TRAINING:
+        FRACTION_DONE.set(stage, record.epoch / spec.training.epochs)
+
+
+class _Run:
+    """State of a training between two epochs."""
+
+    def __init__(self, spec: TrainingSpec, device: torch.device, meter: CostMeter) -> None:
+        config = spec.training
+        self.meter = meter
+        torch.manual_seed(config.seed)
+        self.spec = spec
+        self.rank = own_rank()
+        electrodes = len(spec.signature.electrodes_mm)
+        self.surrogate: Surrogate = spec.model.build(
+            electrodes=electrodes, standardisation=spec.standardisation
+        ).to(device)
+        self.model = parallel(self.surrogate)
+        self.optimizer = torch.optim.Adam(self.surrogate.parameters(), lr=config.learning_rate)
+        self.schedule = learning_rate_schedule(self.optimizer, config)
+        self.history: list[EpochRecord] = []
+        self.best: dict[str, torch.Tensor] = {}
+        self.best_epoch = 0
+        self.last_line = 0.0
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the worker that writes checkpoints and logs."""
+        return self.rank.rank == 0
+
+    @property
+    def epoch(self) -> int:
+        """Number of finished epochs."""
+        return len(self.history)
+
+    @property
+    def best_r2(self) -> float:
+        return max((record.validation_r2 for record in self.history), default=-float("inf"))
+
+    def one_epoch(self, splits: Splits) -> EpochRecord:
+        """Train and validate; remember the weights if they are the best so far."""
+        started, config, epoch = time.monotonic(), self.spec.training, self.epoch
+        # Dropout draws from the global generator. Seeding it in every epoch makes resuming exact.
+        torch.manual_seed(_combined_seed(config.seed, epoch, self.rank.rank))
+        learning_rate = self.optimizer.param_groups[0]["lr"]
+        objective = self._objective()
+        train_loss = self._train(splits.train, objective)
+        validation = self._validate(splits.validation, objective)
+        if validation.r2 > self.best_r2:
+            self.best, self.best_epoch = _weights(self.surrogate), epoch + 1
+        cost = total_cost(self.meter.lap(), self.surrogate.device)
+        record = EpochRecord(
+            epoch=epoch + 1,
+            train_loss=train_loss,
+            validation_loss=validation.loss,
+            validation_r2=validation.r2,
+            validation_mae=validation.mae,
+            best_r2=max(self.best_r2, validation.r2),
+            learning_rate=learning_rate,
+            omega=objective.omega,
+            seconds=time.monotonic() - started,
+            **asdict(cost),
+        )
+        self.history.append(record)
+        self._log(record)
+        return record
+
+    def _objective(self) -> Objective:
+        config = self.spec.training
+        return Objective(
+            loss=HybridLoss.from_config(config.loss),
+            omega=spectral_weight(self.epoch, config.epochs),
+            gradient_norm=config.gradient_norm,
+            bfloat16=runs_in_bfloat16(config.precision, self.surrogate.device),
+        )
+
+    def _train(self, cases: Cases, objective: Objective) -> float:
+        config = self.spec.training
+        shuffle = Shuffle(
+            batch_size=config.batch_size, mirror=config.mirror, seed=config.seed, epoch=self.epoch
+        )
+        return train_epoch(
+            self.surrogate,
+            self.model,
+            training_batches(cases, shuffle, self.rank),
+            optimizer=self.optimizer,
+            objective=objective,
+        )
+
+    def _validate(self, cases: Cases, objective: Objective) -> Validation:
+        """Validate, then step the learning rate schedule."""
+        batches = worker_batches(cases, self.spec.training.batch_size, rank=self.rank)
+        # With the spectral term, whose weight falls, the loss would decrease without any progress.
+        validation = validate(
+            self.surrogate, batches, replace(objective, omega=0.0, bfloat16=False)
+        )
+        self.schedule.step(validation.loss)
+        return validation
+
+    def save(self, folder: Path) -> None:
+        """Write the files of a checkpoint."""
+        self._trained(_weights(self.surrogate), self.epoch).save(folder / LAST)
+        self._trained(self.best, self.best_epoch).save(folder / BEST)
+        progress = {
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "history": [asdict(record) for record in self.history],
+        }
+        torch.save(progress, folder / PROGRESS)
+
+    def restore(self, checkpoint: Path) -> None:
+        """Restore the state that `save` wrote."""
+        progress = load_tensors(checkpoint / PROGRESS)
+        best = load_surrogate(checkpoint / BEST)
+        self.surrogate.load_state_dict(load_surrogate(checkpoint / LAST).state)
+        self.best, self.best_epoch = best.state, best.epoch
+        self.optimizer.load_state_dict(progress["optimizer"])
+        self.schedule.load_state_dict(progress["schedule"])
+        self.history = [EpochRecord(**record) for record in progress["history"]]
+        logger.info("resuming after epoch %d", self.epoch)
+
+    def _trained(self, state: dict[str, torch.Tensor], epoch: int) -> TrainedSurrogate:
+        record = self.history[epoch - 1]
+        return TrainedSurrogate(
+            state=state,
+            config=self.spec.model,
+            standardisation=self.spec.standardisation,
+            signature=self.spec.signature,
+            validation=Validation(
+                loss=record.validation_loss, r2=record.validation_r2, mae=record.validation_mae
+            ),
+            epoch=epoch,
+        )
+
+    def _log(self, record: EpochRecord) -> None:
+        now, epochs = time.monotonic(), self.spec.training.epochs
+        due = now - self.last_line >= SECONDS_BETWEEN_LINES or record.epoch == epochs
+        if not self.first or not due:
+            return
+        self.last_line = now
+        recent = [earlier.seconds for earlier in self.history[-TIMED_EPOCHS:]]
+        left_s = (epochs - record.epoch) * float(np.median(recent))
+        logger.info(
+            "epoch %d/%d: loss %.4f, validation loss %.4f, R2 %.4f (best %.4f), rate %.1e, %s left",
+            record.epoch,
+            epochs,
+            record.train_loss,
+            record.validation_loss,
+            record.validation_r2,
+            record.best_r2,
+            record.learning_rate,
+            duration_text(left_s),
+        )
+
+
+class CosineDecay(CosineAnnealingLR):
+    """Lower the learning rate along half a cosine to 0 after `T_max` epochs."""
+
+    def step(self, _: float | None = None) -> None:
+        """Set the rate of the next epoch; the validation loss is ignored."""
+        super().step()
+
+
+def learning_rate_schedule(
+    optimizer: Optimizer, config: TrainingConfig
+) -> CosineDecay | ReduceLROnPlateau:
+    """Return the schedule of a training; call its `step` with each epoch's validation loss.
+
+    The plateau schedule halves the rate after `config.patience` consecutive epochs without a lower
+    loss, then starts to count again.
+    """
+    if config.schedule == COSINE:
+        return CosineDecay(optimizer, T_max=config.epochs)
+    # torch's patience is the number of epochs it tolerates; it acts on the next one. Its default
+    # threshold ignores gains below 0.01 %, and its default eps stops halving near a rate of 1e-8.
+    return ReduceLROnPlateau(
+        optimizer, factor=0.5, patience=config.patience - 1, threshold=0.0, eps=0.0
+    )
+
+
+def _weights(surrogate: Surrogate) -> dict[str, torch.Tensor]:
+    """Return a copy of all weights and statistics, on the CPU."""
+    return {name: value.detach().cpu().clone() for name, value in surrogate.state_dict().items()}
+
+
+def _combined_seed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
