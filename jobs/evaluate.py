@@ -17,8 +17,8 @@ def main() -> None:
     from fwdecg.evaluation.evaluate import evaluate
     from fwdecg.evaluation.gallery import FIGURES
     from fwdecg.library.reader import open_library
-    from fwdecg.training.trained_surrogate import load_surrogate
     from fwdecg.training.checkpoint import BEST
+    from fwdecg.training.trained_surrogate import load_surrogate
 
     library = open_library(experiment.library_store, experiment.library)
     trained = load_surrogate(arguments.checkpoint or experiment.training_folder / BEST)

@@ -16,8 +16,8 @@ def main() -> None:
     """Export the surrogate of a checkpoint."""
     arguments = _arguments()
 
-    from fwdecg.training.trained_surrogate import load_surrogate
     from fwdecg.training.export import export_surrogate
+    from fwdecg.training.trained_surrogate import load_surrogate
 
     folder = Path(arguments.out or Path(arguments.checkpoint).parent / "export").absolute()
     trained = load_surrogate(arguments.checkpoint)

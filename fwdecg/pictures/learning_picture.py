@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from fwdecg.errors import ResultError
 from fwdecg.pictures.style import LOWEST_SHOWN_R2, STYLE, WIDTH_INCH, Picture
 from fwdecg.runtime.storage import Store
-from fwdecg.training.checkpoint import EpochRecord, HISTORY
+from fwdecg.training.checkpoint import HISTORY, EpochRecord
 
 LEARNING_FILE = "learning.png"
 TRAINING, VALIDATION, LEARNING_RATE = "#e69f00", "#0072b2", "#555555"

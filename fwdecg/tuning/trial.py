@@ -61,6 +61,11 @@ class SharedSplits:
     train: Arrays
     validation: Arrays
 
+    @classmethod
+    def from_splits(cls, splits: Splits) -> "SharedSplits":
+        """Return the cases as contiguous arrays."""
+        return cls(train=_arrays(splits.train), validation=_arrays(splits.validation))
+
     def splits(self) -> Splits:
         """Return the cases as tensors that must not be changed in place."""
         return Splits(train=_cases(self.train), validation=_cases(self.validation))
@@ -72,8 +77,7 @@ def share_splits(library: Library) -> ray.ObjectRef:
     Raises:
         LibraryError: a split is empty, or a part cannot be read.
     """
-    splits = read_splits(library)
-    return ray.put(SharedSplits(_arrays(splits.train), _arrays(splits.validation)))
+    return ray.put(SharedSplits.from_splits(read_splits(library)))
 
 
 def _arrays(cases: Cases) -> Arrays:

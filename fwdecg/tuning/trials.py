@@ -145,13 +145,13 @@ class TrialRecord:
         return self.history[epochs - 1].best_r2 if len(self.history) >= epochs else None
 
 
-def read_trial(folders: TrialFolders, number: int, plan: TrainingSpec | None) -> TrialRecord:
+def read_trial(folders: TrialFolders, number: int, spec: TrainingSpec | None) -> TrialRecord:
     """Read the record of a trial.
 
     Args:
         folders: folders of the trials.
         number: trial number.
-        plan: training plan of the trial; None if its settings contradict each other.
+        spec: specification of the trial's training; None if its settings contradict each other.
     """
     outcome = folders.outcome(number)
     return TrialRecord(
@@ -159,14 +159,14 @@ def read_trial(folders: TrialFolders, number: int, plan: TrainingSpec | None) ->
         settings=folders.settings(number) or {},
         status=outcome.status if outcome else UNFINISHED,
         reason=outcome.reason if outcome else "",
-        parameters=_parameters(plan) if plan else None,
+        parameters=_parameters(spec) if spec else None,
         history=tuple(folders.history(number)),
     )
 
 
-def _parameters(plan: TrainingSpec) -> int:
-    surrogate = plan.model.build(
-        electrodes=len(plan.signature.electrodes_mm), standardisation=plan.standardisation
+def _parameters(spec: TrainingSpec) -> int:
+    surrogate = spec.model.build(
+        electrodes=len(spec.signature.electrodes_mm), standardisation=spec.standardisation
     )
     return sum(parameter.numel() for parameter in surrogate.parameters())
 

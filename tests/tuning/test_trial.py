@@ -7,13 +7,12 @@ from dataclasses import replace
 import pytest
 from ray.exceptions import RayActorError
 
-from fwdecg.cases.splits import TRAIN, VALIDATION
 from fwdecg.errors import ResultError, RunError
 from fwdecg.runtime import nodes
 from fwdecg.runtime.cost import Cost
 from fwdecg.runtime.ownership import record_owner
 from fwdecg.runtime.storage import Store
-from fwdecg.training.split_files import read_cases
+from fwdecg.training.split_files import read_splits
 from fwdecg.tuning import trial
 from fwdecg.tuning.trial import FAILURE, NUMBER, OBJECTIVE, SETTINGS, SharedSplits, run_trial
 from fwdecg.tuning.trials import FINISHED, TrialOutcome
@@ -23,9 +22,7 @@ from fwdecg.tuning.trials import FINISHED, TrialOutcome
 def reports(context, monkeypatch):
     """The list of what `run_trial` reports in this process, where no Ray runs."""
     sent = []
-    splits = SharedSplits(
-        *(trial._arrays(read_cases(context.library, split)) for split in (TRAIN, VALIDATION))
-    )
+    splits = SharedSplits.from_splits(read_splits(context.library))
     monkeypatch.setattr(trial.tune, "report", sent.append)
     monkeypatch.setattr(trial.ray, "get", lambda reference: splits)
     monkeypatch.setattr(trial, "_log_warnings_only", lambda: None)
@@ -79,7 +76,7 @@ def test_diverging_trial_reports_its_failure(context, reports):
     assert report[FAILURE].startswith("the training loss is not finite")
 
 
-def test_driver_and_workers_of_a_trial_check_the_folder(context, monkeypatch):
+def test_a_trial_checks_that_it_sees_the_folder(context, monkeypatch):
     monkeypatch.setattr(nodes, "VISIBILITY_DELAYS_S", ())
     with pytest.raises(ResultError, match="is not the same folder on all nodes"):
         run_trial({}, context)
