@@ -1,1 +1,1 @@
-"""Machine code for loops over arrays that no library runs fast; NumPy and numba."""
+"""Compiled loops over arrays that no library runs fast; NumPy and numba only."""

@@ -1,9 +1,9 @@
-"""Batch normalisation, 2 x 2 max pooling and rectification of images, in one pass over memory.
+"""Batch normalisation, 2 x 2 max pooling and ReLU of images, in one pass over memory.
 
-Images lie as (N image, H row, W column, C channel), float32 or bfloat16; the latter come as the
-uint16 that have their bits, for NumPy has no such type. Sums and products are float32 in both. A
-pooled image has h = H // 2 rows and w = W // 2 columns; an odd last row or column is in the
-moments, but not in any pool, as in torch.
+Images are (N image, H row, W column, C channel) arrays of float32 or bfloat16. NumPy has no
+bfloat16, so such images are passed as uint16 arrays of the same bits. Arithmetic is float32 in both
+cases. A pooled image has h = H // 2 rows and w = W // 2 columns. As in torch, an odd last row or
+column counts for the moments but belongs to no pool.
 """
 
 from typing import Any
@@ -23,10 +23,10 @@ Pooled = Float32[np.ndarray, "N h w C"] | Int[np.ndarray, "N h w C"]
 
 @kernel()
 def moments(images: Images, totals: Float64[np.ndarray, "2 C"]) -> None:
-    """Put mean and biased variance of each channel into `totals`.
+    """Write mean and biased variance of each channel into `totals`.
 
-    By mean and squares about it of each image, merged one after the other, which loses no digits
-    where the mean is large against the spread.
+    Mean and sum of squared deviations of each image are merged one image after the other (Chan et
+    al., 1979), which stays accurate where the mean is much larger than the standard deviation.
     """
     vectorise()
     count, rows, columns, channels = images.shape
@@ -42,7 +42,7 @@ def moments(images: Images, totals: Float64[np.ndarray, "2 C"]) -> None:
             row[:] = 0.0
             for j in range(columns):
                 for c in range(channels):
-                    row[c] += _wide(images[n, i, j, c])
+                    row[c] += _to_float32(images[n, i, j, c])
             for c in range(channels):
                 mean[c] += row[c]
         for c in range(channels):
@@ -51,14 +51,14 @@ def moments(images: Images, totals: Float64[np.ndarray, "2 C"]) -> None:
             row[:] = 0.0
             for j in range(columns):
                 for c in range(channels):
-                    off = _wide(images[n, i, j, c]) - mean[c]
-                    row[c] += off * off
+                    deviation = _to_float32(images[n, i, j, c]) - mean[c]
+                    row[c] += deviation * deviation
             for c in range(channels):
                 squares[c] += row[c]
         for c in range(channels):
-            off_total = mean[c] - totals[0, c]
-            totals[0, c] += off_total / (n + 1)
-            totals[1, c] += squares[c] + off_total * off_total * pixels * n / (n + 1)
+            total_deviation = mean[c] - totals[0, c]
+            totals[0, c] += total_deviation / (n + 1)
+            totals[1, c] += squares[c] + total_deviation * total_deviation * pixels * n / (n + 1)
     totals[1] /= count * pixels
 
 
@@ -68,12 +68,18 @@ def normalise_and_pool(
     slope: Float32[np.ndarray, " C"],
     constant: Float32[np.ndarray, " C"],
     pooled: Pooled,
-    chosen: Pooled,
-    places: Int[np.ndarray, "N h w C"],
+    selected: Pooled,
+    argmax: Int[np.ndarray, "N h w C"],
 ) -> None:
-    """Put max(0, the greatest of slope x + constant over a pool) into `pooled`.
+    """Normalise, pool and rectify images.
 
-    The x of the greatest goes into `chosen`, its place in the pool, 0 to 3 by rows, into `places`.
+    Args:
+        images: x.
+        slope: factor of each channel.
+        constant: offset of each channel.
+        pooled: output, max(0, largest slope x + constant in each pool).
+        selected: output, the x at which the largest value was reached.
+        argmax: output, the position of that x in its pool, 0 to 3 row by row.
     """
     vectorise()
     zero = np.float32(0.0)
@@ -82,52 +88,60 @@ def normalise_and_pool(
             for j in range(pooled.shape[2]):
                 for c in range(pooled.shape[3]):
                     a, b = slope[c], constant[c]
-                    x0 = _wide(images[n, 2 * i, 2 * j, c])
-                    x1 = _wide(images[n, 2 * i, 2 * j + 1, c])
-                    x2 = _wide(images[n, 2 * i + 1, 2 * j, c])
-                    x3 = _wide(images[n, 2 * i + 1, 2 * j + 1, c])
+                    x0 = _to_float32(images[n, 2 * i, 2 * j, c])
+                    x1 = _to_float32(images[n, 2 * i, 2 * j + 1, c])
+                    x2 = _to_float32(images[n, 2 * i + 1, 2 * j, c])
+                    x3 = _to_float32(images[n, 2 * i + 1, 2 * j + 1, c])
                     y0, y1, y2, y3 = a * x0 + b, a * x1 + b, a * x2 + b, a * x3 + b
                     right = y1 > y0
                     upper, upper_x = (y1, x1) if right else (y0, x0)
-                    upper_place = np.uint8(1) if right else np.uint8(0)
+                    upper_argmax = np.uint8(1) if right else np.uint8(0)
                     right = y3 > y2
                     lower, lower_x = (y3, x3) if right else (y2, x2)
-                    lower_place = np.uint8(3) if right else np.uint8(2)
+                    lower_argmax = np.uint8(3) if right else np.uint8(2)
                     low = lower > upper
-                    greatest = lower if low else upper
-                    # NaN stays what it is, so that a training that diverges is seen.
-                    pooled[n, i, j, c] = _narrow(zero if greatest < zero else greatest, pooled)
-                    chosen[n, i, j, c] = _narrow(lower_x if low else upper_x, chosen)
-                    places[n, i, j, c] = lower_place if low else upper_place
+                    largest = lower if low else upper
+                    # NaN is passed on, so that a diverging training is detected.
+                    pooled[n, i, j, c] = _from_float32(zero if largest < zero else largest, pooled)
+                    selected[n, i, j, c] = _from_float32(lower_x if low else upper_x, selected)
+                    argmax[n, i, j, c] = lower_argmax if low else upper_argmax
 
 
 @kernel()
 def gradient_sums(
     gradient: Pooled,
     pooled: Pooled,
-    chosen: Pooled,
+    selected: Pooled,
     mean: Float32[np.ndarray, " C"],
     totals: Float64[np.ndarray, "2 C"],
 ) -> None:
-    """Put the sums of dy and of dy (x - mean) into `totals`, with dy before rectification."""
+    """Write the sums of dy and of dy (x - mean) over all pools into `totals`.
+
+    Args:
+        gradient: gradient with respect to the pooled images.
+        pooled: pooled images; dy is 0 where the ReLU was inactive.
+        selected: x that each pool selected.
+        mean: mean of x of each channel.
+        totals: output, both sums of each channel.
+    """
     vectorise()
     channels = pooled.shape[3]
-    plain = np.zeros(channels, np.float32)
+    unweighted = np.zeros(channels, np.float32)
     weighted = np.zeros(channels, np.float32)
     zero = np.float32(0.0)
     totals[:] = 0.0
     for n in range(pooled.shape[0]):
         for i in range(pooled.shape[1]):
-            plain[:] = 0.0
+            unweighted[:] = 0.0
             weighted[:] = 0.0
             for j in range(pooled.shape[2]):
                 for c in range(channels):
-                    passes = _wide(pooled[n, i, j, c]) > zero
-                    dy = _wide(gradient[n, i, j, c]) if passes else zero
-                    plain[c] += dy
-                    weighted[c] += dy * (_wide(chosen[n, i, j, c]) - mean[c])
+                    passes = _to_float32(pooled[n, i, j, c]) > zero
+                    dy = _to_float32(gradient[n, i, j, c]) if passes else zero
+                    unweighted[c] += dy
+                    weighted[c] += dy * (_to_float32(selected[n, i, j, c]) - mean[c])
             for c in range(channels):
-                totals[0, c] += plain[c]
+                totals[0, c] += unweighted[c]
                 totals[1, c] += weighted[c]
 
 
@@ -136,19 +150,19 @@ def image_gradient(
     images: Images,
     gradient: Pooled,
     pooled: Pooled,
-    places: Int[np.ndarray, "N h w C"],
+    argmax: Int[np.ndarray, "N h w C"],
     coefficients: Float32[np.ndarray, "3 C"],
     result: Images,
 ) -> None:
-    """Put factor dy + slope x + constant into `result`; dy is 0 but where a pool had its greatest.
+    """Write the gradient with respect to the images, factor dy + slope x + constant.
 
     Args:
         images: x.
-        gradient: of the pooled images.
-        pooled: those.
-        places: in their pools, of what was chosen.
+        gradient: gradient with respect to the pooled images.
+        pooled: pooled images; dy is 0 where the ReLU was inactive.
+        argmax: position in each pool at which dy applies; dy is 0 at the other positions.
         coefficients: factor, slope and constant of each channel.
-        result: gradient of the images.
+        result: output, gradient with respect to the images.
     """
     vectorise()
     count, rows, columns, channels = images.shape
@@ -160,60 +174,61 @@ def image_gradient(
             for j in range(pooled_columns):
                 for c in range(channels):
                     a, b = slope[c], constant[c]
-                    passes = _wide(pooled[n, i, j, c]) > zero
-                    dy = factor[c] * _wide(gradient[n, i, j, c]) if passes else zero
-                    place = places[n, i, j, c]
-                    x0 = _wide(images[n, 2 * i, 2 * j, c])
-                    x1 = _wide(images[n, 2 * i, 2 * j + 1, c])
-                    x2 = _wide(images[n, 2 * i + 1, 2 * j, c])
-                    x3 = _wide(images[n, 2 * i + 1, 2 * j + 1, c])
-                    x0 = a * x0 + b + (dy if place == 0 else zero)
-                    x1 = a * x1 + b + (dy if place == 1 else zero)
-                    x2 = a * x2 + b + (dy if place == 2 else zero)
-                    x3 = a * x3 + b + (dy if place == 3 else zero)
-                    result[n, 2 * i, 2 * j, c] = _narrow(x0, result)
-                    result[n, 2 * i, 2 * j + 1, c] = _narrow(x1, result)
-                    result[n, 2 * i + 1, 2 * j, c] = _narrow(x2, result)
-                    result[n, 2 * i + 1, 2 * j + 1, c] = _narrow(x3, result)
+                    passes = _to_float32(pooled[n, i, j, c]) > zero
+                    dy = factor[c] * _to_float32(gradient[n, i, j, c]) if passes else zero
+                    position = argmax[n, i, j, c]
+                    x0 = _to_float32(images[n, 2 * i, 2 * j, c])
+                    x1 = _to_float32(images[n, 2 * i, 2 * j + 1, c])
+                    x2 = _to_float32(images[n, 2 * i + 1, 2 * j, c])
+                    x3 = _to_float32(images[n, 2 * i + 1, 2 * j + 1, c])
+                    x0 = a * x0 + b + (dy if position == 0 else zero)
+                    x1 = a * x1 + b + (dy if position == 1 else zero)
+                    x2 = a * x2 + b + (dy if position == 2 else zero)
+                    x3 = a * x3 + b + (dy if position == 3 else zero)
+                    result[n, 2 * i, 2 * j, c] = _from_float32(x0, result)
+                    result[n, 2 * i, 2 * j + 1, c] = _from_float32(x1, result)
+                    result[n, 2 * i + 1, 2 * j, c] = _from_float32(x2, result)
+                    result[n, 2 * i + 1, 2 * j + 1, c] = _from_float32(x3, result)
         for i in range(rows):
             first = 2 * pooled_columns if i < 2 * pooled_rows else 0
             for j in range(first, columns):
                 for c in range(channels):
-                    x = slope[c] * _wide(images[n, i, j, c]) + constant[c]
-                    result[n, i, j, c] = _narrow(x, result)
+                    x = slope[c] * _to_float32(images[n, i, j, c]) + constant[c]
+                    result[n, i, j, c] = _from_float32(x, result)
 
 
-def _widening(_typing: Any, pixel: Any) -> Any:
-    """The float32 of a pixel."""
+def _to_float32_intrinsic(_typing: Any, pixel: Any) -> Any:
+    """Convert a pixel to float32."""
 
-    def plain(_context: Any, _builder: Any, _signature: Any, arguments: Any) -> Any:
+    def unchanged(_context: Any, _builder: Any, _signature: Any, arguments: Any) -> Any:
         return arguments[0]
 
-    def widened(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+    def converted(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         bits = builder.shl(builder.zext(arguments[0], _WORD), _WORD(16))
         return builder.bitcast(bits, ir.FloatType())
 
-    return types.float32(pixel), widened if pixel == types.uint16 else plain
+    return types.float32(pixel), converted if pixel == types.uint16 else unchanged
 
 
-def _narrowing(_typing: Any, _value: Any, images: Any) -> Any:
-    """What stands for a float32 in images, rounded to the nearest, ties to even."""
+def _from_float32_intrinsic(_typing: Any, _value: Any, images: Any) -> Any:
+    """Convert a float32 to the type of `images`; bfloat16 is rounded to nearest, ties to even."""
 
-    def plain(_context: Any, _builder: Any, _signature: Any, arguments: Any) -> Any:
+    def unchanged(_context: Any, _builder: Any, _signature: Any, arguments: Any) -> Any:
         return arguments[0]
 
-    def narrowed(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+    def converted(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         bits = builder.bitcast(arguments[0], _WORD)
         odd = builder.and_(builder.lshr(bits, _WORD(16)), _WORD(1))
         rounded = builder.add(builder.add(bits, _WORD(0x7FFF)), odd)
         return builder.trunc(builder.lshr(rounded, _WORD(16)), ir.IntType(16))
 
-    narrow = images.dtype == types.uint16
-    return images.dtype(types.float32, images), narrowed if narrow else plain
+    is_bfloat16 = images.dtype == types.uint16
+    return images.dtype(types.float32, images), converted if is_bfloat16 else unchanged
 
 
 _WORD = ir.IntType(32)
 
-# Named by assignment: a type checker would ask for the typing context that numba passes itself.
-_wide: Any = intrinsic(_widening)
-_narrow: Any = intrinsic(_narrowing)
+# Assignments instead of decorators, because type checkers would require callers to pass the typing
+# context, which numba passes itself.
+_to_float32: Any = intrinsic(_to_float32_intrinsic)
+_from_float32: Any = intrinsic(_from_float32_intrinsic)
