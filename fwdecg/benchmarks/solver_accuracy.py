@@ -143,7 +143,7 @@ def _solve(
     chosen = solver.resolution(*case.sheet.diffusivity_bounds_mm2_per_ms)
     tissue = case.sheet.rasterise(chosen.spacing_mm)
     every = math.ceil(recording.frame_interval_ms / LONGEST_INTERVAL_MS) if short_frames else 1
-    clock = solver.clock(
+    time_grid = solver.time_grid(
         tissue,
         chosen.dt_ms,
         interval_ms=recording.frame_interval_ms / every,
@@ -154,8 +154,10 @@ def _solve(
     ecg_seconds = time.process_time() - started
     points = _Points.on(tissue.conducts.shape[0])
     ecg, sampled, solver_seconds = [], [], -time.process_time()
-    simulation = Simulation(tissue, case.pacing, clock, solver.parameters, solver.discretisation)
-    for stack in simulation.in_stacks(FRAMES_AT_ONCE * every):
+    simulation = Simulation(
+        tissue, case.pacing, time_grid, solver.parameters, solver.discretisation
+    )
+    for stack in simulation.stacks(FRAMES_AT_ONCE * every):
         now = time.process_time()
         solver_seconds += now
         ecg.append(pseudo_ecg(stack[::every], leads))
@@ -166,12 +168,12 @@ def _solve(
     return _Solution(
         ecg=np.concatenate(ecg, axis=1),
         activation_ms=points.between(
-            activation_times_ms(np.stack(sampled), clock.frame_interval_ms)
+            activation_times_ms(np.stack(sampled), time_grid.frame_interval_ms)
         ),
         solver_seconds=solver_seconds,
         ecg_seconds=ecg_seconds,
         node_updates=simulation.node_updates,
-        all_updates=tissue.conducts.size * clock.steps_per_frame * (clock.frames - 1),
+        all_updates=tissue.conducts.size * time_grid.steps_per_frame * (time_grid.frames - 1),
     )
 
 

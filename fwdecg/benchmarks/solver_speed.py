@@ -20,8 +20,8 @@ from jaxtyping import Float32
 from fwdecg.benchmarks.interleave import interleave
 from fwdecg.errors import ConfigError
 from fwdecg.kernels.compile import kernel, vectorise
-from fwdecg.physics.fenton_karma import PUBLISHED
-from fwdecg.physics.monodomain import PLAIN, Clock, Scheme, Simulation
+from fwdecg.physics.fenton_karma import PARAMETER_SETS
+from fwdecg.physics.monodomain import PLAIN, Scheme, Simulation, TimeGrid
 from fwdecg.physics.pseudo_ecg import FRAMES_AT_ONCE, lead_fields, pseudo_ecg
 from fwdecg.physics.stimulus import planar
 from fwdecg.physics.tissue import Tissue
@@ -78,8 +78,10 @@ def _million_updates_per_s(seconds_per_step: float) -> float:
 
 def step_seconds(scheme: Scheme) -> float:
     """Return the seconds per step on the benchmark sheet, without set-up and compilation."""
-    clock = Clock(frame_interval_ms=STEPS * DT_MS, frames=3, largest_dt_ms=DT_MS)
-    simulation = Simulation(benchmark_sheet(), planar(), clock, PUBLISHED["FK-CAF"], scheme)
+    time_grid = TimeGrid(frame_interval_ms=STEPS * DT_MS, frames=3, largest_dt_ms=DT_MS)
+    simulation = Simulation(
+        benchmark_sheet(), planar(), time_grid, PARAMETER_SETS["FK-CAF"], scheme
+    )
     frames = iter(simulation)
     next(frames), next(frames)  # compile, and let a wave enter the sheet
     started = time.perf_counter()

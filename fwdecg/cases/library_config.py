@@ -18,7 +18,7 @@ from fwdecg.cases.splits import (
 from fwdecg.cases.tissue_config import Range, TissueConfig
 from fwdecg.config import check_settings, setting
 from fwdecg.errors import ConfigError, TissueError
-from fwdecg.physics.monodomain import SMALLEST_DT_MS, Clock
+from fwdecg.physics.monodomain import SMALLEST_DT_MS, TimeGrid
 from fwdecg.physics.pseudo_ecg import require_clear_of_sheet
 from fwdecg.physics.reentry import tail_arrival_ms
 
@@ -153,7 +153,7 @@ class LibraryConfig:
     def _require_steps_between_frames(self, largest_dt_ms: float) -> None:
         recording = self.recording
         try:
-            Clock(
+            TimeGrid(
                 frame_interval_ms=recording.frame_interval_ms,
                 frames=recording.frames,
                 largest_dt_ms=largest_dt_ms,

@@ -18,7 +18,7 @@ from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.cases.simulation import simulate_case
 from fwdecg.cases.solver_config import SolverConfig
 from fwdecg.cases.tissue_config import TissueConfig
-from fwdecg.kernels.compile import SOURCES, cache_folder
+from fwdecg.kernels.compile import SOURCE_HASH, cache_folder
 
 FIBROSIS_CASE_ID = 2  # the smallest id of a case with large patches
 
@@ -26,7 +26,13 @@ FIBROSIS_CASE_ID = 2  # the smallest id of a case with large patches
 @cache
 def compile_once_per_node(solver: SolverConfig) -> None:
     """Ensure that the machine code for a case is on disk; one process per node compiles it."""
-    kind = (SOURCES, str(cache_folder()), solver.cell_model, solver.scheme, str(solver.skip_rest))
+    kind = (
+        SOURCE_HASH,
+        str(cache_folder()),
+        solver.cell_model,
+        solver.scheme,
+        str(solver.skip_rest),
+    )
     name = f"fwdecg-{os.getuid()}-{hashlib.sha256(repr(kind).encode()).hexdigest()[:16]}"
     compiled = Path(tempfile.gettempdir()) / f"{name}.compiled"
     if compiled.exists():

@@ -10,7 +10,7 @@ from fwdecg.cases.draw import Case, CaseSpec
 from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.errors import CaseError
 from fwdecg.physics.markers import ACTIVATION_LEVEL
-from fwdecg.physics.monodomain import Clock, Simulation
+from fwdecg.physics.monodomain import Simulation, TimeGrid
 from fwdecg.physics.pseudo_ecg import FRAMES_AT_ONCE, lead_fields, pseudo_ecg
 from fwdecg.physics.raster import area_mean
 from fwdecg.physics.resolution import Resolution, cv_error
@@ -44,14 +44,14 @@ class DiscretisedCase:
 
     Attributes:
         tissue: raster that the equation is solved on.
-        clock: time step and frames.
+        time_grid: time step and frames.
         diffusivity_mm2_per_ms: area mean of D in each pixel of the maps.
         conducting_fraction: conducting fraction of each pixel's area.
         cv_error_estimate: expected relative error of the conduction velocity.
     """
 
     tissue: Tissue
-    clock: Clock
+    time_grid: TimeGrid
     diffusivity_mm2_per_ms: Float32[np.ndarray, "row col"]
     conducting_fraction: Float32[np.ndarray, "row col"]
     cv_error_estimate: float
@@ -63,15 +63,15 @@ def discretise_case(case: Case, config: LibraryConfig) -> DiscretisedCase:
     slowest, fastest = case.sheet.diffusivity_bounds_mm2_per_ms
     target = solver.resolution(slowest, fastest)
     tissue = case.sheet.rasterise(target.spacing_mm)
-    clock = solver.clock(
+    time_grid = solver.time_grid(
         tissue, target.dt_ms, interval_ms=recording.frame_interval_ms, frames=recording.frames
     )
-    used = Resolution(spacing_mm=tissue.spacing_mm, dt_ms=clock.dt_ms)
+    used = Resolution(spacing_mm=tissue.spacing_mm, dt_ms=time_grid.dt_ms)
     diffusivity = area_mean(tissue.diffusivity_mm2_per_ms, recording.map_pixels)
     conducting = area_mean(tissue.conducts.astype(float), recording.map_pixels)
     return DiscretisedCase(
         tissue=tissue,
-        clock=clock,
+        time_grid=time_grid,
         diffusivity_mm2_per_ms=diffusivity.astype(np.float32),
         conducting_fraction=conducting.astype(np.float32),
         cv_error_estimate=cv_error(used, slowest, solver.parameters, plain=solver.plain),
@@ -91,16 +91,18 @@ def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
 
 
 def _simulate(case: Case, discretised: DiscretisedCase, config: LibraryConfig) -> CaseRecord:
-    tissue, clock, solver = discretised.tissue, discretised.clock, config.solver
+    tissue, time_grid, solver = discretised.tissue, discretised.time_grid, config.solver
     leads = lead_fields(tissue, case.electrodes_mm, np.float32)
     pixels = config.recording.map_pixels
-    u = np.empty((clock.frames, pixels, pixels), dtype=np.float16)
-    phi_e = np.empty((len(leads), clock.frames), dtype=np.float32)
+    u = np.empty((time_grid.frames, pixels, pixels), dtype=np.float16)
+    phi_e = np.empty((len(leads), time_grid.frames), dtype=np.float32)
     activated = np.zeros_like(tissue.conducts)
-    simulation = Simulation(tissue, case.pacing, clock, solver.parameters, solver.discretisation)
+    simulation = Simulation(
+        tissue, case.pacing, time_grid, solver.parameters, solver.discretisation
+    )
     deadline = time.monotonic() + config.case_time_limit_s
     first = 0
-    for voltage in simulation.in_stacks(FRAMES_AT_ONCE):
+    for voltage in simulation.stacks(FRAMES_AT_ONCE):
         last = first + len(voltage)
         u[first:last] = area_mean(voltage, pixels)
         phi_e[:, first:last] = pseudo_ecg(voltage, leads)
@@ -115,7 +117,7 @@ def _simulate(case: Case, discretised: DiscretisedCase, config: LibraryConfig) -
         conducting_fraction=discretised.conducting_fraction,
         electrodes_mm=case.electrodes_mm,
         solver_spacing_mm=tissue.spacing_mm,
-        solver_dt_ms=clock.dt_ms,
+        solver_dt_ms=time_grid.dt_ms,
         cv_error_estimate=discretised.cv_error_estimate,
         activated_fraction=_fraction_of_tissue(activated, tissue),
         active_fraction_at_end=_fraction_of_tissue(voltage[-1] > REPOLARISED_LEVEL, tissue),

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from fwdecg.config import check_settings, setting
-from fwdecg.physics.fenton_karma import PUBLISHED, Parameters
-from fwdecg.physics.monodomain import Clock, Scheme
+from fwdecg.physics.fenton_karma import PARAMETER_SETS, CellParameters
+from fwdecg.physics.monodomain import Scheme, TimeGrid
 from fwdecg.physics.resolution import (
     Resolution,
     calibrated_dt_ms,
@@ -24,7 +24,9 @@ class SolverConfig:
     """Cell model, scheme and resolution of the simulations."""
 
     cell_model: str = setting(
-        "FK-CAF", f"parameter set, one of {', '.join(PUBLISHED)}", choices=tuple(PUBLISHED)
+        "FK-CAF",
+        f"parameter set, one of {', '.join(PARAMETER_SETS)}",
+        choices=tuple(PARAMETER_SETS),
     )
     scheme: str = setting(
         "calibrated",
@@ -51,9 +53,9 @@ class SolverConfig:
         check_settings(self)
 
     @property
-    def parameters(self) -> Parameters:
-        """Parameters of the cell model."""
-        return PUBLISHED[self.cell_model]
+    def parameters(self) -> CellParameters:
+        """CellParameters of the cell model."""
+        return PARAMETER_SETS[self.cell_model]
 
     @property
     def plain(self) -> bool:
@@ -70,9 +72,9 @@ class SolverConfig:
         """Whether the user sets the spacing or the time step."""
         return self.spacing_mm is not None or self.dt_ms is not None
 
-    def clock(
+    def time_grid(
         self, tissue: Tissue, largest_dt_ms: float, *, interval_ms: float, frames: int
-    ) -> Clock:
+    ) -> TimeGrid:
         """Return the time steps and frames of a simulation.
 
         Args:
@@ -82,10 +84,12 @@ class SolverConfig:
             interval_ms: time between frames.
             frames: number of frames.
         """
-        clock = Clock(frame_interval_ms=interval_ms, frames=frames, largest_dt_ms=largest_dt_ms)
+        time_grid = TimeGrid(
+            frame_interval_ms=interval_ms, frames=frames, largest_dt_ms=largest_dt_ms
+        )
         if self.plain or self.dt_ms is not None:
-            return clock
-        return clock.without_locking(tissue, self.parameters)
+            return time_grid
+        return time_grid.without_locking(tissue, self.parameters)
 
     def resolution(self, smallest: float, largest: float | None = None) -> Resolution:
         """Return spacing and time step for a tissue.

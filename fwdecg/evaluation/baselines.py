@@ -25,7 +25,7 @@ from fwdecg.library.labelled_cases import LabelledCases, stream_labelled_cases
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import BULK_DIFFUSIVITY
 from fwdecg.physics.pseudo_ecg import lead_fields
-from fwdecg.physics.raster import area_mean, spread_weights
+from fwdecg.physics.raster import area_mean, area_mean_transpose
 from fwdecg.physics.tissue import Sheet
 from fwdecg.shapes import LeadFields
 from fwdecg.training.metrics import r2
@@ -198,7 +198,7 @@ def _ridge(equations: NormalEquations, penalty: float, fitted: int, pixels: int)
     weights = columns.T.reshape(-1, fitted, fitted)
     detail = f"penalty {penalty:g}, by validation R2"
     if fitted < pixels:
-        weights = spread_weights(weights, pixels)
+        weights = area_mean_transpose(weights, pixels)
         detail += f", fitted to maps pooled to {fitted} x {fitted}"
     return WeightMaps(name="ridge regression", detail=detail, weights=weights, intercept=intercept)
 

@@ -14,15 +14,15 @@ from torch.autograd.function import once_differentiable
 from fwdecg.model.threads import in_threads, parts_of
 
 
-class Given(NamedTuple):
+class InputTensors(NamedTuple):
     """What is known of each case before the first step."""
 
-    known: Float32[Tensor, "B T G"]  # what latents, times and biases add to the gates
+    gate_inputs: Float32[Tensor, "B T G"]  # what latents, times and biases add to the gates
     keys: Float32[Tensor, "B T A"]  # U_a (l_i || e_i) of Eq. 2
     latents: Float32[Tensor, "B T L"]
 
 
-class Weights(NamedTuple):
+class WeightTensors(NamedTuple):
     """What is learnt, and the same for all cases."""
 
     query: Float32[Tensor, "A S"]  # W_a of Eq. 2
@@ -40,49 +40,52 @@ def applies_to(latents: Tensor) -> bool:
     )
 
 
-def attentive_lstm(given: Given, weights: Weights) -> Float32[Tensor, "B T S"]:
+def attentive_lstm(inputs: InputTensors, weights: WeightTensors) -> Float32[Tensor, "B T S"]:
     """States h_t of an LSTM that starts at zero and attends to all frames before each step."""
-    states: Tensor = _AttentiveLstm.apply(*(each.contiguous() for each in (*given, *weights)))
+    states: Tensor = _AttentiveLstm.apply(*(each.contiguous() for each in (*inputs, *weights)))
     return states
 
 
 class _AttentiveLstm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *arguments: Tensor) -> Tensor:
-        given, weights = Given(*arguments[:3]), Weights(*arguments[3:])
-        cases, frames, entries = given.known.shape
-        latent_size, (attention_size, size) = given.latents.shape[2], weights.query.shape
+        inputs, weights = InputTensors(*arguments[:3]), WeightTensors(*arguments[3:])
+        cases, frames, entries = inputs.gate_inputs.shape
+        latent_size, (attention_size, size) = inputs.latents.shape[2], weights.query.shape
         sizes = (attention_size, frames, latent_size, entries, size, size)
-        course = [given.known.new_empty(cases, frames, each) for each in sizes]
+        trajectory = [inputs.gate_inputs.new_empty(cases, frames, each) for each in sizes]
         kernels = _kernels()
-        shared = kernels.Weights(*_arrays(weights))
-        groups = [(kernels.Given, _arrays(given)), (kernels.Course, _arrays(course))]
+        shared = kernels.RecurrenceWeights(*_arrays(weights))
+        groups = [
+            (kernels.CaseInputs, _arrays(inputs)),
+            (kernels.CaseTrajectory, _arrays(trajectory)),
+        ]
 
-        def of_case(own_given: Any, own_course: Any) -> None:
-            kernels.run_forward(own_given, shared, own_course)
+        def of_case(own_inputs: Any, own_trajectory: Any) -> None:
+            kernels.run_forward(own_inputs, shared, own_trajectory)
 
         _each_case(of_case, groups)
-        ctx.save_for_backward(*arguments, *course)
-        return course[-1]
+        ctx.save_for_backward(*arguments, *trajectory)
+        return trajectory[-1]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, by_states: Tensor) -> tuple[Tensor, ...]:
-        arguments, course = ctx.saved_tensors[:7], ctx.saved_tensors[7:]
-        given, weights = Given(*arguments[:3]), Weights(*arguments[3:])
-        queries, _, contexts, gates, _, states = course
-        entering = (gates, queries, given.keys, given.latents, queries[:, 0])
+        arguments, trajectory = ctx.saved_tensors[:7], ctx.saved_tensors[7:]
+        inputs, weights = InputTensors(*arguments[:3]), WeightTensors(*arguments[3:])
+        queries, _, contexts, gates, _, states = trajectory
+        entering = (gates, queries, inputs.keys, inputs.latents, queries[:, 0])
         gradients = [torch.empty_like(each) for each in entering]
         kernels = _kernels()
-        shared = kernels.Weights(*_arrays(weights))
+        shared = kernels.RecurrenceWeights(*_arrays(weights))
         groups = [
-            (kernels.Given, _arrays(given)),
-            (kernels.Course, _arrays(course)),
-            (kernels.Gradients, _arrays([by_states.contiguous(), *gradients])),
+            (kernels.CaseInputs, _arrays(inputs)),
+            (kernels.CaseTrajectory, _arrays(trajectory)),
+            (kernels.CaseGradients, _arrays([by_states.contiguous(), *gradients])),
         ]
 
-        def of_case(own_given: Any, own_course: Any, own_gradients: Any) -> None:
-            kernels.run_backward(own_given, shared, own_course, own_gradients)
+        def of_case(own_inputs: Any, own_trajectory: Any, own_gradients: Any) -> None:
+            kernels.run_backward(own_inputs, shared, own_trajectory, own_gradients)
 
         _each_case(of_case, groups)
         by_gates, by_queries, by_keys, by_latents, by_score = gradients
@@ -115,6 +118,6 @@ def _each_case(work: Any, groups: Sequence[tuple[Any, list[Any]]]) -> None:
 
 def _kernels() -> Any:
     """When they are needed, for numba takes half a second to load."""
-    from fwdecg.kernels import recurrence as attentive_lstm  # noqa: PLC0415
+    from fwdecg.kernels import recurrence  # noqa: PLC0415
 
-    return attentive_lstm
+    return recurrence

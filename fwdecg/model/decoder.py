@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fwdecg.model.attention import AdditiveAttention, NoAttention
-from fwdecg.model.attentive_lstm import Given, Weights, applies_to, attentive_lstm
+from fwdecg.model.attentive_lstm import InputTensors, WeightTensors, applies_to, attentive_lstm
 from fwdecg.model.time_embedding import sinusoidal_embedding
 
 
@@ -74,16 +74,16 @@ class EcgDecoder(nn.Module):
         if not (isinstance(self.attention, AdditiveAttention) and applies_to(latents)):
             return torch.stack(self._steps(latents)[0], dim=1)
         times = sinusoidal_embedding(latents.shape[1], self.time_embedding_size, like=latents)
-        given = Given(
+        inputs = InputTensors(
             self._known_gates(latents, times), self.attention.keys(latents, times), latents
         )
-        weights = Weights(
+        weights = WeightTensors(
             query=self.attention.W_a.weight,
             score=self.attention.V_a.weight.squeeze(0),
             context=self.cell.weight_ih[:, : self.attention.context_size],
             state=self.cell.weight_hh,
         )
-        return attentive_lstm(given, weights)
+        return attentive_lstm(inputs, weights)
 
     def _steps(
         self, latents: Float[Tensor, "B T L"]

@@ -170,7 +170,8 @@ def _median(values: Float[Tensor, "B N"], chosen: Bool[Tensor, "B N"]) -> Float[
 def _read_at_once(
     u: Float[Tensor, "B T H W"], share: Float[Tensor, "B H W"], cells: int
 ) -> tuple[Float[Tensor, "B T 2 P P"], Float[Tensor, "B H W"]]:
-    from fwdecg.kernels import map_readings as kernels  # noqa: PLC0415  # numba takes half a second
+    # Imported here because numba takes half a second to load.
+    from fwdecg.kernels import wavefront_features as kernels  # noqa: PLC0415
 
     count, frames, rows, columns = u.shape
     steps = u.new_empty((count, frames, 2, cells, cells))
@@ -179,7 +180,7 @@ def _read_at_once(
         each.contiguous().numpy()
         for each in (_inverse(share), _passing(share), _passing(share.mT).mT)
     ]
-    grid = kernels.Grid(
+    grid = kernels.PoolingWeights(
         *(
             make(size, cells, like=u).contiguous().numpy()
             for size in (rows, columns)
@@ -190,8 +191,8 @@ def _read_at_once(
 
     def work(part: slice, _number: int) -> None:
         for case in range(part.start, part.stop):
-            sheet = kernels.Sheet(*(each[case] for each in of_sheet))
-            kernels.read_case(given[case], sheet, grid, *(each[case] for each in filled))
+            sheet = kernels.PixelWeights(*(each[case] for each in of_sheet))
+            kernels.compute_features(given[case], sheet, grid, *(each[case] for each in filled))
 
     in_threads(work, parts_of(count))
     return steps, arrival

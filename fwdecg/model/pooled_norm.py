@@ -167,6 +167,6 @@ def _images(frames: Tensor) -> Any:
 
 def _kernels() -> Any:
     """When they are needed, for numba takes half a second to load."""
-    from fwdecg.kernels import pooling as pooled_norm  # noqa: PLC0415
+    from fwdecg.kernels import pooling  # noqa: PLC0415
 
-    return pooled_norm
+    return pooling

@@ -1,1 +1,1 @@
-"""What is true of tissue: geometry, cell model, diffusion, time stepping, ECG. NumPy and numba."""
+"""The physics: tissue, cell model, stimuli, diffusion, time stepping, ECG. NumPy and numba only."""

@@ -1,17 +1,17 @@
-"""div(D grad u) by cell-centred finite volumes with zero flux at edges and non-conducting cells.
+"""div(D grad u) by cell-centred finite volumes, without flux through edges and scars.
 
-A cell exchanges with its four neighbours and, by a smaller share, with the four diagonal ones:
+A cell exchanges with its four neighbours and, with a smaller weight, with the four diagonal ones:
 
     div(D grad u) = sum over links of D_link (u_neighbour - u) / spacing^2
 
-with D_link the harmonic mean of the two cells' D times the link's weight. What leaves a cell enters
-its neighbour, so the sum over the sheet is exactly 0, and the operator is symmetric.
+D_link is the harmonic mean of the two cells' D times the weight of the link. What leaves a cell
+enters its neighbour, so the sum over the sheet is exactly 0 and the operator is symmetric.
 
-The weights are those of each square of four cells. One whose cells all conduct passes `share` of
-its exchange along its diagonals; where any of them does not conduct, all passes along its sides.
-So a wave runs along an edge or a scar as fast as in the open, and nothing leaks between two scars
-that touch at a corner. With share 1/3 the operator's leading error is the same in all directions
-(the nine-point formula), with 0 it is the five-point formula.
+The weights are sums over squares of four cells. A square in which all cells conduct passes
+`diagonal_fraction` of its exchange along its diagonals; any other square passes everything along
+its sides. A wave therefore runs along an edge or a scar as fast as in the open, and nothing leaks
+between two scars that touch at a corner. With a diagonal fraction of 1/3 the leading error is the
+same in all directions (nine-point formula); with 0 the operator is the five-point formula.
 """
 
 from typing import NamedTuple
@@ -25,13 +25,14 @@ from fwdecg.shapes import Field
 
 Row = Float[np.ndarray, " col"]
 
-DIAGONAL_SHARE = 1 / 3
+DIAGONAL_FRACTION = 1 / 3
 
 
 class Links(NamedTuple):
-    """D in mm^2/ms times weight: `right` between columns, `down` between rows, and the diagonals.
+    """D in mm^2/ms times weight of each link.
 
-    `falling` links (row, col) to (row + 1, col + 1), `rising` (row + 1, col) to (row, col + 1).
+    `right` links columns and `down` links rows. `falling` links (row, col) to (row + 1, col + 1),
+    `rising` links (row + 1, col) to (row, col + 1).
     """
 
     right: Float[np.ndarray, "row inner_col"]
@@ -40,12 +41,12 @@ class Links(NamedTuple):
     rising: Float[np.ndarray, "inner_row inner_col"]
 
 
-def links(tissue: Tissue, diagonal_share: float = DIAGONAL_SHARE) -> Links:
-    """The links of a tissue.
+def links(tissue: Tissue, diagonal_fraction: float = DIAGONAL_FRACTION) -> Links:
+    """Return the links of a tissue.
 
     Args:
-        tissue: the raster.
-        diagonal_share: of the exchange in a square of four conducting cells.
+        tissue: raster of D.
+        diagonal_fraction: fraction of the exchange along the diagonals of a conducting square.
     """
     rows, cols = tissue.diffusivity_mm2_per_ms.shape
     link = Links(
@@ -54,43 +55,40 @@ def links(tissue: Tissue, diagonal_share: float = DIAGONAL_SHARE) -> Links:
         falling=np.empty((rows - 1, cols - 1)),
         rising=np.empty((rows - 1, cols - 1)),
     )
-    _fill(link, tissue.diffusivity_mm2_per_ms.astype(np.float64), diagonal_share)
+    _fill(link, tissue.diffusivity_mm2_per_ms.astype(np.float64), diagonal_fraction)
     return link
 
 
-def divergence(u: Field, tissue: Tissue, diagonal_share: float = DIAGONAL_SHARE) -> Field:
-    """div(D grad u) per cell, in units of u per ms."""
-    return net_exchange(u, links(tissue, diagonal_share)) / tissue.spacing_mm**2
-
-
-def net_exchange(u: Field, link: Links) -> Field:
-    """What each cell receives from its neighbours: div(D grad u) times its area, in mm^2/ms."""
+def divergence(u: Field, tissue: Tissue, diagonal_fraction: float = DIAGONAL_FRACTION) -> Field:
+    """Return div(D grad u) of each cell, in units of u per ms."""
     total = np.zeros(u.shape)
-    _receive(total, np.asarray(u, dtype=np.float64), link)
-    return total
+    _add_exchange(total, np.asarray(u, dtype=np.float64), links(tissue, diagonal_fraction))
+    return total / tissue.spacing_mm**2
 
 
 @kernel()
-def _fill(link: Links, d: Field, diagonal_share: float) -> None:
-    """Every link of a raster of D, in place."""
+def _fill(link: Links, d: Field, diagonal_fraction: float) -> None:
+    """Compute every link of a raster of D in place."""
     rows, cols = d.shape
     for r in range(rows):
         for c in range(cols - 1):
-            beside = (_open(d, r - 1, c) + _open(d, r, c)) * 0.5
-            link.right[r, c] = _harmonic_mean(d[r, c], d[r, c + 1]) * (1 - diagonal_share * beside)
+            beside = (_conducts(d, r - 1, c) + _conducts(d, r, c)) * 0.5
+            weight = 1 - diagonal_fraction * beside
+            link.right[r, c] = _harmonic_mean(d[r, c], d[r, c + 1]) * weight
     for r in range(rows - 1):
         for c in range(cols):
-            beside = (_open(d, r, c - 1) + _open(d, r, c)) * 0.5
-            link.down[r, c] = _harmonic_mean(d[r, c], d[r + 1, c]) * (1 - diagonal_share * beside)
+            beside = (_conducts(d, r, c - 1) + _conducts(d, r, c)) * 0.5
+            weight = 1 - diagonal_fraction * beside
+            link.down[r, c] = _harmonic_mean(d[r, c], d[r + 1, c]) * weight
         for c in range(cols - 1):
-            share = diagonal_share * _open(d, r, c) * 0.5
-            link.falling[r, c] = _harmonic_mean(d[r, c], d[r + 1, c + 1]) * share
-            link.rising[r, c] = _harmonic_mean(d[r + 1, c], d[r, c + 1]) * share
+            weight = diagonal_fraction * _conducts(d, r, c) * 0.5
+            link.falling[r, c] = _harmonic_mean(d[r, c], d[r + 1, c + 1]) * weight
+            link.rising[r, c] = _harmonic_mean(d[r + 1, c], d[r, c + 1]) * weight
 
 
 @kernel(inline=True)
-def _open(d: Field, row: int, col: int) -> float:
-    """1 if a square of four cells, named by its top left one, lies inside and conducts."""
+def _conducts(d: Field, row: int, col: int) -> float:
+    """Return 1 if the square of four cells at this top left cell is inside and conducts, else 0."""
     rows, cols = d.shape
     if row < 0 or col < 0 or row + 1 >= rows or col + 1 >= cols:
         return 0.0
@@ -104,19 +102,20 @@ def _harmonic_mean(a: float, b: float) -> float:
 
 
 @kernel()
-def _receive(total: Field, u: Field, link: Links) -> None:
-    """Adds to each cell of `total` what its neighbours send, in place."""
+def _add_exchange(total: Field, u: Field, link: Links) -> None:
+    """Add to each cell of `total`, in place, what its neighbours send."""
     for r in range(len(u)):
         exchange_in_row(total[r], u[r], link, r)
         if r + 1 < len(u):
-            exchange_with_next(total[r], total[r + 1], u[r], u[r + 1], link, r)
+            exchange_with_next_row(total[r], total[r + 1], u[r], u[r + 1], link, r)
 
 
+# The stencil of a time step is in `stepping`, in another form; see there why the two differ.
 @kernel(inline=True)
 def exchange_in_row(total: Row, u: Row, link: Links, r: int) -> None:
-    """Adds what the cells of row r send each other, in place.
+    """Add to `total`, in place, what the cells of row r send each other.
 
-    In loops that read and write no cell twice, here and below: those the compiler vectorises.
+    No loop here or below reads or writes a cell twice, so that the compiler can vectorise it.
     """
     for c in range(len(u) - 1):
         total[c] += link.right[r, c] * (u[c + 1] - u[c])
@@ -125,10 +124,10 @@ def exchange_in_row(total: Row, u: Row, link: Links, r: int) -> None:
 
 
 @kernel(inline=True)
-def exchange_with_next(
+def exchange_with_next_row(
     total: Row, total_below: Row, u: Row, u_below: Row, link: Links, r: int
 ) -> None:
-    """Adds what row r and the row below send each other, in place."""
+    """Add to both totals, in place, what row r and the row below it send each other."""
     for c in range(len(u)):
         flux = link.down[r, c] * (u_below[c] - u[c])
         total[c] += flux

@@ -1,4 +1,4 @@
-"""The Fenton-Karma cell model: its parameters, published sets, and rates at a fixed step.
+"""The Fenton-Karma cell model: published parameter sets, and the constants of a time step.
 
 Fenton & Karma, Chaos 8:20 (1998), with u = (V - V0) / (Vfi - V0), p = H(u - u_c), q = H(u - u_v):
 
@@ -9,8 +9,8 @@ Fenton & Karma, Chaos 8:20 (1998), with u = (V - V0) / (Vfi - V0), p = H(u - u_c
     dv/dt = (1 - p) (1 - v) / tau_v_minus - p v / tau_v_plus
     dw/dt = (1 - p) (1 - w) / tau_w_minus - p w / tau_w_plus
 
-tau_v_minus = q tau_v1 + (1 - q) tau_v2 is the convention of 1998. Fenton et al. 2002 print it with
-tau_v1 and tau_v2 exchanged: a set copied from there must have them swapped. Rest: u = 0, v = w = 1.
+with tau_v_minus = q tau_v1 + (1 - q) tau_v2 as in 1998. Fenton et al. (2002) print it with tau_v1
+and tau_v2 exchanged, so a set copied from there must have them swapped. Rest is u = 0, v = w = 1.
 """
 
 from typing import NamedTuple
@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Parameters(NamedTuple):
-    """Constants of the cell model; times in ms, voltages on the scale of u."""
+class CellParameters(NamedTuple):
+    """Constants of the cell model: times in ms, voltages on the dimensionless scale of u."""
 
     tau_d: float
     tau_r: float
@@ -36,10 +36,10 @@ class Parameters(NamedTuple):
     k: float
 
 
-PUBLISHED = {
-    # Electrically remodelled atrium: Goodman et al., Europace 7:S135 (2005). The values are those
-    # on which four public codes agree; the table of the article itself could not be read.
-    "FK-CAF": Parameters(
+PARAMETER_SETS = {
+    # Electrically remodelled atrium: Goodman et al., Europace 7:S135 (2005). The values are taken
+    # from four public codes that agree, because the table of the article was not accessible.
+    "FK-CAF": CellParameters(
         tau_d=0.125,
         tau_r=70.0,
         tau_si=114.0,
@@ -54,8 +54,8 @@ PUBLISHED = {
         u_csi=0.85,
         k=10.0,
     ),
-    # Courtemanche human atrium; the attribution to Oliver & Krassowska (2005) is an inference.
-    "FK-CRN": Parameters(
+    # Courtemanche human atrium, probably from Oliver & Krassowska (2005).
+    "FK-CRN": CellParameters(
         tau_d=0.249,
         tau_r=222.9,
         tau_si=226.9,
@@ -72,7 +72,7 @@ PUBLISHED = {
     ),
     # The four fits of Fenton & Karma (1998): Beeler-Reuter, modified Beeler-Reuter,
     # modified Luo-Rudy I, and guinea pig.
-    "FK98-BR": Parameters(
+    "FK98-BR": CellParameters(
         tau_d=1 / 4,
         tau_r=33.33,
         tau_si=29.0,
@@ -87,7 +87,7 @@ PUBLISHED = {
         u_csi=0.85,
         k=10.0,
     ),
-    "FK98-MBR": Parameters(
+    "FK98-MBR": CellParameters(
         tau_d=1 / 4,
         tau_r=50.0,
         tau_si=44.84,
@@ -102,7 +102,7 @@ PUBLISHED = {
         u_csi=0.85,
         k=10.0,
     ),
-    "FK98-MLR-I": Parameters(
+    "FK98-MLR-I": CellParameters(
         tau_d=1 / 5.8,
         tau_r=130.0,
         tau_si=127.0,
@@ -117,7 +117,7 @@ PUBLISHED = {
         u_csi=0.85,
         k=10.0,
     ),
-    "FK98-GP": Parameters(
+    "FK98-GP": CellParameters(
         tau_d=1 / 8.7,
         tau_r=25.0,
         tau_si=22.22,
@@ -135,12 +135,12 @@ PUBLISHED = {
 }
 
 
-class Rates(NamedTuple):
-    """`Parameters` at a fixed step, as the kernel multiplies with them (float32).
+class StepConstants(NamedTuple):
+    """The constants by which the compiled step multiplies, for one time step, in float32.
 
-    Currents are in units of u per step. `close_*` is 1 - exp(-dt / tau): the share of a gate's
-    distance from its target that a step closes, exactly. (exp(-dt / tau) itself, next to 1, would
-    lose the slow gates' digits.)
+    Currents are in units of u per step. `close_*` is 1 - exp(-dt / tau), the fraction of its
+    distance from the target that a gate covers in one step. In float32 exp(-dt / tau) itself would
+    be too close to 1 to resolve slow gates.
     """
 
     u_c: np.float32
@@ -158,8 +158,8 @@ class Rates(NamedTuple):
     close_w_minus: np.float32
 
 
-def rates(parameters: Parameters, dt_ms: float) -> Rates:
-    """The constants of one step of `dt_ms`."""
+def step_constants(parameters: CellParameters, dt_ms: float) -> StepConstants:
+    """Return the constants of one step of `dt_ms`."""
     p = parameters
     values = (
         p.u_c,
@@ -173,4 +173,4 @@ def rates(parameters: Parameters, dt_ms: float) -> Rates:
         *(-np.expm1(-dt_ms / tau) for tau in (p.tau_v_plus, p.tau_v1, p.tau_v2)),
         *(-np.expm1(-dt_ms / tau) for tau in (p.tau_w_plus, p.tau_w_minus)),
     )
-    return Rates(*(np.float32(value) for value in values))
+    return StepConstants(*(np.float32(value) for value in values))

@@ -1,6 +1,6 @@
-"""Markers read off voltage frames: activation time, conduction velocity, action potential duration.
+"""Markers of voltage frames: activation time, conduction velocity, action potential duration.
 
-A crossing of a level between two frames is placed by linear interpolation.
+Crossings of a level are interpolated linearly between frames.
 """
 
 import numpy as np
@@ -8,16 +8,16 @@ from jaxtyping import Float
 
 from fwdecg.shapes import Field, Frames
 
-ACTIVATION_LEVEL = 0.5  # of u: half of the upstroke, where the front is steepest
-REPOLARISED = 0.9  # share of its peak that an action potential has lost at its end: APD90
+ACTIVATION_LEVEL = 0.5  # of u, half of the upstroke, where the front is steepest
+REPOLARISED = 0.9  # fraction of the peak that is lost at the end of an action potential (APD90)
 
-# Columns between which a velocity is measured, as shares of the width: beyond the neighbourhood of
-# the stimulus and of the edge.
-MEASURED_FROM, MEASURED_TO = 0.3, 0.7
+# Columns between which a velocity is measured, as fractions of the width. They are away from the
+# stimulus and from the opposite edge.
+WINDOW_START, WINDOW_END = 0.3, 0.7
 
 
 def activation_times_ms(frames: Frames, frame_interval_ms: float) -> Field:
-    """Time at which u first rises through 0.5 in each cell; NaN where it never does."""
+    """Return the time at which u first rises through 0.5 in each cell, or NaN."""
     first = np.argmax(frames > ACTIVATION_LEVEL, axis=0)
     row, col = np.indices(first.shape)
     after = frames[first, row, col].astype(np.float64)
@@ -28,19 +28,19 @@ def activation_times_ms(frames: Frames, frame_interval_ms: float) -> Field:
 
 
 def conduction_velocity_mm_per_ms(activation_ms: Field, spacing_mm: float) -> float:
-    """Velocity of a plane wave from left to right: the slope of position over activation time.
+    """Return the velocity in mm/ms of a plane wave from left to right.
 
-    Over the middle of the width.
+    It is the slope of position against activation time in the middle of the width.
 
     Args:
-        activation_ms: activation times; NaN cells do not count.
+        activation_ms: activation times; NaN cells are ignored.
         spacing_mm: side of a cell.
 
     Returns:
-        The velocity in mm/ms, or NaN if fewer than two columns activate.
+        The velocity, or NaN if fewer than two columns activate.
     """
     cols = activation_ms.shape[1]
-    window = activation_ms[:, int(MEASURED_FROM * cols) : int(MEASURED_TO * cols)]
+    window = activation_ms[:, int(WINDOW_START * cols) : int(WINDOW_END * cols)]
     reached = ~np.isnan(window).all(axis=0)
     if reached.sum() < 2:
         return float("nan")
@@ -52,10 +52,10 @@ def conduction_velocity_mm_per_ms(activation_ms: Field, spacing_mm: float) -> fl
 def action_potential_durations_ms(
     u: Float[np.ndarray, " frame"], frame_interval_ms: float
 ) -> Float[np.ndarray, " beat"]:
-    """Duration of each action potential in one cell's trace, APD90.
+    """Return the duration (APD90) of each action potential of one cell.
 
-    From the rise through half of the peak to the fall below a tenth of it; an action potential that
-    the trace cuts off does not count.
+    It lasts from the rise through half of the peak to the fall below a tenth of it. An action
+    potential that is incomplete at the end of the trace is left out.
     """
     peak = float(u.max())
     rises = _crossings(u, peak / 2)
@@ -69,6 +69,6 @@ def action_potential_durations_ms(
 
 
 def _crossings(u: Float[np.ndarray, " frame"], level: float) -> Float[np.ndarray, " crossing"]:
-    """Fractional frame numbers at which u rises through `level`."""
+    """Return the fractional frame numbers at which u rises through `level`."""
     before = np.flatnonzero((u[:-1] <= level) & (u[1:] > level))
     return before + (level - u[before]) / (u[before + 1] - u[before])

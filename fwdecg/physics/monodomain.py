@@ -1,7 +1,8 @@
-"""The monodomain equation in time: du/dt = div(D grad u) - J_ion + J_stim, as frames of u.
+"""Simulation of the monodomain equation du/dt = div(D grad u) - J_ion + J_stim as frames of u.
 
-The step divides the frame interval; the current of a stimulus is added after each step that begins
-while it lasts. `Scheme` says by which means a run is made cheap; with `PLAIN` by none.
+J_ion is the sum of the currents in `fenton_karma`. The time step divides the frame interval. A
+stimulus current is added after each step that begins while the stimulus lasts. `Scheme` selects the
+discretisation and the optimisations.
 """
 
 from collections.abc import Iterator
@@ -12,34 +13,35 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from fwdecg.errors import CaseError, TissueError
-from fwdecg.physics.activity import STEPS_BETWEEN_LOOKS, Activity
-from fwdecg.physics.diffusion import DIAGONAL_SHARE, links
-from fwdecg.physics.fenton_karma import Parameters, rates
-from fwdecg.physics.padded_grid import Layout
+from fwdecg.physics.activity import STEPS_BETWEEN_CHECKS, ActivityTracker
+from fwdecg.physics.diffusion import DIAGONAL_FRACTION, links
+from fwdecg.physics.fenton_karma import CellParameters, step_constants
+from fwdecg.physics.padded_grid import PaddedGrid
 from fwdecg.physics.resolution import stable_dt_ms
 from fwdecg.physics.stepping import Coupling, State, advance
 from fwdecg.physics.stimulus import Pacing, Stimulus, stimulated_cells
 from fwdecg.physics.tissue import Tissue
-from fwdecg.physics.velocity_correction import calibrated, continuum_velocity
+from fwdecg.physics.velocity_correction import calibrate_diffusivity, continuum_velocity
 from fwdecg.shapes import Field32
 
-# With shorter steps the rounding of float32 spoils the slow gates: what they gain in a step is too
-# small against their value.
+# With shorter steps the slow gates lose accuracy: their change per step is too small compared with
+# their value in float32.
 SMALLEST_DT_MS = 5e-4
 
-# Steps in which a wave crosses a cell: this near to a whole number it locks to the grid, unless
-# they are so many that a single one no longer counts.
-LOCKING_DISTANCE, FREE_STEPS_A_CELL = 0.1, 16.0
+# A wave locks to the grid if the number of steps in which it crosses a cell is within this distance
+# of an integer and below this number.
+LOCKING_DISTANCE, LOCKING_STEPS_PER_CELL = 0.1, 16.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clock:
-    """When frames are taken and how far a step goes.
+class TimeGrid:
+    """The times of frames and steps.
 
     Attributes:
-        frame_interval_ms: time between frames; the first is the resting tissue at t = 0.
-        frames: their number.
-        largest_dt_ms: upper bound of the step; the step is the largest that divides the interval.
+        frame_interval_ms: time between frames; the first frame is tissue at rest at t = 0.
+        frames: number of frames.
+        largest_dt_ms: upper bound of the step; the step is the largest one that divides the
+            interval.
     """
 
     frame_interval_ms: float
@@ -47,7 +49,7 @@ class Clock:
     largest_dt_ms: float
 
     def __post_init__(self) -> None:
-        """Refuse a clock that does not run."""
+        """Raise TissueError if there is no frame, or if interval or step is invalid."""
         if not (0 < self.frame_interval_ms < np.inf and self.frames >= 1):
             raise TissueError(
                 f"{self.frames} frames every {self.frame_interval_ms} ms: there must be at least "
@@ -55,32 +57,33 @@ class Clock:
             )
         if not SMALLEST_DT_MS <= self.largest_dt_ms < np.inf:
             raise TissueError(
-                f"dt_ms = {self.largest_dt_ms:g}: must be at least {SMALLEST_DT_MS:g}, below which "
-                "the gates' gain of a step is lost in rounding; use a larger step"
+                f"dt_ms = {self.largest_dt_ms:g}: must be at least {SMALLEST_DT_MS:g}, because "
+                "smaller changes of the gates are lost in rounding; use a larger step"
             )
         if self.dt_ms * (1 + 1e-9) < SMALLEST_DT_MS:
             raise TissueError(
                 f"a frame every {self.frame_interval_ms:g} ms in steps of up to "
                 f"{self.largest_dt_ms:g} ms leaves steps of {self.dt_ms:g} ms: must be at least "
-                f"{SMALLEST_DT_MS:g}, below which the gates' gain of a step is lost in rounding; "
+                f"{SMALLEST_DT_MS:g}, because smaller changes of the gates are lost in rounding; "
                 "use a longer interval or a larger step"
             )
 
     @property
     def steps_per_frame(self) -> int:
-        """Steps from one frame to the next."""
+        """Number of steps from one frame to the next."""
         return max(1, int(np.ceil(self.frame_interval_ms / self.largest_dt_ms - 1e-9)))
 
     @property
     def dt_ms(self) -> float:
-        """The step in ms."""
+        """Time step in ms."""
         return self.frame_interval_ms / self.steps_per_frame
 
-    def without_locking(self, tissue: Tissue, parameters: Parameters) -> "Clock":
-        """This clock, or one with a few more steps a frame, so that no wave locks to the grid.
+    def without_locking(self, tissue: Tissue, parameters: CellParameters) -> "TimeGrid":
+        """Return a time grid with a few more steps per frame if waves would lock to the grid.
 
-        Where a wave takes nearly a whole number of long steps to cross a cell, it comes to take
-        exactly that number, however D is calibrated. In tissue of one D that can be avoided.
+        If a wave needs nearly an integer number of long steps to cross a cell, it settles at
+        exactly that number, whatever the calibration of D. This can be avoided only if D is
+        uniform; otherwise the time grid is returned unchanged.
         """
         conducting = tissue.diffusivity_mm2_per_ms[tissue.conducts]
         if conducting.min() < conducting.max():
@@ -93,20 +96,20 @@ class Clock:
         return replace(self, largest_dt_ms=self.frame_interval_ms / steps)
 
 
-def _locks(steps_a_cell: float) -> bool:
-    distance = abs(steps_a_cell - round(steps_a_cell))
-    return steps_a_cell < FREE_STEPS_A_CELL and distance < LOCKING_DISTANCE
+def _locks(steps_per_cell: float) -> bool:
+    distance = abs(steps_per_cell - round(steps_per_cell))
+    return steps_per_cell < LOCKING_STEPS_PER_CELL and distance < LOCKING_DISTANCE
 
 
 class Scheme(NamedTuple):
-    """How the equation is discretised.
+    """The discretisation of the equation.
 
     Attributes:
-        plain: explicit Euler on the five-point formula, instead of a linearly implicit fast inward
-            current on the nine-point formula (`stepping`, `diffusion`).
-        calibrate: raise D until spacing and step no longer slow a wave (`calibration`); the plain
-            scheme never does.
-        skip_rest: leave tissue at rest out of the steps (`activity`).
+        plain: whether to use explicit Euler and the five-point formula instead of a linearly
+            implicit fast inward current and the nine-point formula (`stepping`, `diffusion`).
+        calibrate: whether to raise D so that spacing and step do not slow a wave
+            (`velocity_correction`); has no effect on the plain scheme.
+        skip_rest: whether to skip tissue at rest (`activity`).
     """
 
     plain: bool = False
@@ -119,98 +122,104 @@ DEFAULT = Scheme()
 
 
 class Simulation:
-    """A simulation: iterating over it solves it, from rest each time, and gives voltage frames."""
+    """A simulation from rest; each iteration over it solves it anew and yields voltage frames."""
 
     def __init__(
         self,
         tissue: Tissue,
         pacing: Pacing,
-        clock: Clock,
-        parameters: Parameters,
+        time_grid: TimeGrid,
+        parameters: CellParameters,
         scheme: Scheme = DEFAULT,
     ) -> None:
-        """Lay out a tissue at rest.
+        """Prepare the couplings and stimuli on the raster.
 
         Raises:
-            TissueError: the step is larger than is stable on this raster, or no wave runs on it.
+            TissueError: the step is too large to be stable, or no wave propagates on the raster.
         """
-        _require_stable(tissue, clock, parameters, plain=scheme.plain)
+        _require_stable(tissue, time_grid, parameters, plain=scheme.plain)
         if scheme.calibrate and not scheme.plain:
-            tissue = calibrated(tissue, clock.dt_ms, parameters)
-        self._clock, self._scheme = clock, scheme
-        self._rates = rates(parameters, clock.dt_ms)
-        self._layout = layout = Layout(*tissue.diffusivity_mm2_per_ms.shape)
-        self._coupling = _coupling(tissue, layout, clock.dt_ms, plain=scheme.plain)
-        self._currents = [_Current.on(stimulus, tissue, layout, clock.dt_ms) for stimulus in pacing]
+            tissue = calibrate_diffusivity(tissue, time_grid.dt_ms, parameters)
+        self._clock, self._scheme = time_grid, scheme
+        self._rates = step_constants(parameters, time_grid.dt_ms)
+        self._grid = grid = PaddedGrid(*tissue.diffusivity_mm2_per_ms.shape)
+        self._coupling = _coupling(tissue, grid, time_grid.dt_ms, plain=scheme.plain)
+        self._currents = [
+            _Current.rasterise(stimulus, tissue, grid, time_grid.dt_ms) for stimulus in pacing
+        ]
         self._parameters = parameters
-        self._activity = self._nothing_done()
+        self._activity = self._new_tracker()
 
     def __iter__(self) -> Iterator[Field32]:
-        """The voltage u at t = 0, interval, 2 interval, ...: one (row, col) array per frame.
+        """Yield the voltage u at t = 0, interval, 2 interval, ... as (row, col) arrays.
 
-        A frame is a view of the solver's state, valid until the next one is asked for.
+        Each frame is a view of the solver's state that is valid until the next one is requested.
 
         Raises:
-            CaseError: u stops being finite.
+            CaseError: u is no longer finite.
         """
-        clock = self._clock
-        state, activity = _at_rest(self._layout), self._nothing_done()
+        time_grid = self._clock
+        state, activity = _state_at_rest(self._grid), self._new_tracker()
         self._activity = activity
-        for frame in range(clock.frames):
+        for frame in range(time_grid.frames):
             if frame > 0:
-                first = (frame - 1) * clock.steps_per_frame
-                state = self._solved(state, activity, first, first + clock.steps_per_frame)
-            u = self._layout.view(state.u)
+                first = (frame - 1) * time_grid.steps_per_frame
+                state = self._solve(state, activity, first, first + time_grid.steps_per_frame)
+            u = self._grid.interior(state.u)
             if not np.isfinite(u).all():
-                time_ms = frame * clock.frame_interval_ms
-                raise CaseError(f"u is not finite at t = {time_ms:g} ms (dt_ms = {clock.dt_ms:g})")
+                time_ms = frame * time_grid.frame_interval_ms
+                raise CaseError(
+                    f"u is not finite at t = {time_ms:g} ms (dt_ms = {time_grid.dt_ms:g})"
+                )
             yield u
 
-    def in_stacks(self, frames: int) -> Iterator[Float32[np.ndarray, "frame row col"]]:
-        """The frames of an iteration, so many at a time, the last time perhaps fewer.
+    def stacks(self, frames: int) -> Iterator[Float32[np.ndarray, "frame row col"]]:
+        """Yield the frames of an iteration in stacks of `frames`; the last stack may be smaller.
 
-        A stack has no gaps between its rows: what is done with it takes less time than copying it.
-
-        A stack is valid until the next one is asked for.
+        A stack is contiguous, which saves later operations more time than the copy costs. It is
+        valid until the next one is requested.
 
         Raises:
-            CaseError: u stops being finite.
+            CaseError: u is no longer finite.
         """
-        stack = np.empty((frames, self._layout.rows, self._layout.cols), dtype=np.float32)
-        held = 0
+        stack = np.empty((frames, self._grid.rows, self._grid.cols), dtype=np.float32)
+        filled = 0
         for u in self:
-            stack[held] = u
-            held += 1
-            if held == frames:
+            stack[filled] = u
+            filled += 1
+            if filled == frames:
                 yield stack
-                held = 0
-        if held:
-            yield stack[:held]
+                filled = 0
+        if filled:
+            yield stack[:filled]
 
     @property
     def node_updates(self) -> int:
-        """Cells times steps that the last iteration has computed so far; skipped ones do not count.
+        """Number of cell updates (cells times steps) that the most recent iteration has computed.
 
-        0 before the first one; of several at a time, the last is the one that began last.
+        Skipped updates do not count. Among concurrent iterations, the most recent is the one that
+        began last.
         """
         return self._activity.node_updates
 
-    def _nothing_done(self) -> Activity:
-        return Activity(self._layout, self._parameters, self._clock.dt_ms)
+    def _new_tracker(self) -> ActivityTracker:
+        return ActivityTracker(self._grid, self._parameters, self._clock.dt_ms)
 
-    def _solved(self, state: State, activity: Activity, first: int, last: int) -> State:
-        """After steps first <= step < last, all cells up to date; `state` is overwritten."""
-        for start, stop, paced in _stretches(self._currents, first, last):
+    def _solve(self, state: State, activity: ActivityTracker, first: int, last: int) -> State:
+        """Take steps first <= step < last and bring all cells up to date; overwrites `state`."""
+        for start, stop, paced in _intervals(self._currents, first, last):
             everywhere = paced or not self._scheme.skip_rest
-            state = self._advanced(state, activity, stop - start, everywhere=everywhere)
+            state = self._advance(state, activity, stop - start, everywhere=everywhere)
             for current in self._currents:
                 current.add(state, start)
-        activity.settle(state)
+        activity.catch_up(state)
         return state
 
-    def _advanced(self, state: State, activity: Activity, steps: int, *, everywhere: bool) -> State:
-        """Some steps; what takes part is decided anew before a wave could leave it."""
-        longest = steps if everywhere else STEPS_BETWEEN_LOOKS
+    def _advance(
+        self, state: State, activity: ActivityTracker, steps: int, *, everywhere: bool
+    ) -> State:
+        """Take some steps; the active tiles are updated before a wave can leave them."""
+        longest = steps if everywhere else STEPS_BETWEEN_CHECKS
         for done in range(0, steps, longest):
             together = min(longest, steps - done)
             runs = activity.next_runs(state, together, everywhere=everywhere)
@@ -220,7 +229,7 @@ class Simulation:
 
 @dataclass(frozen=True, kw_only=True)
 class _Current:
-    """A stimulus on a raster: `gain` is added to u in `cells` in steps first <= step < last."""
+    """A stimulus on a raster; it adds `gain` to u of `cells` in steps first <= step < last."""
 
     cells: Bool[np.ndarray, " cell"]
     gain: np.float32
@@ -228,57 +237,61 @@ class _Current:
     last: int
 
     @classmethod
-    def on(cls, stimulus: Stimulus, tissue: Tissue, layout: Layout, dt_ms: float) -> "_Current":
+    def rasterise(
+        cls, stimulus: Stimulus, tissue: Tissue, grid: PaddedGrid, dt_ms: float
+    ) -> "_Current":
         first = round(stimulus.start_ms / dt_ms)
         steps = max(round(stimulus.duration_ms / dt_ms), 1)
-        # The charge is that of the stimulus, whatever the step makes of its duration.
+        # The number of steps is rounded; the total charge is not.
         charge = stimulus.amplitude_per_ms * stimulus.duration_ms
         return cls(
-            cells=layout.laid_out(stimulated_cells(stimulus, tissue)) > 0,
+            cells=grid.pad(stimulated_cells(stimulus, tissue)) > 0,
             gain=np.float32(charge / steps),
             first=first,
             last=first + steps,
         )
 
-    def lasts_at(self, step: int) -> bool:
-        """Whether the current flows in a step."""
+    def is_on(self, step: int) -> bool:
+        """Return whether the current flows in a step."""
         return self.first <= step < self.last
 
     def add(self, state: State, step: int) -> None:
-        """Adds the current of one step to `state.u`, in place."""
-        if self.lasts_at(step):
+        """Add the current of one step to `state.u` in place."""
+        if self.is_on(step):
             state.u[self.cells] += self.gain
 
 
-def _at_rest(layout: Layout) -> State:
-    ones = np.ones((layout.rows, layout.cols))
-    return State(layout.zeros(), layout.zeros(), layout.laid_out(ones), layout.laid_out(ones))
+def _state_at_rest(grid: PaddedGrid) -> State:
+    ones = np.ones((grid.rows, grid.cols))
+    return State(grid.zeros(), grid.zeros(), grid.pad(ones), grid.pad(ones))
 
 
-def _stretches(currents: list[_Current], first: int, last: int) -> Iterator[tuple[int, int, bool]]:
-    """First and last step of stretches: single paced ones, and the longest possible between."""
+def _intervals(currents: list[_Current], first: int, last: int) -> Iterator[tuple[int, int, bool]]:
+    """Split steps into intervals (start, stop, paced): single paced steps, and those in between."""
     start = first
     while start < last:
-        paced = any(current.lasts_at(start) for current in currents)
+        paced = any(current.is_on(start) for current in currents)
         coming = [current.first for current in currents if current.first > start]
         stop = start + 1 if paced else min([last, *coming])
         yield start, stop, paced
         start = stop
 
 
-def _require_stable(tissue: Tissue, clock: Clock, parameters: Parameters, *, plain: bool) -> None:
+def _require_stable(
+    tissue: Tissue, time_grid: TimeGrid, parameters: CellParameters, *, plain: bool
+) -> None:
     largest = float(tissue.diffusivity_mm2_per_ms.max())
     stable = stable_dt_ms(tissue.spacing_mm, largest, parameters, plain=plain)
-    if clock.dt_ms > stable:
+    if time_grid.dt_ms > stable:
         raise TissueError(
-            f"dt_ms = {clock.dt_ms:g}: must be at most {stable:.4g} for cells of "
+            f"dt_ms = {time_grid.dt_ms:g}: must be at most {stable:.4g} for cells of "
             f"{tissue.spacing_mm:.3g} mm at D = {largest:g} mm^2/ms; use a smaller step or larger "
             "cells"
         )
 
 
-def _coupling(tissue: Tissue, layout: Layout, dt_ms: float, *, plain: bool) -> Coupling:
+def _coupling(tissue: Tissue, grid: PaddedGrid, dt_ms: float, *, plain: bool) -> Coupling:
     scale = dt_ms / tissue.spacing_mm**2
-    link = links(tissue, diagonal_share=0.0 if plain else DIAGONAL_SHARE)
-    right, down, falling, rising = (layout.laid_out(field * scale) for field in link)
-    return Coupling(right, down, falling, rising, layout.stride)
+    link = links(tissue, diagonal_fraction=0.0 if plain else DIAGONAL_FRACTION)
+    right, down, falling, rising = (grid.pad(field * scale) for field in link)
+    return Coupling(right, down, falling, rising, grid.stride)

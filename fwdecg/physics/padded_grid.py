@@ -1,4 +1,4 @@
-"""How a sheet lies in memory for the solver."""
+"""Memory layout of a sheet for the solver."""
 
 from typing import NamedTuple
 
@@ -7,18 +7,18 @@ from jaxtyping import Float32
 
 from fwdecg.shapes import Field, Field32, Mask
 
-LANES = 16  # float32 in the widest vector of today's processors
-TILE = LANES  # rows and columns of a tile, in which work is counted out
+LANES = 16  # float32 values in the widest vector registers of current CPUs
+TILE = LANES  # rows and columns of a tile, the unit in which tissue at rest is skipped
 
 Flat = Float32[np.ndarray, " cell"]
 
 
-class Layout(NamedTuple):
-    """How a sheet lies in memory: row-major and flat, in a rim that does not conduct.
+class PaddedGrid(NamedTuple):
+    """A sheet in memory: a flat, row-major float32 array with a non-conducting margin.
 
-    The rim gives every cell eight neighbours; at the end of a row it is that at the start of the
-    next, and behind the last row there is one more. A row starts on a whole vector and is an odd
-    number of them long: with an even one the rows would contend for the same places in a cache.
+    The margin gives every cell eight neighbours. The margin right of a row is that left of the next
+    row, and one more margin follows the last row. Each row starts at a full vector and has an odd
+    number of vectors, because rows of an even number would compete for the same cache lines.
     """
 
     rows: int
@@ -26,27 +26,27 @@ class Layout(NamedTuple):
 
     @property
     def stride(self) -> int:
-        """Distance of a cell from the one below it."""
+        """Distance from a cell to the one below it, in elements."""
         vectors = 1 + -(-self.cols // LANES)
         return (vectors | 1) * LANES
 
     def zeros(self) -> Flat:
-        """An array of this layout, its first element at the start of a vector in memory."""
+        """Return an array of zeros whose first element is aligned to a full vector."""
         size = (self.rows + 2) * self.stride + LANES
-        spare = np.zeros(size + LANES, dtype=np.float32)
-        offset = -(spare.ctypes.data // spare.itemsize) % LANES
-        return spare[offset : offset + size]
+        oversized = np.zeros(size + LANES, dtype=np.float32)
+        offset = -(oversized.ctypes.data // oversized.itemsize) % LANES
+        return oversized[offset : offset + size]
 
-    def laid_out(self, field: Field | Mask) -> Flat:
-        """A field of the sheet in this layout, 0 outside; a smaller one stands at the top left."""
+    def pad(self, field: Field | Mask) -> Flat:
+        """Return a field in this layout, 0 elsewhere; a smaller field goes to the top left."""
         flat = self.zeros()
         rows, cols = field.shape
-        self._inner(flat)[:rows, :cols] = field
+        self._rows(flat)[:rows, :cols] = field
         return flat
 
-    def view(self, flat: Flat) -> Field32:
-        """The sheet without its rim."""
-        return self._inner(flat)[:, : self.cols]
+    def interior(self, flat: Flat) -> Field32:
+        """Return a view of the sheet without its margin."""
+        return self._rows(flat)[:, : self.cols]
 
-    def _inner(self, flat: Flat) -> Field32:
+    def _rows(self, flat: Flat) -> Field32:
         return flat[:-LANES].reshape(self.rows + 2, self.stride)[1:-1, LANES:]

@@ -1,14 +1,19 @@
 """Eq. 1 of the paper: the extracellular potential phi_e at electrodes off the sheet.
 
-phi_e(t) = sum over cells of div(D grad u) dA / |r - r_e|, in units of u times mm/ms, sign as
-printed: a front that approaches the electrode deflects it upwards. The discrete operator is
-symmetric, so the sum equals that of u times div(D grad 1/r) dA: one field of weights per
-electrode (its lead field), made once, and one dot product per frame. In an
-unbounded volume conductor phi_e in mV is this times (Vfi - V0) sigma_i h / (4 pi sigma_e D), with
-Vfi - V0 about 100 mV, h the tissue's thickness in mm, sigma_i and sigma_e the conductivities of
-tissue and bath; sigma_i / D is a constant of the membrane, and so is the factor, which no surrogate
-trained on z-scored signals can see. The operator is the nine-point one of `diffusion`, also where
-the solver is asked for the plain scheme: both have the same limit.
+    phi_e(t) = sum over cells of div(D grad u) dA / |r - r_e|
+
+in units of u times mm/ms, with the sign of the paper: a front that approaches the electrode gives a
+positive deflection. The discrete operator is symmetric, so the sum equals that of u times
+div(D grad 1/r) dA. These weights of u are the lead field of the electrode. They are computed once
+per case; each frame then costs one dot product per electrode.
+
+In an unbounded volume conductor phi_e in mV is this value times (Vfi - V0) sigma_i h /
+(4 pi sigma_e D). Vfi - V0 is about 100 mV, h is the thickness of the tissue in mm, and sigma_i and
+sigma_e are the conductivities of tissue and bath. sigma_i / D is a constant of the membrane, so the
+factor is constant and has no effect on z-scored signals.
+
+The operator is the nine-point one of `diffusion`, also with the plain scheme, because both have the
+same limit.
 """
 
 import numpy as np
@@ -17,29 +22,30 @@ from numpy.typing import DTypeLike
 
 from fwdecg.errors import TissueError
 from fwdecg.kernels.compile import kernel
-from fwdecg.physics.diffusion import Links, exchange_in_row, exchange_with_next, links
+from fwdecg.physics.diffusion import Links, exchange_in_row, exchange_with_next_row, links
 from fwdecg.physics.tissue import Tissue
 from fwdecg.shapes import Electrodes, LeadFields
 
-# Nearer to the sheet a sum over cells of usual size no longer resolves 1/r.
+# Closer to the sheet, cells of the usual size no longer resolve 1/r.
 CLEARANCE_MM = 1.0
 
-# Frames that share one reading of the lead fields from memory. More would no longer be in a cache.
+# Number of frames for which the lead fields are loaded from memory once. More would not fit into
+# the cache.
 FRAMES_AT_ONCE = 8
-# Electrodes a matrix product. BLAS splits larger ones among threads, and what it adds up in which
-# order must not depend on their number.
-_ELECTRODES_AT_ONCE = 12
+# Electrodes per matrix product. BLAS splits larger products among threads, which would make the
+# order of summation depend on the number of threads.
+_ELECTRODES_PER_PRODUCT = 12
 
 
 def lead_fields(
     tissue: Tissue, electrodes_mm: Electrodes, dtype: DTypeLike = np.float64
 ) -> LeadFields:
-    """div(D grad 1/r) dA for each electrode: the weights of u in phi_e, in mm/ms.
+    """Return div(D grad 1/r) dA for each electrode: the weights of u in phi_e, in mm/ms.
 
     Args:
-        tissue: the raster; the sheet lies in the plane z = 0.
-        electrodes_mm: (x, y, z) of each electrode from the top-left corner.
-        dtype: how they are kept; in single precision phi_e is off by less than 1e-6 of its range.
+        tissue: raster of D; the sheet lies in the plane z = 0.
+        electrodes_mm: (x, y, z) of each electrode from the top left corner.
+        dtype: type of the result; float32 changes phi_e by less than 1e-6 of its range.
 
     Raises:
         TissueError: an electrode is closer to the sheet than `CLEARANCE_MM`.
@@ -56,14 +62,14 @@ def lead_fields(
 def pseudo_ecg(
     frames: Float[np.ndarray, "frame row col"], leads: LeadFields
 ) -> Float64[np.ndarray, "electrode frame"]:
-    """phi_e of some frames of u at each electrode, in units of u times mm/ms.
+    """Return phi_e (Eq. 1) of frames of u at each electrode, in units of u times mm/ms.
 
-    Fastest for `FRAMES_AT_ONCE` frames and lead fields of the frames' own precision.
+    Fastest for `FRAMES_AT_ONCE` frames and lead fields of the same precision as the frames.
     """
     return np.concatenate(
         [
-            _weighted_sums(frames, leads[first : first + _ELECTRODES_AT_ONCE])
-            for first in range(0, len(leads), _ELECTRODES_AT_ONCE)
+            _weighted_sums(frames, leads[first : first + _ELECTRODES_PER_PRODUCT])
+            for first in range(0, len(leads), _ELECTRODES_PER_PRODUCT)
         ]
     )
 
@@ -71,7 +77,7 @@ def pseudo_ecg(
 def _weighted_sums(
     frames: Float[np.ndarray, "frame row col"], leads: LeadFields
 ) -> Float64[np.ndarray, "electrode frame"]:
-    """Products row by row, which the nearest cache holds, added up in double precision."""
+    """Multiply row by row, so that operands stay in the L1 cache, and sum the rows in float64."""
     by_row = np.matmul(leads.transpose(1, 0, 2), frames.transpose(1, 2, 0))
     return by_row.sum(axis=0, dtype=np.float64)
 
@@ -80,12 +86,12 @@ def _weighted_sums(
 def _fill_leads(
     leads: LeadFields, link: Links, electrodes_mm: Electrodes, spacing_mm: float
 ) -> None:
-    """The exchange of 1/r, in double precision: it is the small difference of near values.
+    """Compute the exchange of 1/r in float64, because it is a small difference of similar values.
 
-    Row by row for all electrodes, so that the links are read from memory once.
+    The loop goes row by row for all electrodes, so that the links are loaded from memory once.
     """
     electrodes, rows, cols = leads.shape
-    # Of two rows each, taken in turns.
+    # Two alternating rows per electrode: the current one and the one below it.
     inverse_distance = np.zeros((2, electrodes, cols))
     received = np.zeros((2, electrodes, cols))
     for r in range(-1, rows):
@@ -99,7 +105,7 @@ def _fill_leads(
                 continue
             exchange_in_row(received[here, e], inverse_distance[here, e], link, r)
             if r + 1 < rows:
-                exchange_with_next(
+                exchange_with_next_row(
                     received[here, e],
                     received[below, e],
                     inverse_distance[here, e],
@@ -115,7 +121,7 @@ def _fill_leads(
 def _fill_inverse_distance(
     row: Float[np.ndarray, " col"], electrode_mm: Float[np.ndarray, "3"], spacing_mm: float, r: int
 ) -> None:
-    """1/r from the electrode to the cells of row r."""
+    """Compute 1/r from the electrode to the cells of row r."""
     x_mm, y_mm, z_mm = electrode_mm
     across_mm2 = ((r + 0.5) * spacing_mm - y_mm) ** 2 + z_mm**2
     for c in range(len(row)):
@@ -125,10 +131,10 @@ def _fill_inverse_distance(
 def require_clear_of_sheet(
     electrode_mm: Float[np.ndarray, "3"], size_mm: Float[np.ndarray, "2"]
 ) -> None:
-    """Raise `TissueError` if an electrode is closer than `CLEARANCE_MM` to the sheet.
+    """Raise TissueError if an electrode is closer than `CLEARANCE_MM` to the sheet.
 
     Args:
-        electrode_mm: (x, y, z) from the top-left corner.
+        electrode_mm: (x, y, z) from the top left corner.
         size_mm: width and height of the sheet, which lies in the plane z = 0.
     """
     nearest = np.append(np.clip(electrode_mm[:2], 0, size_mm), 0.0)

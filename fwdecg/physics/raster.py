@@ -1,7 +1,7 @@
-"""Regular rasters of a square sheet: cell centres, interpolation from a lattice, area means.
+"""Rasters of a square sheet: cell centres, interpolation from a lattice, area means.
 
-Cells are squares; row 0 is the top edge, column 0 the left one, positions in mm from the top-left
-corner. Rows and columns are treated by one small matrix each, since all operations here separate.
+Cells are squares. Row 0 is at the top edge and column 0 at the left edge; positions are in mm from
+the top left corner. All operations are separable: they treat rows and columns one after the other.
 """
 
 from functools import lru_cache
@@ -17,7 +17,7 @@ Stack = Float[np.ndarray, "frame row col"]
 
 
 def cell_centres_mm(cells: int, spacing_mm: float) -> Float[np.ndarray, " cell"]:
-    """Positions of the centres of a row (or column) of cells."""
+    """Return the positions in mm of the centres of a row or column of cells."""
     return (np.arange(cells) + 0.5) * spacing_mm
 
 
@@ -28,9 +28,13 @@ def interpolate(
     cells: int,
     size_mm: float,
 ) -> Field:
-    """Bilinear interpolation of a lattice of nodes at the centres of `cells` x `cells` cells.
+    """Interpolate a lattice bilinearly at the centres of `cells` x `cells` cells.
 
-    Node (i, j) lies at (i, j) * `lattice_spacing_mm`; the lattice must cover the sheet.
+    Args:
+        lattice: values at the nodes; node (i, j) lies at (i, j) * `lattice_spacing_mm`.
+        lattice_spacing_mm: distance between nodes; the lattice must cover the sheet.
+        cells: rows and columns of the raster.
+        size_mm: side of the sheet.
     """
     position = cell_centres_mm(cells, size_mm / cells) / lattice_spacing_mm
     node = position.astype(np.intp)
@@ -42,9 +46,9 @@ def interpolate(
 def area_mean(
     fields: Float[np.ndarray, "*frame fine_row fine_col"], cells: int
 ) -> Float[np.ndarray, "*frame row col"]:
-    """Mean of square fields over each of `cells` x `cells` equal squares that tile them.
+    """Return the means of square fields over `cells` x `cells` equal squares.
 
-    A field's own cells may straddle two squares; each counts by the share of its area.
+    A cell of a field that lies in several squares contributes to each by the area in it.
     """
     *frames, fine, _ = fields.shape
     means = np.empty((*frames, cells, cells))
@@ -54,52 +58,52 @@ def area_mean(
     return means
 
 
-def spread_weights(
+def area_mean_transpose(
     weights: Float[np.ndarray, "*frame row col"], cells: int
 ) -> Float[np.ndarray, "*frame fine_row fine_col"]:
-    """The transpose of `area_mean`: weights of `cells` x `cells` cells, shared out by their areas.
+    """Apply the transpose of `area_mean`: distribute weights over `cells` x `cells` cells by area.
 
-    Their sum with a field is that of `weights` with the field's area means.
+    The product of the result with a field equals that of `weights` with the field's area means.
     """
     coarse = weights.shape[-1]
     return area_mean(weights, cells) * (coarse / cells) ** 2
 
 
 class _Overlaps(NamedTuple):
-    """Fine intervals first <= i < last reach into each coarse one, by `share` of its length."""
+    """The fine intervals that overlap each coarse one, and their fractions of its length."""
 
     first: Int64[np.ndarray, " coarse"]
     last: Int64[np.ndarray, " coarse"]
-    share: Float64[np.ndarray, "coarse fine"]
+    fraction: Float64[np.ndarray, "coarse fine"]
 
 
 @kernel()
 def _average(means: Stack, fields: Stack, overlaps: _Overlaps) -> None:
-    """Fills `means`: for each row of squares first along columns, then the sums along the row."""
-    first, last, share = overlaps
-    cells, fine = share.shape
+    """Fill `means`: for each row of squares average over rows first, then over columns."""
+    first, last, fraction = overlaps
+    cells, fine = fraction.shape
     for f in range(len(fields)):
         for i in range(cells):
             strip = np.zeros(fine)
             for row in range(first[i], last[i]):
                 for col in range(fine):
-                    strip[col] += share[i, row] * fields[f, row, col]
+                    strip[col] += fraction[i, row] * fields[f, row, col]
             for j in range(cells):
                 total = 0.0
                 for col in range(first[j], last[j]):
-                    total += share[j, col] * strip[col]
+                    total += fraction[j, col] * strip[col]
                 means[f, i, j] = total
 
 
 @lru_cache(maxsize=8)
 def _overlaps(fine: int, coarse: int) -> _Overlaps:
-    # Whole numbers, so that intervals that only touch have a share of exactly 0.
+    # Integers, so that intervals that merely touch overlap by exactly 0.
     edges = np.arange(fine + 1) * coarse
     starts = np.arange(coarse)[:, None] * fine
     overlap = np.minimum(edges[1:], starts + fine) - np.maximum(edges[:-1], starts)
-    reaches = overlap > 0
+    overlaps = overlap > 0
     return _Overlaps(
-        first=reaches.argmax(axis=1),
-        last=fine - reaches[:, ::-1].argmax(axis=1),
-        share=np.maximum(overlap, 0) / fine,
+        first=overlaps.argmax(axis=1),
+        last=fine - overlaps[:, ::-1].argmax(axis=1),
+        fraction=np.maximum(overlap, 0) / fine,
     )

@@ -1,17 +1,22 @@
-"""A step of the monodomain equation on a sheet, compiled: the loop in which all time is spent.
+"""Compiled time steps of the monodomain equation, in which nearly all CPU time is spent.
 
-Two schemes. Both take the gates exactly at constant u, and diffusion explicitly from the voltage at
-the start of the step.
+There are two schemes. Both integrate the gates exactly at constant u, and diffusion explicitly from
+the voltage at the start of the step.
 
-`plain` is the textbook's: explicit Euler in u with the gates at the start of the step.
+The plain scheme is explicit Euler in u, with the gates at the start of the step.
 
-The other takes the gates half a step ahead of u, and the fast inward current linearly implicitly at
-the middle of the step:
+The default scheme takes the gates half a step ahead of u, and the fast inward current J_fi
+linearly implicitly at the middle of the step:
 
     u' = u + dt (div(D grad u) - J(u)) / (1 + dt/2 dJ_fi/du)
 
-With FK-CAF this costs the wave a tenth of what explicit Euler takes from its speed, at the same
-step.
+With FK-CAF it loses a tenth of the velocity that explicit Euler loses at the same step.
+
+The stencil of div(D grad u) also exists in `diffusion`, where it computes lead fields once per case
+in float64. The two do not share code. A step gathers the eight exchanges of a cell, so that each
+cell is written once and the loop vectorises. `diffusion` adds the flux of each link to both of its
+cells, so that the sum over the sheet is 0. Either sum in the order of the other would change the
+last bits of every library.
 """
 
 from typing import NamedTuple
@@ -21,14 +26,14 @@ from jaxtyping import Int64, UInt64
 
 from fwdecg.kernels.compile import kernel, vectorise
 from fwdecg.kernels.tanh import one_plus_tanh
-from fwdecg.physics.fenton_karma import Rates
-from fwdecg.physics.padded_grid import LANES, TILE, Flat, Layout
+from fwdecg.physics.fenton_karma import StepConstants
+from fwdecg.physics.padded_grid import LANES, TILE, Flat, PaddedGrid
 
 
 class State(NamedTuple):
-    """Voltage u and gates v, w of every cell, advanced in place.
+    """Voltage u and gates v, w of every cell, in the layout of `PaddedGrid`.
 
-    `u_next` is where a step writes before the two are swapped.
+    A step writes the new voltage into `u_next`, then both arrays are swapped.
     """
 
     u: Flat
@@ -38,10 +43,11 @@ class State(NamedTuple):
 
 
 class Coupling(NamedTuple):
-    """Share of a voltage difference that passes between neighbours in one step.
+    """Fraction of a voltage difference that is exchanged in one step: D weight dt / spacing^2.
 
-    Laid out as `State`: of cell n to its right neighbour n + 1, the one below n + `stride`, the one
-    below to the right (`falling`), and of the one below to the one at the right (`rising`).
+    In the layout of `State`. Entry n couples cell n to its right neighbour n + 1, to cell
+    n + `stride` below it (`down`) and to the cell below to the right (`falling`). `rising` couples
+    the cell below n to the right neighbour of n.
     """
 
     right: Flat
@@ -51,11 +57,11 @@ class Coupling(NamedTuple):
     stride: int
 
 
-class Runs(NamedTuple):
-    """The cells that a step computes: for each band of `TILE` rows, runs of columns.
+class CellRuns(NamedTuple):
+    """The cells that a step computes: runs of columns for each band of `TILE` rows.
 
-    Band b has the runs `offsets[b]` to `offsets[b + 1]`; a run goes from column `first` (counted in
-    the layout, the rim included) to before `last`.
+    Band b has the runs `offsets[b]` to `offsets[b + 1]` (exclusive). A run covers the columns
+    `first` to `last` (exclusive) of the padded grid, the margin included in the count.
     """
 
     offsets: Int64[np.ndarray, " band+1"]
@@ -63,95 +69,100 @@ class Runs(NamedTuple):
     last: UInt64[np.ndarray, " run"]
 
 
-def whole_sheet(layout: Layout) -> Runs:
-    """One run per band: every cell."""
-    bands = -(-layout.rows // TILE)
-    return Runs(
+def whole_sheet(grid: PaddedGrid) -> CellRuns:
+    """Return runs that cover every cell."""
+    bands = -(-grid.rows // TILE)
+    return CellRuns(
         offsets=np.arange(bands + 1),
         first=np.full(bands, LANES, dtype=np.uint64),
-        last=np.full(bands, LANES + layout.cols, dtype=np.uint64),
+        last=np.full(bands, LANES + grid.cols, dtype=np.uint64),
     )
 
 
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
-# Below this u is set to exactly 0: far ahead of a wave it would fall into subnormal numbers,
-# on which a processor is many times slower.
+# Smaller |u| is set to exactly 0. Far ahead of a wave it would otherwise become subnormal, and
+# arithmetic with subnormal numbers is many times slower.
 SMALLEST_U = np.float32(1e-30)
 
 
 @kernel(inline=True)
 def next_gates(
-    u: np.float32, v: np.float32, w: np.float32, r: Rates
+    u: np.float32, v: np.float32, w: np.float32, c: StepConstants
 ) -> tuple[np.float32, np.float32]:
-    """Both gates after a step at constant u. All choices are selections, not branches."""
-    excited = u >= r.u_c
+    """Return v and w after a step at constant u.
+
+    Conditional expressions compile to selections instead of branches, so that loops vectorise.
+    """
+    excited = u >= c.u_c
     target = ZERO if excited else ONE
-    close_v_minus = r.close_v1 if u >= r.u_v else r.close_v2
-    close_v = r.close_v_plus if excited else close_v_minus
-    close_w = r.close_w_plus if excited else r.close_w_minus
+    close_v_minus = c.close_v1 if u >= c.u_v else c.close_v2
+    close_v = c.close_v_plus if excited else close_v_minus
+    close_w = c.close_w_plus if excited else c.close_w_minus
     return v + (target - v) * close_v, w + (target - w) * close_w
 
 
 @kernel()
-def step_row(state: State, coupling: Coupling, first: np.uint64, last: np.uint64, r: Rates) -> None:
-    """One step of the cells `first` to before `last` of one row."""
+def step_row(
+    state: State, coupling: Coupling, first: np.uint64, last: np.uint64, c: StepConstants
+) -> None:
+    """Advance the cells `first` to `last` (exclusive) of one row by one step."""
     vectorise()
     u, u_next, v, w = state
     right, down, falling, rising, length = coupling
     stride, one = np.uint64(length), np.uint64(1)
     for n in range(first, last):
         here = u[n]
-        spread = right[n] * (u[n + one] - here) - right[n - one] * (here - u[n - one])
-        spread += down[n] * (u[n + stride] - here) - down[n - stride] * (here - u[n - stride])
-        spread += falling[n] * (u[n + stride + one] - here)
-        spread -= falling[n - stride - one] * (here - u[n - stride - one])
-        spread += rising[n - stride] * (u[n - stride + one] - here)
-        spread -= rising[n - one] * (here - u[n + stride - one])
+        diffusion = right[n] * (u[n + one] - here) - right[n - one] * (here - u[n - one])
+        diffusion += down[n] * (u[n + stride] - here) - down[n - stride] * (here - u[n - stride])
+        diffusion += falling[n] * (u[n + stride + one] - here)
+        diffusion -= falling[n - stride - one] * (here - u[n - stride - one])
+        diffusion += rising[n - stride] * (u[n - stride + one] - here)
+        diffusion -= rising[n - one] * (here - u[n + stride - one])
 
-        gate_v, gate_w = next_gates(here, v[n], w[n], r)
+        gate_v, gate_w = next_gates(here, v[n], w[n], c)
         v[n], w[n] = gate_v, gate_w
 
-        excited = here >= r.u_c
-        to_peak, above = ONE - here, here - r.u_c
-        fast = gate_v * r.fast_inward if excited else ZERO
-        slow_outward = r.slow_outward_excited if excited else here * r.slow_outward_at_rest
-        opened, scale = one_plus_tanh(r.k * (here - r.u_csi))
-        explicit = spread + fast * to_peak * above - slow_outward
-        gain = explicit * scale + gate_w * r.slow_inward * opened
+        excited = here >= c.u_c
+        to_peak, above = ONE - here, here - c.u_c
+        fast = gate_v * c.fast_inward if excited else ZERO
+        slow_outward = c.slow_outward_excited if excited else here * c.slow_outward_at_rest
+        opened, scale = one_plus_tanh(c.k * (here - c.u_csi))
+        explicit = diffusion + fast * to_peak * above - slow_outward
+        gain = explicit * scale + gate_w * c.slow_inward * opened
         new = here + gain / (scale * (ONE - HALF * fast * (to_peak - above)))
         u_next[n] = ZERO if abs(new) < SMALLEST_U else new
 
 
 @kernel()
 def plain_step_row(
-    state: State, coupling: Coupling, first: np.uint64, last: np.uint64, r: Rates
+    state: State, coupling: Coupling, first: np.uint64, last: np.uint64, c: StepConstants
 ) -> None:
-    """`step_row` of the plain scheme; it has no diagonal couplings."""
+    """Do the same as `step_row` with the plain scheme, which has no diagonal couplings."""
     vectorise()
     u, u_next, v, w = state
     right, down, _, _, length = coupling
     stride, one = np.uint64(length), np.uint64(1)
     for n in range(first, last):
         here, gate_v, gate_w = u[n], v[n], w[n]
-        spread = right[n] * (u[n + one] - here) - right[n - one] * (here - u[n - one])
-        spread += down[n] * (u[n + stride] - here) - down[n - stride] * (here - u[n - stride])
+        diffusion = right[n] * (u[n + one] - here) - right[n - one] * (here - u[n - one])
+        diffusion += down[n] * (u[n + stride] - here) - down[n - stride] * (here - u[n - stride])
 
-        excited = here >= r.u_c
-        fast = gate_v * (ONE - here) * (here - r.u_c) * r.fast_inward if excited else ZERO
-        slow_outward = r.slow_outward_excited if excited else here * r.slow_outward_at_rest
-        opened, scale = one_plus_tanh(r.k * (here - r.u_csi))
-        new = here + spread + fast - slow_outward + gate_w * r.slow_inward * opened / scale
+        excited = here >= c.u_c
+        fast = gate_v * (ONE - here) * (here - c.u_c) * c.fast_inward if excited else ZERO
+        slow_outward = c.slow_outward_excited if excited else here * c.slow_outward_at_rest
+        opened, scale = one_plus_tanh(c.k * (here - c.u_csi))
+        new = here + diffusion + fast - slow_outward + gate_w * c.slow_inward * opened / scale
         u_next[n] = ZERO if abs(new) < SMALLEST_U else new
 
-        v[n], w[n] = next_gates(here, gate_v, gate_w, r)
+        v[n], w[n] = next_gates(here, gate_v, gate_w, c)
 
 
-STEPS_PER_SWEEP = 16  # taken in one pass over the rows
+STEPS_PER_SWEEP = 16  # steps taken in one pass over the rows
 
 
 @kernel()
 def _advance(
-    state: State, coupling: Coupling, r: Rates, runs: Runs, steps: int, plain: bool
+    state: State, coupling: Coupling, c: StepConstants, runs: CellRuns, steps: int, plain: bool
 ) -> None:
     u, u_next, v, w = state
     stride = np.uint64(coupling.stride)
@@ -166,19 +177,24 @@ def _advance(
                 for run in range(runs.offsets[band], runs.offsets[band + 1]):
                     first, last = start + runs.first[run], start + runs.last[run]
                     if plain:
-                        plain_step_row(levels, coupling, first, last, r)
+                        plain_step_row(levels, coupling, first, last, c)
                     else:
-                        step_row(levels, coupling, first, last, r)
+                        step_row(levels, coupling, first, last, c)
 
 
 def advance(
-    state: State, coupling: Coupling, rates: Rates, runs: Runs, steps: int, plain: bool
+    state: State,
+    coupling: Coupling,
+    constants: StepConstants,
+    runs: CellRuns,
+    steps: int,
+    plain: bool,
 ) -> State:
-    """The state after some steps of the cells in `runs`; the two voltages may change places.
+    """Advance the cells in `runs` by some steps and return the state; the arrays are overwritten.
 
-    `STEPS_PER_SWEEP` of them are taken in one pass over the rows. Each follows one row behind the
-    step before it, so that a row fetched from memory serves them all; to the last bit the result is
-    that of one step after the other.
+    One pass over the rows takes `STEPS_PER_SWEEP` steps. Each step follows one row behind the
+    previous one, so that a row loaded from memory serves all of them. The result is identical to
+    the last bit to that of one step after the other.
     """
-    _advance(state, coupling, rates, runs, steps, plain)
+    _advance(state, coupling, constants, runs, steps, plain)
     return State(state.u_next, state.u, state.v, state.w) if steps % 2 else state

@@ -1,7 +1,7 @@
-"""Pacing protocols: where, when and how strongly a current raises u.
+"""Pacing protocols: where, when and how strongly a stimulus current raises u.
 
-Regions are given in mm, so that a protocol stands for any raster of the sheet. The strength of the
-presets is about three times what starts a wave; the wave itself does not depend on it.
+Regions are in mm, so that a protocol applies to any raster of the sheet. The amplitude is about
+three times the threshold; the wave itself does not depend on it.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class Region(Protocol):
     """A part of the sheet."""
 
     def contains(self, x_mm: Columns, y_mm: Rows) -> Mask:
-        """True at the points (x, y), in mm from the top-left corner, that belong to it."""
+        """Return which points (x, y), in mm from the top left corner, belong to the region."""
         ...
 
 
@@ -45,7 +45,7 @@ class Rectangle:
     bottom_mm: float = np.inf
 
     def contains(self, x_mm: Columns, y_mm: Rows) -> Mask:
-        """True at the points inside."""
+        """Return which points lie inside."""
         in_x = (self.left_mm <= x_mm) & (x_mm <= self.right_mm)
         return in_x & (self.top_mm <= y_mm) & (y_mm <= self.bottom_mm)
 
@@ -59,19 +59,19 @@ class Disc:
     radius_mm: float
 
     def contains(self, x_mm: Columns, y_mm: Rows) -> Mask:
-        """True at the points inside."""
+        """Return which points lie inside."""
         return (x_mm - self.x_mm) ** 2 + (y_mm - self.y_mm) ** 2 <= self.radius_mm**2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stimulus:
-    """A current into one region.
+    """A stimulus current in one region.
 
     Attributes:
-        region: where.
-        start_ms: when it begins, at least 0.
-        duration_ms: how long it lasts, above 0.
-        amplitude_per_ms: J_stim, what it adds to du/dt.
+        region: stimulated region.
+        start_ms: start time, at least 0.
+        duration_ms: duration, above 0.
+        amplitude_per_ms: J_stim, the current's contribution to du/dt.
     """
 
     region: Region
@@ -80,7 +80,7 @@ class Stimulus:
     amplitude_per_ms: float = AMPLITUDE_PER_MS
 
     def __post_init__(self) -> None:
-        """Refuse times that no solver could meet."""
+        """Raise TissueError if the start or the duration is invalid."""
         if not (0 <= self.start_ms < np.inf and 0 < self.duration_ms < np.inf):
             raise TissueError(
                 f"a stimulus from {self.start_ms} ms for {self.duration_ms} ms: it must start at 0 "
@@ -92,7 +92,7 @@ Pacing = Sequence[Stimulus]
 
 
 def planar(start_ms: float = 0.0, *, edge: Literal["left", "top"] = "left") -> Pacing:
-    """A plane wave from an edge."""
+    """Return the pacing that starts a plane wave at an edge."""
     strips = {
         "left": Rectangle(right_mm=PLANAR_WIDTH_MM),
         "top": Rectangle(bottom_mm=PLANAR_WIDTH_MM),
@@ -101,15 +101,15 @@ def planar(start_ms: float = 0.0, *, edge: Literal["left", "top"] = "left") -> P
 
 
 def focal(x_mm: float, y_mm: float) -> Pacing:
-    """A circular wave from one site."""
+    """Return the pacing that starts a circular wave at one site."""
     return (Stimulus(region=Disc(x_mm=x_mm, y_mm=y_mm, radius_mm=FOCAL_RADIUS_MM)),)
 
 
 def cross_field(size_mm: float, s2_start_ms: float) -> Pacing:
-    """S1 a plane wave from the left, S2 in the lower left quarter, in S1's wake.
+    """Return cross-field pacing: S1 starts a plane wave at the left, S2 is the lower left quarter.
 
-    Re-entry follows if S2 meets the recovering tail of S1 inside its quarter: with FK-CAF at
-    D = 0.1 mm^2/ms on 60 mm that is so at 130 ms, and no longer at 150.
+    Re-entry follows if the tail of S1 is inside the quarter when S2 starts. With FK-CAF,
+    D = 0.1 mm^2/ms and a sheet of 60 mm this is the case at 130 ms but not at 150 ms.
 
     Args:
         size_mm: side of the sheet.
@@ -120,10 +120,10 @@ def cross_field(size_mm: float, s2_start_ms: float) -> Pacing:
 
 
 def stimulated_cells(stimulus: Stimulus, tissue: Tissue) -> Mask:
-    """The conducting cells whose centres lie in a stimulus' region.
+    """Return the conducting cells whose centres lie in the region of a stimulus.
 
     Raises:
-        TissueError: there is none, so that the stimulus would do nothing.
+        TissueError: the region contains no conducting cell.
     """
     rows, cols = tissue.diffusivity_mm2_per_ms.shape
     x_mm = cell_centres_mm(cols, tissue.spacing_mm)[None, :]

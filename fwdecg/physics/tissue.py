@@ -1,8 +1,8 @@
-"""Tissue: a square sheet described in mm, and its raster at any spacing.
+"""Tissue: a square sheet in mm, and its raster at any spacing.
 
-The diffusion coefficient D is in mm^2/ms throughout. The paper prints mm^2 s^-1, which no heart
-could conduct with: at D = 0.1 mm^2/ms the wave runs at 0.65 m/s, at 0.1 mm^2/s at 0.02 m/s.
-D = 0 marks tissue that does not conduct; it holds no charge and stays at rest.
+The diffusion coefficient D is in mm^2/ms throughout. The paper prints mm^2 s^-1, which would be far
+too slow for a heart: a wave runs at 0.65 m/s at D = 0.1 mm^2/ms, and at 0.02 m/s at 0.1 mm^2/s.
+D = 0 marks tissue that does not conduct; it carries no charge and stays at rest.
 """
 
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ class Texture:
     """A smooth field in mm, bilinear between the nodes of a lattice.
 
     Attributes:
-        values: at the nodes, which cover the sheet, row by row from the top.
-        spacing_mm: distance of neighbouring nodes.
+        values: values at the nodes, row by row from the top; the nodes cover the sheet.
+        spacing_mm: distance between neighbouring nodes.
     """
 
     values: Float[np.ndarray, "node_row node_col"]
     spacing_mm: float
 
     def on_cells(self, cells: int, size_mm: float) -> Field:
-        """The field at the centres of `cells` x `cells` cells that tile a sheet."""
+        """Interpolate the field at the centres of `cells` x `cells` cells of a sheet."""
         return interpolate(
             self.values, lattice_spacing_mm=self.spacing_mm, cells=cells, size_mm=size_mm
         )
@@ -36,11 +36,11 @@ class Texture:
 
 @dataclass(frozen=True, kw_only=True)
 class Scar:
-    """Non-conductive patches: where a smooth texture exceeds a threshold.
+    """Non-conducting patches where a smooth texture exceeds a threshold.
 
     Attributes:
-        texture: the field.
-        threshold: the tissue does not conduct where the texture is above this.
+        texture: smooth field.
+        threshold: value of the texture above which the tissue does not conduct.
     """
 
     texture: Texture
@@ -49,18 +49,18 @@ class Scar:
 
 @dataclass(frozen=True, kw_only=True)
 class Variation:
-    """Relative departure of D from its bulk value: `amplitude` times the texture.
+    """Relative deviation of D from its bulk value: `amplitude` times the texture.
 
     Attributes:
-        texture: values from -1 to 1.
-        amplitude: at least 0, below 1.
+        texture: smooth field with values from -1 to 1.
+        amplitude: largest relative deviation, at least 0 and below 1.
     """
 
     texture: Texture
     amplitude: float
 
     def __post_init__(self) -> None:
-        """Refuse a departure that could leave no D above 0."""
+        """Raise TissueError if D could fall to 0."""
         if not 0 <= self.amplitude < 1 or np.abs(self.texture.values).max() > 1:
             raise TissueError(
                 f"a variation of D of amplitude {self.amplitude:g} and texture up to "
@@ -82,7 +82,7 @@ class Tissue:
     diffusivity_mm2_per_ms: Field
 
     def __post_init__(self) -> None:
-        """Refuse a raster that no wave can run on."""
+        """Raise TissueError if spacing or diffusivity is invalid or no cell conducts."""
         diffusivity = self.diffusivity_mm2_per_ms
         if not self.spacing_mm > 0:
             raise TissueError(f"spacing_mm = {self.spacing_mm}: must be above 0")
@@ -93,7 +93,7 @@ class Tissue:
 
     @property
     def conducts(self) -> Mask:
-        """True in the cells that conduct."""
+        """Which cells conduct."""
         return self.diffusivity_mm2_per_ms > 0
 
 
@@ -102,10 +102,10 @@ class Sheet:
     """A square sheet in mm, independent of any raster.
 
     Attributes:
-        size_mm: length of a side.
+        size_mm: side of the sheet.
         diffusivity_mm2_per_ms: bulk D of the conducting tissue.
-        scar: patches that do not conduct, if any.
-        variation: of D about its bulk value; without it D is uniform.
+        scar: non-conducting patches, or None.
+        variation: deviation of D from its bulk value, or None if D is uniform.
     """
 
     size_mm: float
@@ -115,13 +115,13 @@ class Sheet:
 
     @property
     def diffusivity_bounds_mm2_per_ms(self) -> tuple[float, float]:
-        """What D of the conducting tissue can be at least and at most."""
+        """Lower and upper bound of D in the conducting tissue."""
         amplitude = self.variation.amplitude if self.variation else 0.0
         bulk = self.diffusivity_mm2_per_ms
         return bulk * (1 - amplitude), bulk * (1 + amplitude)
 
     def rasterise(self, spacing_mm: float) -> Tissue:
-        """The sheet on square cells of `spacing_mm` or a little less, so that they tile it."""
+        """Return the raster of the largest cells that tile the sheet, at most `spacing_mm` wide."""
         cells = int(np.ceil(self.size_mm / spacing_mm - 1e-9))
         diffusivity = np.full((cells, cells), self.diffusivity_mm2_per_ms)
         if self.variation is not None:

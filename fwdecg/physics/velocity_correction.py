@@ -1,51 +1,54 @@
-"""The diffusivity with which a grid conducts as the continuum does.
+"""Calibration of D, so that a coarse grid conducts at the velocity of the continuum.
 
-On cells as wide as a wave's front, and with steps as long as its upstroke, a plane wave from rest
-runs too slow by several percent. Cardiac solvers correct this by the conductivity: it is raised
-until the velocity is right. Here that is done on a cable, for each spacing and step anew, by the
-very steps that the sheet will take; so it costs little, and holds for every parameter set. What it
-leaves is given in `resolution`.
+On cells as wide as the wave front and with steps as long as its upstroke, a plane wave into tissue
+at rest is several percent too slow. Cardiac solvers therefore raise the conductivity until the
+velocity is right. Here the factor is found on a cable, for each spacing and step, with the same
+compiled steps that later solve the sheet. This is cheap and works for every parameter set.
+`resolution` gives the error that remains.
 
-All lengths are in units of sqrt(D ms), in which the velocity depends on the cell model alone.
+Lengths are in units of sqrt(D ms), in which the velocity depends on the cell model alone.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
+from jaxtyping import Float, Float32
 
 from fwdecg.errors import TissueError
-from fwdecg.physics.fenton_karma import Parameters, rates
+from fwdecg.physics.fenton_karma import CellParameters, step_constants
 from fwdecg.physics.markers import ACTIVATION_LEVEL
-from fwdecg.physics.padded_grid import Layout
+from fwdecg.physics.padded_grid import PaddedGrid
 from fwdecg.physics.stepping import STEPS_PER_SWEEP, Coupling, State, advance, whole_sheet
 from fwdecg.physics.tissue import Tissue
 
-# In units of the front's width sqrt(D tau_d).
+# Lengths in units of the front width sqrt(D tau_d).
 CABLE_LENGTH = 85.0
 FEWEST_CELLS = 20
 STIMULATED_LENGTH = 9.0
-MEASURED_FROM, MEASURED_TO = 0.5, 0.9  # shares of the cable
+MEASURED_FROM, MEASURED_TO = 0.5, 0.9  # fractions of the cable
 LONGEST_RUN = 1000.0  # in tau_d, about ten times what a wave takes
-SAMPLING = 0.1  # in tau_d, short against the upstroke
-# Two resolutions for the continuum's velocity: spacing in front widths, step in tau_d. Their errors
-# stand as 4 to 1.
+SAMPLING = 0.1  # in tau_d, short compared with the upstroke
+# Two resolutions from which the continuum velocity is extrapolated: spacing in front widths, step
+# in tau_d. The error of the first is four times that of the second.
 FINE, FINER = (0.4, 0.04), (0.2, 0.01)
 
-TOLERANCE = 1e-4
-ATTEMPTS = 12
-CONTINUUM_SLOPE = 0.5  # of log velocity against log D
-SHARES = (0.1, 0.9)  # of an interval, beyond which it is not cut
-# A field of D is calibrated at this many values, and between them by interpolation, which costs
-# the velocity 1e-3 of itself at most, also where D spans a decade.
+TOLERANCE = 1e-4  # relative error of the velocity at which the search for the factor ends
+MAX_ITERATIONS = 12
+CONTINUUM_SLOPE = 0.5  # d log(velocity) / d log(D) in the continuum
+BRACKET_LIMITS = (0.1, 0.9)  # fractions of the bracket between which the next trial lies
+# A varying D is calibrated at this many values and interpolated between them, which changes the
+# velocity by at most 0.1 %, even if D spans a decade.
 SAMPLES = 5
 
 
-def calibrated(tissue: Tissue, dt_ms: float, parameters: Parameters) -> Tissue:
-    """The tissue with D raised for its spacing and a step of `dt_ms`.
+def calibrate_diffusivity(tissue: Tissue, dt_ms: float, parameters: CellParameters) -> Tissue:
+    """Return the tissue with D raised for its spacing and a step of `dt_ms`.
 
     Raises:
-        TissueError: no wave runs on cells of this size.
+        TissueError: no wave propagates on cells of this size.
     """
     d = tissue.diffusivity_mm2_per_ms
     lowest, highest = float(d[d > 0].min()), float(d.max())
@@ -60,109 +63,149 @@ def calibrated(tissue: Tissue, dt_ms: float, parameters: Parameters) -> Tissue:
     return replace(tissue, diffusivity_mm2_per_ms=d * factor)
 
 
-def diffusivity_factor(spacing: float, dt_ms: float, parameters: Parameters) -> float:
-    """By how much D is to be raised for a plane wave from rest to run at its true velocity.
+def diffusivity_factor(spacing: float, dt_ms: float, parameters: CellParameters) -> float:
+    """Return the factor on D with which a plane wave into tissue at rest has the right velocity.
 
     Args:
-        spacing: side of a cell in sqrt(D ms), with the true D.
-        dt_ms: step.
-        parameters: the cell model.
+        spacing: side of a cell in sqrt(D ms), where D is the true one.
+        dt_ms: time step.
+        parameters: constants of the cell model.
 
     Raises:
-        TissueError: no wave runs on cells of this size.
+        TissueError: no wave propagates on cells of this size.
     """
-    # Rounded, so that cells of one size are calibrated once.
-    return _factor(float(f"{spacing:.6g}"), float(f"{dt_ms:.6g}"), parameters)
+    # Rounding lets cells of practically the same size share one cached result.
+    return _diffusivity_factor(float(f"{spacing:.6g}"), float(f"{dt_ms:.6g}"), parameters)
 
 
 @lru_cache(maxsize=1024)
-def _factor(spacing: float, dt_ms: float, parameters: Parameters) -> float:
-    """By false position on the logarithms, in which the velocity is nearly a straight line.
+def _diffusivity_factor(spacing: float, dt_ms: float, parameters: CellParameters) -> float:
+    """Solve for the factor by false position in log(D), in which log(velocity) is nearly linear.
 
-    Not quite: with long steps a wave likes to move whole cells in whole numbers of steps, and its
-    velocity has terraces.
+    It is not exactly linear: with long steps a wave tends to cross whole cells in whole numbers of
+    steps, so that its velocity has plateaus. Each trial therefore stays away from the ends of the
+    bracket, and the best trial is returned.
     """
     true = np.log(continuum_velocity(parameters))
     x, below, above = 0.0, None, None
     errors: dict[float, float] = {}
-    for _ in range(ATTEMPTS):
-        errors[x] = error = np.log(velocity(spacing, dt_ms, parameters, factor=np.exp(x))) - true
+    for _ in range(MAX_ITERATIONS):
+        velocity = cable_velocity(spacing, dt_ms, parameters, factor=np.exp(x))
+        errors[x] = error = np.log(velocity) - true
         if abs(error) < TOLERANCE:
             break
         below, above = (x, above) if error < 0 else (below, x)
         if below is None or above is None:
             x -= error / CONTINUUM_SLOPE
         else:
-            share = errors[below] / (errors[below] - errors[above])
-            x = below + np.clip(share, *SHARES) * (above - below)
-    return float(np.exp(min(errors, key=lambda tried: abs(errors[tried]))))
+            fraction = errors[below] / (errors[below] - errors[above])
+            x = below + np.clip(fraction, *BRACKET_LIMITS) * (above - below)
+    return float(np.exp(min(errors, key=lambda trial: abs(errors[trial]))))
 
 
 @lru_cache(maxsize=64)
-def continuum_velocity(parameters: Parameters) -> float:
-    """Velocity of a plane wave into tissue at rest, in sqrt(D / ms), to about 1e-4 of itself."""
+def continuum_velocity(parameters: CellParameters) -> float:
+    """Return the velocity of a plane wave into tissue at rest, in sqrt(D / ms).
+
+    Richardson extrapolation from two resolutions; the relative error is about 1e-4.
+    """
     width = np.sqrt(parameters.tau_d)
     fine, finer = (
-        velocity(spacing * width, step * parameters.tau_d, parameters)
+        cable_velocity(spacing * width, step * parameters.tau_d, parameters)
         for spacing, step in (FINE, FINER)
     )
     return finer + (finer - fine) / 3
 
 
-def velocity(
+def cable_velocity(
     spacing: float,
     dt_ms: float,
-    parameters: Parameters,
+    parameters: CellParameters,
     *,
     factor: float = 1.0,
     v: float = 1.0,
     plain: bool = False,
 ) -> float:
-    """Velocity of a plane wave along a cable, in sqrt(D / ms).
+    """Return the velocity of a plane wave along a cable, in sqrt(D / ms).
 
     Args:
         spacing: side of a cell in sqrt(D ms).
-        dt_ms: step.
-        parameters: the cell model.
-        factor: the D of the cable, in units of D.
-        v: the gate v ahead of the wave, 1 at rest.
-        plain: whether the steps are those of the plain scheme.
+        dt_ms: time step.
+        parameters: constants of the cell model.
+        factor: diffusivity of the cable in units of D.
+        v: gate v ahead of the wave; 1 at rest.
+        plain: whether to use the plain scheme.
 
     Raises:
-        TissueError: the wave does not get to the end.
+        TissueError: the wave does not reach the end of the cable.
     """
-    width = np.sqrt(parameters.tau_d)
-    layout = Layout(rows=1, cols=max(int(CABLE_LENGTH * width / spacing), FEWEST_CELLS))
-    coupling = _cable(layout, factor * dt_ms / spacing**2)
-    ones = np.ones((1, layout.cols))
-    stimulated = ones[:, : int(np.ceil(STIMULATED_LENGTH * width / spacing))]
-    state = State(*(layout.laid_out(field) for field in (stimulated, stimulated, v * ones, ones)))
-    steps = max(1, min(STEPS_PER_SWEEP, int(SAMPLING * parameters.tau_d / dt_ms)))
-    samples = int(LONGEST_RUN * parameters.tau_d / (steps * dt_ms))
-    kernel_rates, everywhere = rates(parameters, dt_ms), whole_sheet(layout)
-
-    activation = np.full(layout.cols, np.nan)  # in samples
-    before = layout.view(state.u)[0].copy()
-    for sample in range(samples):
-        state = advance(state, coupling, kernel_rates, everywhere, steps, plain)
-        after = layout.view(state.u)[0].copy()
-        rises = (before <= ACTIVATION_LEVEL) & (after > ACTIVATION_LEVEL)
-        crossing = (ACTIVATION_LEVEL - before[rises]) / (after[rises] - before[rises])
-        activation[rises] = sample + crossing
-        if after[-1] > ACTIVATION_LEVEL:
-            break
-        before = after
-    measured = np.arange(int(MEASURED_FROM * layout.cols), int(MEASURED_TO * layout.cols))
+    cells = _cable_cells(spacing, parameters)
+    voltages = _cable_voltages(spacing, dt_ms, parameters, factor=factor, v=v, plain=plain)
+    activation = _activation_samples(voltages, cells)
+    measured = np.arange(int(MEASURED_FROM * cells), int(MEASURED_TO * cells))
     if np.isnan(activation[measured]).any():
         raise TissueError(
             f"no wave runs on cells of {spacing:.3g} sqrt(D ms) with steps of {dt_ms:g} ms; use "
             "smaller ones"
         )
     cells_per_sample = np.polyfit(activation[measured], measured, 1)[0]
-    return float(cells_per_sample) * spacing / (steps * dt_ms)
+    return float(cells_per_sample) * spacing / (_steps_per_sample(dt_ms, parameters) * dt_ms)
 
 
-def _cable(layout: Layout, share: float) -> Coupling:
-    closed = layout.zeros()
-    link = layout.laid_out(np.full((1, layout.cols - 1), share))
-    return Coupling(link, closed, closed, closed, layout.stride)
+def _cable_voltages(
+    spacing: float,
+    dt_ms: float,
+    parameters: CellParameters,
+    *,
+    factor: float,
+    v: float,
+    plain: bool,
+) -> Iterator[Float32[np.ndarray, " cell"]]:
+    """Yield the voltages along a cable, sample by sample, until a wave reaches its end."""
+    width = np.sqrt(parameters.tau_d)
+    grid = PaddedGrid(rows=1, cols=_cable_cells(spacing, parameters))
+    state = _stimulated_cable(grid, int(np.ceil(STIMULATED_LENGTH * width / spacing)), v)
+    coupling = _cable_coupling(grid, factor * dt_ms / spacing**2)
+    constants, runs = step_constants(parameters, dt_ms), whole_sheet(grid)
+    steps = _steps_per_sample(dt_ms, parameters)
+    yield grid.interior(state.u)[0].copy()
+    for _ in range(int(LONGEST_RUN * parameters.tau_d / (steps * dt_ms))):
+        state = advance(state, coupling, constants, runs, steps, plain)
+        u = grid.interior(state.u)[0].copy()
+        yield u
+        if u[-1] > ACTIVATION_LEVEL:
+            return
+
+
+def _activation_samples(
+    voltages: Iterable[Float32[np.ndarray, " cell"]], cells: int
+) -> Float[np.ndarray, " cell"]:
+    """Return the interpolated sample number at which each cell activates, or NaN."""
+    activation = np.full(cells, np.nan)
+    for sample, (before, after) in enumerate(pairwise(voltages)):
+        rises = (before <= ACTIVATION_LEVEL) & (after > ACTIVATION_LEVEL)
+        crossing = (ACTIVATION_LEVEL - before[rises]) / (after[rises] - before[rises])
+        activation[rises] = sample + crossing
+    return activation
+
+
+def _steps_per_sample(dt_ms: float, parameters: CellParameters) -> int:
+    return max(1, min(STEPS_PER_SWEEP, int(SAMPLING * parameters.tau_d / dt_ms)))
+
+
+def _cable_cells(spacing: float, parameters: CellParameters) -> int:
+    return max(int(CABLE_LENGTH * np.sqrt(parameters.tau_d) / spacing), FEWEST_CELLS)
+
+
+def _stimulated_cable(grid: PaddedGrid, stimulated_cells: int, v: float) -> State:
+    """Return a cable with u = 1 in its first cells and u = 0, w = 1 and the given v elsewhere."""
+    ones = np.ones((1, grid.cols))
+    u = ones[:, :stimulated_cells]
+    return State(*(grid.pad(field) for field in (u, u, v * ones, ones)))
+
+
+def _cable_coupling(grid: PaddedGrid, coupling: float) -> Coupling:
+    """Return the couplings of a cable, which are the same between all neighbours."""
+    zeros = grid.zeros()
+    right = grid.pad(np.full((1, grid.cols - 1), coupling))
+    return Coupling(right, zeros, zeros, zeros, grid.stride)

@@ -209,7 +209,7 @@ def test_only_a_given_step_is_kept_although_waves_may_lock_to_the_grid():
     crossing_ms = 0.2 / (2.0777 * np.sqrt(0.1))
     steps = {
         name: SolverConfig(**given)
-        .clock(tissue, crossing_ms / 8, interval_ms=5.0, frames=2)
+        .time_grid(tissue, crossing_ms / 8, interval_ms=5.0, frames=2)
         .steps_per_frame
         for name, given in {
             "target": {},

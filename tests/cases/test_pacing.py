@@ -9,11 +9,11 @@ from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.cases.pacing import PacingConfig, draw_pacing
 from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.errors import ConfigError
-from fwdecg.physics.fenton_karma import PUBLISHED
-from fwdecg.physics.reentry import rested_duration_ms
+from fwdecg.physics.fenton_karma import PARAMETER_SETS
+from fwdecg.physics.reentry import resting_apd90_ms
 from fwdecg.physics.stimulus import PLANAR_WIDTH_MM
 
-FK_CAF = PUBLISHED["FK-CAF"]
+FK_CAF = PARAMETER_SETS["FK-CAF"]
 REENTRY = PacingConfig(protocol="reentry", tail_position=(0.25, 0.5))
 
 
@@ -30,7 +30,7 @@ def draw(config, rng, size_mm=100.0, diffusivity_mm2_per_ms=0.05):
 @given(seed=st.integers(0, 99), diffusivity=st.floats(0.02, 0.1), size_mm=st.floats(50.0, 100.0))
 def test_second_stimulus_starts_when_the_tail_is_inside_the_quarter(seed, diffusivity, size_mm):
     pacing = draw(REENTRY, np.random.default_rng(seed), size_mm, diffusivity)
-    since_ms = pacing.s2_start_ms - rested_duration_ms(FK_CAF)
+    since_ms = pacing.s2_start_ms - resting_apd90_ms(FK_CAF)
     tail_mm = PLANAR_WIDTH_MM + 2.0777 * np.sqrt(diffusivity) * since_ms
     assert 0.2499 <= tail_mm / (size_mm / 2) <= 0.5001  # the velocity is known to 1e-4
     first, second = pacing.stimuli

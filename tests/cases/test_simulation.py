@@ -11,8 +11,8 @@ from fwdecg.cases.simulation import discretise_case, simulate_case
 from fwdecg.cases.solver_config import SolverConfig
 from fwdecg.cases.tissue_config import TissueConfig
 from fwdecg.errors import CaseError
-from fwdecg.physics.fenton_karma import PUBLISHED
-from fwdecg.physics.monodomain import Clock, Simulation
+from fwdecg.physics.fenton_karma import PARAMETER_SETS
+from fwdecg.physics.monodomain import Simulation, TimeGrid
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
 from fwdecg.physics.raster import area_mean
 
@@ -21,8 +21,11 @@ def test_maps_and_ecg_are_those_of_the_solver(small_config):
     case = draw_case(small_config, 3)
     record = simulate_case(case, small_config)
     tissue = case.sheet.rasterise(0.25)
-    clock = Clock(frame_interval_ms=5.0, frames=8, largest_dt_ms=0.05)
-    fields = [u.astype(float) for u in Simulation(tissue, case.pacing, clock, PUBLISHED["FK-CAF"])]
+    time_grid = TimeGrid(frame_interval_ms=5.0, frames=8, largest_dt_ms=0.05)
+    fields = [
+        u.astype(float)
+        for u in Simulation(tissue, case.pacing, time_grid, PARAMETER_SETS["FK-CAF"])
+    ]
     leads = lead_fields(tissue, np.array(small_config.electrodes_mm))
     expected = np.stack([[(lead * u).sum() for u in fields] for lead in leads])
     np.testing.assert_allclose(record.phi_e, expected, rtol=1e-5, atol=1e-9)
@@ -83,7 +86,7 @@ def test_a_case_that_does_not_activate_is_refused(small_config):
         simulate_case(draw_case(config, 0), config)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", PARAMETER_SETS)
 def test_the_rarest_frames_show_every_cell_that_activates(small_config, name):
     solver = SolverConfig(cell_model=name, cv_error=0.1)
     often, rarely = (
@@ -145,7 +148,7 @@ def test_half_precision_maps_cost_the_ecg_nothing_that_can_be_seen(small_config)
     case = draw_case(small_config, 2)
     setup = discretise_case(case, small_config)
     solver = small_config.solver
-    frames = Simulation(setup.tissue, case.pacing, setup.clock, solver.parameters)
+    frames = Simulation(setup.tissue, case.pacing, setup.time_grid, solver.parameters)
     maps = area_mean(np.stack([u.copy() for u in frames]), 32)
     leads = lead_fields(setup.tissue, np.array([[4.0, 4.0, 5.0]]))  # 32 x 32 cells are the pixels
     exact = pseudo_ecg(maps, leads)[0]

@@ -18,7 +18,7 @@ from fwdecg.evaluation.operators import ExactOperator
 from fwdecg.evaluation.scores import score_cases
 from fwdecg.library.labelled_cases import LabelledCases, stream_labelled_cases
 from fwdecg.library.reader import Library
-from fwdecg.physics.raster import spread_weights
+from fwdecg.physics.raster import area_mean_transpose
 
 
 def _with_ecg(cases: LabelledCases, phi_e: np.ndarray) -> LabelledCases:
@@ -95,7 +95,7 @@ def test_ridge_pools_to_what_does_not_divide_the_maps(
     world = WeightMaps(
         name="world",
         detail="",
-        weights=spread_weights(np.random.default_rng(0).random((2, 5, 5)), 16),
+        weights=area_mean_transpose(np.random.default_rng(0).random((2, 5, 5)), 16),
         intercept=np.array([1.0, -2.0]),
     )
     linear = _with_ecg(cases, world.predict(cases))

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from fwdecg.physics.activity import REST_LEVEL, Activity
-from fwdecg.physics.fenton_karma import PUBLISHED
+from fwdecg.physics.activity import REST_LEVEL, ActivityTracker
+from fwdecg.physics.fenton_karma import PARAMETER_SETS
 from fwdecg.physics.markers import activation_times_ms
-from fwdecg.physics.monodomain import Clock, Scheme, Simulation
-from fwdecg.physics.padded_grid import TILE, Layout
+from fwdecg.physics.monodomain import Scheme, Simulation, TimeGrid
+from fwdecg.physics.padded_grid import TILE, PaddedGrid
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
 from fwdecg.physics.stepping import State
 from fwdecg.physics.stimulus import cross_field, focal, planar
@@ -24,9 +24,9 @@ def holed_sheet(cells, seed=0):
 
 
 def solve(tissue, pacing, frames, name, *, skip_rest, plain=False):
-    clock = Clock(frame_interval_ms=2.5, frames=frames, largest_dt_ms=DT_MS)
+    time_grid = TimeGrid(frame_interval_ms=2.5, frames=frames, largest_dt_ms=DT_MS)
     scheme = Scheme(plain=plain, skip_rest=skip_rest)
-    simulation = Simulation(tissue, pacing, clock, PUBLISHED[name], scheme)
+    simulation = Simulation(tissue, pacing, time_grid, PARAMETER_SETS[name], scheme)
     u = np.stack([frame.copy() for frame in simulation])
     leads = lead_fields(tissue, np.array([[8.0, 8.0, 10.0]]))
     ecg = pseudo_ecg(u, leads)[0]
@@ -73,22 +73,22 @@ def test_without_skipping_every_step_of_every_tile_counts():
 
 
 def activity_and_state(rows, cols, u):
-    layout = Layout(rows, cols)
+    grid = PaddedGrid(rows, cols)
     ones = np.ones((rows, cols))
     state = State(
-        layout.laid_out(u * ones), layout.zeros(), layout.laid_out(0.3 * ones),
-        layout.laid_out(0.6 * ones),
+        grid.pad(u * ones), grid.zeros(), grid.pad(0.3 * ones),
+        grid.pad(0.6 * ones),
     )  # fmt: skip
-    return Activity(layout, PUBLISHED["FK-CAF"], 0.5), layout, state
+    return ActivityTracker(grid, PARAMETER_SETS["FK-CAF"], 0.5), grid, state
 
 
 def test_sleeping_cells_return_to_rest_by_the_closed_form():
-    p = PUBLISHED["FK-CAF"]
-    activity, layout, state = activity_and_state(20, 35, 0.005)
+    p = PARAMETER_SETS["FK-CAF"]
+    activity, grid, state = activity_and_state(20, 35, 0.005)
     for _ in range(10):
         runs = activity.next_runs(state, 8, everywhere=False)
         assert runs.first.size == 0
-    activity.settle(state)
+    activity.catch_up(state)
     time_ms = 40.0
     expected = {
         "u": 0.005 * np.exp(-time_ms / p.tau_0),
@@ -96,14 +96,14 @@ def test_sleeping_cells_return_to_rest_by_the_closed_form():
         "w": 1 - 0.4 * np.exp(-time_ms / p.tau_w_minus),
     }
     for name, value in expected.items():
-        np.testing.assert_allclose(layout.view(getattr(state, name)), value, rtol=1e-5)
-    np.testing.assert_array_equal(layout.view(state.u_next), layout.view(state.u))
+        np.testing.assert_allclose(grid.interior(getattr(state, name)), value, rtol=1e-5)
+    np.testing.assert_array_equal(grid.interior(state.u_next), grid.interior(state.u))
 
 
 def test_a_tile_and_its_neighbours_wake_where_the_level_is_passed():
-    activity, layout, state = activity_and_state(5 * TILE, 5 * TILE, 0.0)
+    activity, grid, state = activity_and_state(5 * TILE, 5 * TILE, 0.0)
     activity.next_runs(state, 8, everywhere=True)
-    layout.view(state.u)[2 * TILE, 3 * TILE - 1] = 1.01 * REST_LEVEL
+    grid.interior(state.u)[2 * TILE, 3 * TILE - 1] = 1.01 * REST_LEVEL
     runs = activity.next_runs(state, 8, everywhere=False)
     np.testing.assert_array_equal(np.diff(runs.offsets), [0, 1, 1, 1, 0])
     assert set(zip(runs.first, runs.last, strict=True)) == {(2 * TILE, 5 * TILE)}

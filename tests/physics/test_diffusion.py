@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwdecg.physics.diffusion import DIAGONAL_SHARE, divergence, links
+from fwdecg.physics.diffusion import DIAGONAL_FRACTION, divergence, links
 from fwdecg.physics.tissue import Tissue
 
 D = 0.1
-SHARES = pytest.mark.parametrize("share", [0.0, DIAGONAL_SHARE])
+SHARES = pytest.mark.parametrize("share", [0.0, DIAGONAL_FRACTION])
 
 
 @st.composite

@@ -10,8 +10,8 @@ from scipy.integrate import quad
 
 from fwdecg.errors import TissueError
 from fwdecg.physics.diffusion import divergence
-from fwdecg.physics.fenton_karma import PUBLISHED
-from fwdecg.physics.monodomain import Clock, Simulation
+from fwdecg.physics.fenton_karma import PARAMETER_SETS
+from fwdecg.physics.monodomain import Simulation, TimeGrid
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
 from fwdecg.physics.stimulus import planar
 from fwdecg.physics.tissue import Tissue
@@ -100,10 +100,10 @@ def test_the_ecg_of_a_wave_around_scars_is_that_of_the_gradients():
     tissue = Tissue(spacing_mm=0.2, diffusivity_mm2_per_ms=D * conducts)
     electrode = np.array([8.0, 8.0, 10.0])
     leads = lead_fields(tissue, electrode[None])
-    clock = Clock(frame_interval_ms=2.0, frames=14, largest_dt_ms=0.04)
+    time_grid = TimeGrid(frame_interval_ms=2.0, frames=14, largest_dt_ms=0.04)
     ecgs = [
         (pseudo_ecg(u[None], leads).item(), by_gradients(u.astype(float), tissue, electrode))
-        for u in Simulation(tissue, planar(), clock, PUBLISHED["FK-CAF"])
+        for u in Simulation(tissue, planar(), time_grid, PARAMETER_SETS["FK-CAF"])
     ]
     found, expected = np.array(ecgs).T
     assert np.abs(found - expected).max() < 0.005 * np.ptp(expected)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwdecg.physics.raster import area_mean, cell_centres_mm, interpolate, spread_weights
+from fwdecg.physics.raster import area_mean, area_mean_transpose, cell_centres_mm, interpolate
 
 
 def test_cell_centres():
@@ -45,5 +45,5 @@ def test_area_mean_conserves_the_total(fine, coarse, seed):
 def test_spread_weights_do_to_a_field_what_they_do_to_its_means(fine, coarse, seed):
     rng = np.random.default_rng(seed)
     field, weights = rng.random((fine, fine)), rng.random((2, coarse, coarse))
-    found = (spread_weights(weights, fine) * field).sum(axis=(1, 2))
+    found = (area_mean_transpose(weights, fine) * field).sum(axis=(1, 2))
     np.testing.assert_allclose(found, (weights * area_mean(field, coarse)).sum(axis=(1, 2)))

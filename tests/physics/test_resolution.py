@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from fwdecg.physics.fenton_karma import PUBLISHED
-from fwdecg.physics.monodomain import PLAIN, Clock, Scheme, Simulation
+from fwdecg.physics.fenton_karma import PARAMETER_SETS
+from fwdecg.physics.monodomain import PLAIN, Scheme, Simulation, TimeGrid
 from fwdecg.physics.resolution import (
     LARGEST_INCREASE,
     Resolution,
@@ -13,11 +13,15 @@ from fwdecg.physics.resolution import (
 )
 from fwdecg.physics.stimulus import focal
 from fwdecg.physics.tissue import Tissue
-from fwdecg.physics.velocity_correction import continuum_velocity, diffusivity_factor, velocity
+from fwdecg.physics.velocity_correction import (
+    cable_velocity,
+    continuum_velocity,
+    diffusivity_factor,
+)
 
 D = 0.1
-FK_CAF = PUBLISHED["FK-CAF"]
-SETS = pytest.mark.parametrize("name", PUBLISHED)
+FK_CAF = PARAMETER_SETS["FK-CAF"]
+SETS = pytest.mark.parametrize("name", PARAMETER_SETS)
 
 
 def in_units_of_d(resolution):
@@ -27,25 +31,25 @@ def in_units_of_d(resolution):
 @SETS
 @pytest.mark.parametrize("target", [0.05, 0.1])
 def test_the_estimate_of_the_plain_scheme_meets_its_measured_error(name, target):
-    p = PUBLISHED[name]
+    p = PARAMETER_SETS[name]
     resolution = resolution_for(target, D, p, plain=True)
-    error = 1 - velocity(*in_units_of_d(resolution), p, plain=True) / continuum_velocity(p)
+    error = 1 - cable_velocity(*in_units_of_d(resolution), p, plain=True) / continuum_velocity(p)
     assert 0.6 * target < error < 1.04 * target
 
 
 @SETS
 @pytest.mark.parametrize("target", [0.01, 0.02, 0.04])
 def test_the_calibrated_scheme_is_within_its_bound_in_recovering_tissue(name, target):
-    p = PUBLISHED[name]
+    p = PARAMETER_SETS[name]
     spacing, dt_ms = in_units_of_d(resolution_for(target, D, p))
     factor = diffusivity_factor(spacing, dt_ms, p)
     for v in (1.0, 0.75, 0.5):
         fine, finer = (
-            velocity(h * np.sqrt(p.tau_d), step * p.tau_d, p, v=v)
+            cable_velocity(h * np.sqrt(p.tau_d), step * p.tau_d, p, v=v)
             for h, step in ((0.8, 0.08), (0.4, 0.02))
         )
         true = finer + (finer - fine) / 3
-        found = velocity(spacing, dt_ms, p, factor=factor, v=v)
+        found = cable_velocity(spacing, dt_ms, p, factor=factor, v=v)
         # The reference is known to 0.1 %.
         assert abs(found / true - 1) < target + 1e-3
 
@@ -55,13 +59,13 @@ def test_the_calibrated_scheme_is_within_its_bound_in_recovering_tissue(name, ta
 @pytest.mark.parametrize("spacing_mm", [0.1, 0.2])
 def test_the_crest_of_a_wave_is_stable_up_to_the_bound(name, scheme, spacing_mm):
     # A checkerboard on the crest would lift u above the 1 that the fast current tends to.
-    p = PUBLISHED[name]
+    p = PARAMETER_SETS[name]
     tissue = Tissue(spacing_mm=spacing_mm, diffusivity_mm2_per_ms=np.full((40, 40), D))
     dt_ms = 0.99 * stable_dt_ms(spacing_mm, D, p, plain=scheme.plain)
-    clock = Clock(frame_interval_ms=dt_ms, frames=300, largest_dt_ms=dt_ms)
+    time_grid = TimeGrid(frame_interval_ms=dt_ms, frames=300, largest_dt_ms=dt_ms)
     centre_mm = 20 * spacing_mm
     pacing = focal(centre_mm, centre_mm)
-    highest = max(float(u.max()) for u in Simulation(tissue, pacing, clock, p, scheme))
+    highest = max(float(u.max()) for u in Simulation(tissue, pacing, time_grid, p, scheme))
     assert 0.9 < highest < 1.05
 
 
@@ -94,7 +98,7 @@ def test_the_plain_rule_of_fk_caf():
 @SETS
 @pytest.mark.parametrize("spacing_mm", [0.1, 0.5, 2.0])
 def test_the_default_scheme_stays_clear_of_where_its_denominator_vanishes(name, spacing_mm):
-    p = PUBLISHED[name]
+    p = PARAMETER_SETS[name]
     assert stable_dt_ms(spacing_mm, D, p) < 0.3 * 2 * p.tau_d / (1 - p.u_c)
     assert calibrated_dt_ms(spacing_mm, D, p) <= stable_dt_ms(spacing_mm, D, p)
 
@@ -102,7 +106,7 @@ def test_the_default_scheme_stays_clear_of_where_its_denominator_vanishes(name, 
 @SETS
 @pytest.mark.parametrize("spacing", [1.0, 2.0, 4.0])
 def test_no_calibration_raises_d_further_than_the_bound_allows_for(name, spacing):
-    p = PUBLISHED[name]
+    p = PARAMETER_SETS[name]
     h = spacing * np.sqrt(p.tau_d)
     factor = diffusivity_factor(h, calibrated_dt_ms(h, 1.0, p), p)
     assert 1 < factor < 1 + LARGEST_INCREASE * spacing**2

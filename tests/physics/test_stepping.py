@@ -6,15 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fwdecg.kernels.compile import FAST_MATH, SOURCES
+from fwdecg.kernels.compile import FAST_MATH_FLAGS, SOURCE_HASH
+from fwdecg.kernels.numba_private import source_stamp
 from fwdecg.physics import activity, stepping
 from fwdecg.physics.diffusion import divergence, links
-from fwdecg.physics.fenton_karma import PUBLISHED, rates
-from fwdecg.physics.padded_grid import LANES, TILE, Layout
+from fwdecg.physics.fenton_karma import PARAMETER_SETS, step_constants
+from fwdecg.physics.padded_grid import LANES, TILE, PaddedGrid
 from fwdecg.physics.stepping import (
     STEPS_PER_SWEEP,
+    CellRuns,
     Coupling,
-    Runs,
     State,
     advance,
     whole_sheet,
@@ -24,8 +25,8 @@ from fwdecg.physics.tissue import Tissue
 DT_MS = 0.02
 SPACING_MM = 0.1
 ROWS, COLS = 13, 29
-FK_CAF = PUBLISHED["FK-CAF"]
-SETS = pytest.mark.parametrize("name", PUBLISHED)
+FK_CAF = PARAMETER_SETS["FK-CAF"]
+SETS = pytest.mark.parametrize("name", PARAMETER_SETS)
 SCHEMES = pytest.mark.parametrize("plain", [True, False], ids=["plain", "default"])
 
 
@@ -55,7 +56,7 @@ def slow_step(u, v, w, tissue, p, dt_ms, *, plain):
     after = gates(u, v, w, p, dt_ms)
     j_fi, j_so, j_si = currents(u, *((v, w) if plain else after), p)
     change = dt_ms * (
-        divergence(u, tissue, **({"diagonal_share": 0.0} if plain else {})) - j_fi - j_so - j_si
+        divergence(u, tissue, **({"diagonal_fraction": 0.0} if plain else {})) - j_fi - j_so - j_si
     )
     if not plain:
         slope = np.where(u >= p.u_c, -after[0] * (1 + p.u_c - 2 * u) / p.tau_d, 0.0)
@@ -63,10 +64,10 @@ def slow_step(u, v, w, tissue, p, dt_ms, *, plain):
     return u + change, *after
 
 
-def coupling_of(tissue, layout, dt_ms, *, plain):
-    link = links(tissue, **({"diagonal_share": 0.0} if plain else {}))
+def coupling_of(tissue, grid, dt_ms, *, plain):
+    link = links(tissue, **({"diagonal_fraction": 0.0} if plain else {}))
     scale = dt_ms / tissue.spacing_mm**2
-    return Coupling(*(layout.laid_out(field * scale) for field in link), layout.stride)
+    return Coupling(*(grid.pad(field * scale) for field in link), grid.stride)
 
 
 def random_sheet(seed=0, rows=ROWS, cols=COLS):
@@ -77,25 +78,25 @@ def random_sheet(seed=0, rows=ROWS, cols=COLS):
     return tissue, (rng.uniform(-0.05, 1.05, (rows, cols)), *rng.random((2, rows, cols)))
 
 
-def state_of(layout, u, v, w):
-    return State(*(layout.laid_out(field) for field in (u, u, v, w)))
+def state_of(grid, u, v, w):
+    return State(*(grid.pad(field) for field in (u, u, v, w)))
 
 
 @SETS
 @SCHEMES
 def test_the_kernels_agree_with_a_slow_twin(name, plain):
-    p = PUBLISHED[name]
+    p = PARAMETER_SETS[name]
     tissue, (u, v, w) = random_sheet()
-    layout = Layout(ROWS, COLS)
-    coupling = coupling_of(tissue, layout, DT_MS, plain=plain)
-    state = state_of(layout, u, v, w)
+    grid = PaddedGrid(ROWS, COLS)
+    coupling = coupling_of(tissue, grid, DT_MS, plain=plain)
+    state = state_of(grid, u, v, w)
     for _ in range(4):
         for _ in range(5):
             u, v, w = slow_step(u, v, w, tissue, p, DT_MS, plain=plain)
-        state = advance(state, coupling, rates(p, DT_MS), whole_sheet(layout), 5, plain)
+        state = advance(state, coupling, step_constants(p, DT_MS), whole_sheet(grid), 5, plain)
     # Twenty steps of float32 rounding, 6e-8 each, most of which the upstroke damps.
     for found, expected in zip((state.u, state.v, state.w), (u, v, w), strict=True):
-        np.testing.assert_allclose(layout.view(found), expected, rtol=0, atol=4e-6)
+        np.testing.assert_allclose(grid.interior(found), expected, rtol=0, atol=4e-6)
 
 
 @SCHEMES
@@ -103,24 +104,24 @@ def test_the_kernels_agree_with_a_slow_twin(name, plain):
 @pytest.mark.parametrize("steps", [1, 5, STEPS_PER_SWEEP])
 def test_a_sweep_of_several_steps_is_that_of_single_ones(shape, steps, plain):
     tissue, fields = random_sheet(1, *shape)
-    layout = Layout(*shape)
-    coupling, r = coupling_of(tissue, layout, DT_MS, plain=plain), rates(FK_CAF, DT_MS)
-    together = advance(state_of(layout, *fields), coupling, r, whole_sheet(layout), steps, plain)
-    single = state_of(layout, *fields)
+    grid = PaddedGrid(*shape)
+    coupling, r = coupling_of(tissue, grid, DT_MS, plain=plain), step_constants(FK_CAF, DT_MS)
+    together = advance(state_of(grid, *fields), coupling, r, whole_sheet(grid), steps, plain)
+    single = state_of(grid, *fields)
     for _ in range(steps):
-        single = advance(single, coupling, r, whole_sheet(layout), 1, plain)
+        single = advance(single, coupling, r, whole_sheet(grid), 1, plain)
     for found, expected in zip(together, single, strict=True):
-        np.testing.assert_array_equal(layout.view(found), layout.view(expected))
+        np.testing.assert_array_equal(grid.interior(found), grid.interior(expected))
 
 
 def test_only_the_cells_in_the_runs_are_computed():
-    layout = Layout(40, 50)
+    grid = PaddedGrid(40, 50)
     tissue, fields = random_sheet(2, 40, 50)
-    coupling, state = coupling_of(tissue, layout, DT_MS, plain=False), state_of(layout, *fields)
+    coupling, state = coupling_of(tissue, grid, DT_MS, plain=False), state_of(grid, *fields)
     one, other = np.array([LANES + 16], np.uint64), np.array([LANES + 32], np.uint64)
-    middle = Runs(offsets=np.array([0, 0, 1, 1]), first=one, last=other)
-    after = advance(state, coupling, rates(FK_CAF, DT_MS), middle, 1, False)
-    changed = layout.view(after.v) != fields[1].astype(np.float32)
+    middle = CellRuns(offsets=np.array([0, 0, 1, 1]), first=one, last=other)
+    after = advance(state, coupling, step_constants(FK_CAF, DT_MS), middle, 1, False)
+    changed = grid.interior(after.v) != fields[1].astype(np.float32)
     assert changed[16:32, 16:32].all()
     changed[16:32, 16:32] = False
     assert not changed.any()
@@ -128,44 +129,47 @@ def test_only_the_cells_in_the_runs_are_computed():
 
 def test_a_sweep_of_partial_runs_is_that_of_single_steps():
     shape = (45, 70)
-    layout = Layout(*shape)
+    grid = PaddedGrid(*shape)
     tissue, fields = random_sheet(5, *shape)
-    coupling, r = coupling_of(tissue, layout, DT_MS, plain=False), rates(FK_CAF, DT_MS)
+    coupling, r = coupling_of(tissue, grid, DT_MS, plain=False), step_constants(FK_CAF, DT_MS)
     first = LANES + TILE * np.array([0, 3, 1, 0], np.uint64)
     last = LANES + TILE * np.array([2, 5, 4, 5], np.uint64)
-    runs = Runs(offsets=np.array([0, 2, 3, 4]), first=first, last=last)
-    together = advance(state_of(layout, *fields), coupling, r, runs, 7, False)
-    single = state_of(layout, *fields)
+    runs = CellRuns(offsets=np.array([0, 2, 3, 4]), first=first, last=last)
+    together = advance(state_of(grid, *fields), coupling, r, runs, 7, False)
+    single = state_of(grid, *fields)
     for _ in range(7):
         single = advance(single, coupling, r, runs, 1, False)
     for found, expected in zip(together[2:], single[2:], strict=True):
-        np.testing.assert_array_equal(layout.view(found), layout.view(expected))
+        np.testing.assert_array_equal(grid.interior(found), grid.interior(expected))
 
 
 @SETS
 @SCHEMES
 def test_rest_is_a_fixed_point(name, plain):
-    layout = Layout(6, 7)
+    grid = PaddedGrid(6, 7)
     tissue, _ = random_sheet(3, 6, 7)
     ones = np.ones((6, 7))
-    state = state_of(layout, 0 * ones, ones, ones)
-    r, coupling = rates(PUBLISHED[name], DT_MS), coupling_of(tissue, layout, DT_MS, plain=plain)
+    state = state_of(grid, 0 * ones, ones, ones)
+    r, coupling = (
+        step_constants(PARAMETER_SETS[name], DT_MS),
+        coupling_of(tissue, grid, DT_MS, plain=plain),
+    )
     for _ in range(20):
-        state = advance(state, coupling, r, whole_sheet(layout), 5, plain)
+        state = advance(state, coupling, r, whole_sheet(grid), 5, plain)
     assert not state.u.any()
-    assert (layout.view(state.v) == 1).all()
-    assert (layout.view(state.w) == 1).all()
+    assert (grid.interior(state.v) == 1).all()
+    assert (grid.interior(state.w) == 1).all()
 
 
 @SCHEMES
 def test_a_value_that_is_not_finite_stays_visible(plain):
-    layout = Layout(5, 5)
+    grid = PaddedGrid(5, 5)
     tissue, fields = random_sheet(4, 5, 5)
-    state = state_of(layout, *fields)
-    layout.view(state.u)[2, 2] = np.nan
-    coupling = coupling_of(tissue, layout, DT_MS, plain=plain)
-    after = advance(state, coupling, rates(FK_CAF, DT_MS), whole_sheet(layout), 1, plain)
-    assert np.isnan(layout.view(after.u)).any()
+    state = state_of(grid, *fields)
+    grid.interior(state.u)[2, 2] = np.nan
+    coupling = coupling_of(tissue, grid, DT_MS, plain=plain)
+    after = advance(state, coupling, step_constants(FK_CAF, DT_MS), whole_sheet(grid), 1, plain)
+    assert np.isnan(grid.interior(after.u)).any()
 
 
 @SCHEMES
@@ -176,13 +180,13 @@ def test_charge_is_conserved_around_holes_when_the_membrane_is_passive(plain, se
     diffusivity = rng.uniform(0.03, 0.1, (24, 17)) * (rng.random((24, 17)) > holes)
     diffusivity[0, 0] = 0.1
     tissue = Tissue(spacing_mm=0.25, diffusivity_mm2_per_ms=diffusivity)
-    layout, u = Layout(24, 17), rng.random((24, 17)) * (diffusivity > 0)
+    grid, u = PaddedGrid(24, 17), rng.random((24, 17)) * (diffusivity > 0)
     passive = FK_CAF._replace(tau_d=1e30, tau_r=1e30, tau_si=1e30, tau_0=1e30)
-    state = state_of(layout, u, np.ones_like(u), np.ones_like(u))
-    coupling = coupling_of(tissue, layout, 0.05, plain=plain)
+    state = state_of(grid, u, np.ones_like(u), np.ones_like(u))
+    coupling = coupling_of(tissue, grid, 0.05, plain=plain)
     for _ in range(25):
-        state = advance(state, coupling, rates(passive, 0.05), whole_sheet(layout), 8, plain)
-    after = layout.view(state.u)
+        state = advance(state, coupling, step_constants(passive, 0.05), whole_sheet(grid), 8, plain)
+    after = grid.interior(state.u)
     # Rounding of float32 in 200 steps, at random.
     assert after.sum(dtype=float) == pytest.approx(u.sum(), rel=2e-6)
     assert not after[diffusivity == 0].any()
@@ -218,19 +222,19 @@ def manufactured_field(cells, dt_ms, *, plain, duration_ms=1.6):
     """The compiled step with a source that makes `manufactured` its exact solution."""
     p = FK_CAF
     tissue = Tissue(spacing_mm=2 / cells, diffusivity_mm2_per_ms=np.full((cells, cells), 0.1))
-    layout, r = Layout(cells, cells), rates(p, dt_ms)
-    coupling = coupling_of(tissue, layout, dt_ms, plain=plain)
+    grid, r = PaddedGrid(cells, cells), step_constants(p, dt_ms)
+    coupling = coupling_of(tissue, grid, dt_ms, plain=plain)
     u, _ = manufactured(cells, 0.0)
-    state = state_of(layout, u, np.full_like(u, 0.1), np.ones_like(u))
+    state = state_of(grid, u, np.full_like(u, 0.1), np.ones_like(u))
     for step in range(round(duration_ms / dt_ms)):
         time_ms = step * dt_ms
         u, without_membrane = manufactured(cells, time_ms + dt_ms / 2)
         v = 0.1 * np.exp(-(time_ms + dt_ms / 2) / p.tau_v_plus)
         w = np.exp(-(time_ms + dt_ms / 2) / p.tau_w_plus)
         source = without_membrane + sum(currents(u, v, w, p))
-        state = advance(state, coupling, r, whole_sheet(layout), 1, plain)
-        layout.view(state.u)[:] += (dt_ms * source).astype(np.float32)
-    return layout.view(state.u).astype(float)
+        state = advance(state, coupling, r, whole_sheet(grid), 1, plain)
+        grid.interior(state.u)[:] += (dt_ms * source).astype(np.float32)
+    return grid.interior(state.u).astype(float)
 
 
 def manufactured_error(cells, dt_ms, *, plain):
@@ -243,11 +247,11 @@ def manufactured_error(cells, dt_ms, *, plain):
 def test_the_hot_loop_is_packed_instructions_without_overlap_checks(kernel):
     # Compiled here: code from the cache on disk cannot be looked at.
     function = getattr(stepping, kernel).py_func
-    fresh = numba.njit(error_model="numpy", fastmath=FAST_MATH)(function)
-    layout = Layout(3, 3)
-    state = State(*(layout.zeros() for _ in range(4)))
-    coupling = Coupling(*(layout.zeros() for _ in range(4)), layout.stride)
-    fresh(state, coupling, np.uint64(LANES), np.uint64(LANES + 3), rates(FK_CAF, DT_MS))
+    fresh = numba.njit(error_model="numpy", fastmath=FAST_MATH_FLAGS)(function)
+    grid = PaddedGrid(3, 3)
+    state = State(*(grid.zeros() for _ in range(4)))
+    coupling = Coupling(*(grid.zeros() for _ in range(4)), grid.stride)
+    fresh(state, coupling, np.uint64(LANES), np.uint64(LANES + 3), step_constants(FK_CAF, DT_MS))
     (assembly,) = fresh.inspect_asm().values()
     (llvm,) = fresh.inspect_llvm().values()
     assert "vdivps" in assembly
@@ -256,5 +260,5 @@ def test_the_hot_loop_is_packed_instructions_without_overlap_checks(kernel):
 
 
 def test_machine_code_on_disk_is_that_of_all_sources_of_the_room():
-    for function in (stepping.step_row, stepping._advance, activity._settle):
-        assert function._cache._cache_file._source_stamp[1] == SOURCES
+    for function in (stepping.step_row, stepping._advance, activity._catch_up):
+        assert source_stamp(function)[1] == SOURCE_HASH

@@ -4,23 +4,23 @@ import numpy as np
 import pytest
 
 from fwdecg.errors import TissueError
-from fwdecg.physics import velocity_correction as calibration
-from fwdecg.physics.fenton_karma import PUBLISHED
+from fwdecg.physics import velocity_correction
+from fwdecg.physics.fenton_karma import PARAMETER_SETS
 from fwdecg.physics.markers import activation_times_ms
-from fwdecg.physics.monodomain import DEFAULT, PLAIN, Clock, Simulation
+from fwdecg.physics.monodomain import DEFAULT, PLAIN, Simulation, TimeGrid
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
 from fwdecg.physics.raster import cell_centres_mm
 from fwdecg.physics.resolution import calibrated_dt_ms, resolution_for, stable_dt_ms
 from fwdecg.physics.stimulus import planar
 from fwdecg.physics.tissue import Tissue
 from fwdecg.physics.velocity_correction import (
-    calibrated,
+    cable_velocity,
+    calibrate_diffusivity,
     continuum_velocity,
     diffusivity_factor,
-    velocity,
 )
 
-FK_CAF = PUBLISHED["FK-CAF"]
+FK_CAF = PARAMETER_SETS["FK-CAF"]
 
 
 def test_the_velocity_of_the_continuum():
@@ -28,21 +28,22 @@ def test_the_velocity_of_the_continuum():
     assert continuum_velocity(FK_CAF) == pytest.approx(2.07769, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", PARAMETER_SETS)
 @pytest.mark.parametrize(("spacing", "tolerance"), [(1.0, 1e-3), (1.9, 1e-3), (2.7, 5e-3)])
 def test_a_calibrated_wave_runs_at_the_velocity_of_the_continuum(name, spacing, tolerance):
-    p = PUBLISHED[name]
+    p = PARAMETER_SETS[name]
     h = spacing * np.sqrt(p.tau_d)
     dt_ms = calibrated_dt_ms(h, 1.0, p)
     factor = diffusivity_factor(h, dt_ms, p)
     # With the longest steps the velocity follows the factor in small jumps.
-    found = velocity(h, dt_ms, p, factor=factor)
+    found = cable_velocity(h, dt_ms, p, factor=factor)
     assert found == pytest.approx(continuum_velocity(p), rel=tolerance)
 
 
 def test_a_long_step_costs_a_tenth_of_what_it_costs_the_plain_scheme():
     losses = {
-        plain: 1 - velocity(0.68, 0.02, FK_CAF, plain=plain) / velocity(0.68, 2e-3, FK_CAF)
+        plain: 1
+        - cable_velocity(0.68, 0.02, FK_CAF, plain=plain) / cable_velocity(0.68, 2e-3, FK_CAF)
         for plain in (True, False)
     }
     assert losses[True] == pytest.approx(0.02, abs=0.003)
@@ -65,15 +66,15 @@ def test_the_ecg_is_that_of_the_plain_scheme_on_a_fine_grid():
 def ecg(diffusivity, spacing_mm, dt_ms, scheme):
     tissue = Tissue(spacing_mm=spacing_mm, diffusivity_mm2_per_ms=diffusivity)
     leads = lead_fields(tissue, np.array([[8.0, 8.0, 10.0]]))
-    clock = Clock(frame_interval_ms=2.0, frames=16, largest_dt_ms=dt_ms)
-    frames = Simulation(tissue, planar(), clock, FK_CAF, scheme)
+    time_grid = TimeGrid(frame_interval_ms=2.0, frames=16, largest_dt_ms=dt_ms)
+    frames = Simulation(tissue, planar(), time_grid, FK_CAF, scheme)
     return np.array([pseudo_ecg(u[None], leads).item() for u in frames])
 
 
 def test_each_value_of_d_is_raised_by_its_own_factor():
     d = np.array([[0.0, 0.02, 0.05, 0.1]])
     tissue = Tissue(spacing_mm=0.1, diffusivity_mm2_per_ms=d)
-    raised = calibrated(tissue, 0.02, FK_CAF).diffusivity_mm2_per_ms
+    raised = calibrate_diffusivity(tissue, 0.02, FK_CAF).diffusivity_mm2_per_ms
     expected = [0.0, *(x * diffusivity_factor(0.1 / np.sqrt(x), 0.02, FK_CAF) for x in d[0, 1:])]
     np.testing.assert_allclose(raised, [expected], rtol=2e-3)
     assert raised[0, 0] == 0
@@ -93,9 +94,9 @@ def test_a_wave_through_a_gradient_of_d_runs_at_its_local_velocity(left, right):
     x_mm = cell_centres_mm(cells, spacing_mm)
     d = np.tile(np.linspace(left, right, cells), (3, 1))
     dt_ms = min(aimed.dt_ms, 0.9 * stable_dt_ms(spacing_mm, largest, FK_CAF))
-    clock = Clock(frame_interval_ms=0.2, frames=500, largest_dt_ms=dt_ms)
+    time_grid = TimeGrid(frame_interval_ms=0.2, frames=500, largest_dt_ms=dt_ms)
     tissue = Tissue(spacing_mm=spacing_mm, diffusivity_mm2_per_ms=d)
-    frames = np.stack([u[1:2].copy() for u in Simulation(tissue, planar(), clock, FK_CAF)])
+    frames = np.stack([u[1:2].copy() for u in Simulation(tissue, planar(), time_grid, FK_CAF)])
     arrival_ms = activation_times_ms(frames, 0.2)[0]
     velocity_mm_per_ms = 2.0777 * np.sqrt(d[0]) - (right - left) / length_mm / 2
     # Beyond the stimulus' neighbourhood, stretch by stretch.
@@ -113,12 +114,12 @@ def test_a_field_of_d_is_calibrated_by_a_few_cables(monkeypatch):
         spacings.append(spacing)
         return 1.05
 
-    monkeypatch.setattr(calibration, "diffusivity_factor", count)
+    monkeypatch.setattr(velocity_correction, "diffusivity_factor", count)
     d = np.random.default_rng(0).uniform(0.02, 0.1, (60, 60))
     tissue = Tissue(spacing_mm=0.1, diffusivity_mm2_per_ms=d)
-    raised = calibrated(tissue, 0.02, FK_CAF).diffusivity_mm2_per_ms
+    raised = calibrate_diffusivity(tissue, 0.02, FK_CAF).diffusivity_mm2_per_ms
     np.testing.assert_allclose(raised, 1.05 * d)
-    assert len(spacings) == calibration.SAMPLES < 10
+    assert len(spacings) == velocity_correction.SAMPLES < 10
     bounds = sorted(0.1 / np.sqrt([d.max(), d.min()]))
     assert (min(spacings), max(spacings)) == pytest.approx(tuple(bounds))
 
@@ -131,11 +132,13 @@ def test_cells_that_no_wave_runs_on_are_refused():
 @pytest.mark.parametrize("steps_a_cell", [7.0, 7.98, 8.02, 9.0])
 def test_a_clock_keeps_waves_from_locking_to_the_grid(steps_a_cell):
     diffusivity, interval_ms = 0.05, 5.0
-    p = PUBLISHED["FK-CAF"]
+    p = PARAMETER_SETS["FK-CAF"]
     spacing_mm = 0.674 * np.sqrt(diffusivity)
     crossing_ms = spacing_mm / (continuum_velocity(p) * np.sqrt(diffusivity))
     tissue = Tissue(spacing_mm=spacing_mm, diffusivity_mm2_per_ms=np.full((4, 4), diffusivity))
-    asked = Clock(frame_interval_ms=interval_ms, frames=2, largest_dt_ms=crossing_ms / steps_a_cell)
+    asked = TimeGrid(
+        frame_interval_ms=interval_ms, frames=2, largest_dt_ms=crossing_ms / steps_a_cell
+    )
     given = asked.without_locking(tissue, p)
     found = crossing_ms / given.dt_ms
     assert abs(found - round(found)) >= 0.1
@@ -144,14 +147,14 @@ def test_a_clock_keeps_waves_from_locking_to_the_grid(steps_a_cell):
 
 
 def test_on_a_long_way_a_wave_that_does_not_lock_keeps_its_velocity(monkeypatch):
-    p = PUBLISHED["FK-CAF"]
+    p = PARAMETER_SETS["FK-CAF"]
     spacing, true = 0.674, continuum_velocity(p)
     steps = {"locking": spacing / true / 7.98, "free": spacing / true / 8.13}
     factors = {name: diffusivity_factor(spacing, dt_ms, p) for name, dt_ms in steps.items()}
-    monkeypatch.setattr(calibration, "CABLE_LENGTH", 600.0)
-    monkeypatch.setattr(calibration, "LONGEST_RUN", 6000.0)
+    monkeypatch.setattr(velocity_correction, "CABLE_LENGTH", 600.0)
+    monkeypatch.setattr(velocity_correction, "LONGEST_RUN", 6000.0)
     errors = {
-        name: abs(velocity(spacing, dt_ms, p, factor=factors[name]) / true - 1)
+        name: abs(cable_velocity(spacing, dt_ms, p, factor=factors[name]) / true - 1)
         for name, dt_ms in steps.items()
     }
     assert errors["free"] < 3e-4 < errors["locking"]

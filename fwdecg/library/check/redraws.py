@@ -96,15 +96,15 @@ def _check_recording(row: Row, drawn: Drawn, report: ReportProblem) -> None:
 def _check_setup(row: Row, drawn: Drawn, report: ReportProblem) -> None:
     """Compare the resolution and what depends on it: the tissue maps and the node updates."""
     setup = drawn.setup
-    values = (setup.tissue.spacing_mm, setup.clock.dt_ms, setup.cv_error_estimate)
+    values = (setup.tissue.spacing_mm, setup.time_grid.dt_ms, setup.cv_error_estimate)
     expected = dict(zip(_RESOLUTION, values, strict=True))
     if not _compare_values(row, expected, report, "; tissue maps and work are not compared"):
         return
     _compare_map(row, DIFFUSIVITY, setup.diffusivity_mm2_per_ms, report)
     if CONDUCTING in row:
         _compare_map(row, CONDUCTING, setup.conducting_fraction, report)
-    clock, updates = setup.clock, row["node_updates"]
-    most = setup.tissue.conducts.size * clock.steps_per_frame * (clock.frames - 1)
+    time_grid, updates = setup.time_grid, row["node_updates"]
+    most = setup.tissue.conducts.size * time_grid.steps_per_frame * (time_grid.frames - 1)
     if not 0 < updates <= most:
         report(f"node_updates is {updates}: must be from 1 to {most}, cells times time steps")
 
