@@ -61,7 +61,7 @@ def require_shared_folder(store: Store, hash_file: HashFile = file_hash) -> None
 def require_same_file(store: Store, file: str, hash_file: HashFile = file_hash) -> None:
     """Raise `ResultError` if a node finds other content in a file of the store, or no such file.
 
-    Nothing is checked for an object store, which is the same from everywhere, and on a cluster of
+    The check is skipped for an object store, which is the same from every node, and on a cluster of
     one node.
     """
     others = _other_nodes()
@@ -97,7 +97,7 @@ def _agrees(reference: ray.ObjectRef, expected: str | None) -> bool:
         return ray.get(reference) == expected
     except RayTaskError:  # for example, the node lacks the permission to read the file
         return False
-    except RayError:  # the node has left the cluster meanwhile
+    except RayError:  # the node has left the cluster in the meantime
         return True
 
 

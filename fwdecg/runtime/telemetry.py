@@ -58,7 +58,6 @@ ITEMS_PER_SECOND = Gauge(
     "fwdecg_items_per_second",
     "items per second of wall time: since the start of a build, in the last epoch of a training",
 )
-EXPORTED = (ITEMS, FAILURES, RETRIES, FRACTION_DONE, ITEMS_PER_SECOND)
 
 
 def _connected() -> bool:

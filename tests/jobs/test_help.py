@@ -114,7 +114,6 @@ for script in {scripts}:
             {"pandas", "torch", "matplotlib", "fsspec"},
         ),
         ("fwdecg.library.reader", {"pandas", "scipy.ndimage", "ray", "torch", "fsspec"}),
-        ("fwdecg.runtime.telemetry, fwdecg.runtime.cost", {"ray", "numpy"}),
     ],
 )
 def test_a_stage_imports_only_what_it_needs(modules, unneeded):
