@@ -27,7 +27,7 @@ SHIFTED = LibraryConfig(shifts=SHIFTS)
         (4, "fibrosis", (0.09, 0.10), (5, 15), (0.10, 0.40)),
     ],
 )
-def test_parameters_lie_in_the_ranges_of_the_condition(
+def test_parameters_are_in_the_ranges_of_the_condition(
     case_id, condition, diffusivity, size_mm, fraction
 ):
     for repeat in range(6):
@@ -38,7 +38,7 @@ def test_parameters_lie_in_the_ranges_of_the_condition(
         assert fraction[0] <= spec.patch_fraction <= fraction[1]
 
 
-def test_a_case_depends_on_seed_and_id_alone():
+def test_a_case_depends_only_on_seed_and_id():
     first, again = draw_case(PAPER, 12), draw_case(replace(PAPER, cases=5000), 12)
     assert first.spec == again.spec
     np.testing.assert_array_equal(first.sheet.scar.texture.values, again.sheet.scar.texture.values)
@@ -46,14 +46,14 @@ def test_a_case_depends_on_seed_and_id_alone():
     assert draw_case(PAPER, 17).spec.seed != first.spec.seed
 
 
-def test_scars_cover_the_drawn_share():
+def test_patches_cover_the_drawn_fraction():
     for case_id in (2, 3, 4):
         case = draw_case(PAPER, case_id)
         holes = ~case.sheet.rasterise(0.2).conducts
         assert holes.mean() == pytest.approx(case.spec.patch_fraction, abs=0.01)
 
 
-def test_focal_sites_are_spread_over_the_sheet():
+def test_focal_sites_are_distributed_over_the_sheet():
     config = replace(PAPER, pacing=PacingConfig(protocol="focal"))
     specs = [draw_case(config, case_id).spec for case_id in range(1, 200, 5)]
     sites = np.array([(spec.stimulus_x_mm, spec.stimulus_y_mm) for spec in specs])
@@ -62,7 +62,7 @@ def test_focal_sites_are_spread_over_the_sheet():
     np.testing.assert_allclose(sites.mean(axis=0), 50, atol=15)
 
 
-def test_variation_leaves_all_else_as_it_is():
+def test_variation_of_d_does_not_change_other_draws():
     varied = replace(PAPER, tissue=TissueConfig(diffusivity_variation=0.3))
     for case_id in range(5):
         uniform, other = draw_case(PAPER, case_id), draw_case(varied, case_id)
@@ -75,7 +75,7 @@ def test_variation_leaves_all_else_as_it_is():
 
 
 def test_blocked_sheets_are_redrawn_and_counted():
-    # Patches of a sheet's size over nearly half of it often cover the whole left edge.
+    # Patches as large as the sheet, over nearly half of its area, often cover the left edge.
     tissue = TissueConfig(
         size_mm=10.0, large_patch_size_mm=(20.0, 20.0), large_patch_fraction=(0.49, 0.49)
     )
@@ -84,19 +84,19 @@ def test_blocked_sheets_are_redrawn_and_counted():
 
 
 @pytest.mark.parametrize("protocol", ["planar", "focal"])
-def test_the_stimulus_of_a_large_sheet_is_seen(protocol):
+def test_the_reach_raster_resolves_the_stimulus_on_a_large_sheet(protocol):
     tissue = TissueConfig(size_mm=1000.0, large_patch_fraction=(0.1, 0.1))
     config = LibraryConfig(tissue=tissue, pacing=PacingConfig(protocol=protocol))
     assert draw_case(config, 2).spec.redraws == 0
 
 
 @pytest.mark.parametrize("size_mm", [8.0, 50.0, 100.0, 199.9, 200.0])
-def test_up_to_200_mm_reach_is_decided_on_the_raster_it_ever_was(size_mm):
-    # Another one could redraw other sheets, and a library would have other cases.
+def test_reach_raster_of_sheets_up_to_200_mm_stays_the_same(size_mm):
+    # Another raster could redraw other sheets, so that existing libraries would change.
     assert reach_spacing_mm(size_mm) == size_mm / 200
 
 
-def test_a_case_that_cannot_be_drawn_is_an_error(monkeypatch):
+def test_an_always_blocked_stimulus_is_an_error(monkeypatch):
     monkeypatch.setattr("fwdecg.cases.draw._reachable_fraction", lambda case: 0.0)
     with pytest.raises(CaseError, match="the stimulus is blocked in each of 100 drawn sheets"):
         draw_case(PAPER, 2)
@@ -108,21 +108,21 @@ def shifted_ids(config, shift):
 
 @given(case_id=st.integers(0, 500), shifts=st.permutations(SHIFTS), cases=st.integers(501, 9999))
 @settings(max_examples=20)
-def test_a_shifted_case_depends_on_configuration_and_id_alone(case_id, shifts, cases):
+def test_a_shifted_case_depends_only_on_configuration_and_id(case_id, shifts, cases):
     config = replace(SHIFTED, shifts=tuple(shifts))
     first, again = (draw_case(c, case_id) for c in (config, replace(config, cases=cases)))
     assert first.spec == again.spec
     np.testing.assert_array_equal(first.electrodes_mm, again.electrodes_mm)
-    place = assign_case(case_id, shifts)
-    assert (first.spec.split, first.spec.condition) == (place.split, place.condition.name)
-    if place.shift is None:
-        regular = draw_case(PAPER, place.rank)
-        assert replace(first.spec, case_id=place.rank) == regular.spec
+    assignment = assign_case(case_id, shifts)
+    assert (first.spec.split, first.spec.condition) == (assignment.split, assignment.condition.name)
+    if assignment.shift is None:
+        regular = draw_case(PAPER, assignment.rank)
+        assert replace(first.spec, case_id=assignment.rank) == regular.spec
         np.testing.assert_array_equal(first.electrodes_mm, regular.electrodes_mm)
 
 
 @pytest.mark.parametrize("shift", SHIFTS)
-def test_a_shift_changes_one_thing(shift):
+def test_a_shift_changes_one_property(shift):
     for case_id in shifted_ids(SHIFTED, shift):
         case = draw_case(SHIFTED, case_id)
         spec, tissue = case.spec, SHIFTED.tissue
@@ -149,7 +149,7 @@ def test_a_shift_changes_one_thing(shift):
         assert case.sheet.size_mm == tissue.size_mm
 
 
-def test_shifted_cases_are_draws_of_their_own():
+def test_shifted_cases_have_their_own_seeds():
     seeds = [draw_case(SHIFTED, case_id).spec.seed for case_id in range(50, 70)]
     regular = [draw_case(SHIFTED, case_id).spec.seed for case_id in range(50)]
     assert len({*seeds, *regular}) == 70

@@ -24,21 +24,21 @@ def test_a_grid_of_electrodes_by_hand():
 
 
 @given(rows=st.integers(1, 9), cols=st.integers(1, 9), size_mm=st.floats(5.0, 200.0))
-def test_a_grid_is_centred_and_even(rows, cols, size_mm):
+def test_a_grid_is_centred_and_regular(rows, cols, size_mm):
     recording = RecordingConfig(electrode_grid=(rows, cols))
     electrodes = recording.electrodes(size_mm)
     assert electrodes.shape == (recording.electrode_count, 3)
     np.testing.assert_allclose(electrodes.mean(axis=0), [size_mm / 2, size_mm / 2, 40.0])
     x_mm = electrodes[:cols, 0]
     np.testing.assert_allclose(np.diff(x_mm), size_mm / cols)
-    # Turned around, upside down or transposed it is the same grid.
+    # Rotation by 180 degrees and transposition map the grid onto itself.
     np.testing.assert_allclose(electrodes[::-1, :2], size_mm - electrodes[:, :2], atol=1e-9)
     transposed = replace(recording, electrode_grid=(cols, rows)).electrodes(size_mm)
     order = np.arange(rows * cols).reshape(cols, rows).T.ravel()
     np.testing.assert_array_equal(transposed[order][:, [1, 0, 2]], electrodes)
 
 
-def test_a_list_of_electrodes_stays_as_it_is():
+def test_a_list_of_electrodes_is_kept():
     positions = ((1.0, 2.0, 3.0), (-4.0, 5.0, 6.5))
     library = LibraryConfig(recording=RecordingConfig(electrodes_mm=positions))
     assert library.electrodes_mm == positions
@@ -63,7 +63,7 @@ def test_a_list_of_electrodes_stays_as_it_is():
         ({"electrodes_mm": ()}, r"electrodes_mm = \[\]: give at least one electrode"),
     ],
 )
-def test_electrodes_that_cannot_be_are_refused(values, message):
+def test_invalid_electrodes_are_refused(values, message):
     with pytest.raises(ConfigError, match=message):
         LibraryConfig(recording=RecordingConfig(**values))
 
@@ -86,20 +86,20 @@ def test_electrodes_that_cannot_be_are_refused(values, message):
         ),
     ],
 )
-def test_variations_and_patches_that_cannot_be_are_refused(values, message):
+def test_invalid_variations_and_patches_are_refused(values, message):
     with pytest.raises(ConfigError, match=message):
         TissueConfig(**values)
 
 
-def test_bounds_cover_the_variation_of_d():
+def test_bounds_of_d_include_its_variation():
     varied = LibraryConfig(tissue=TissueConfig(diffusivity_variation=0.5))
     assert LibraryConfig().diffusivity_bounds_mm2_per_ms == (0.01, 0.10)
     assert varied.diffusivity_bounds_mm2_per_ms == pytest.approx((0.005, 0.15))
 
 
 def test_a_step_must_be_stable_where_d_is_largest():
-    # 0.2^2 / (4 (D + 0.03 0.2^2 / 0.125)) is 0.091 ms at D = 0.1, capped at half of tau_d, and
-    # 0.0573 ms at 0.165.
+    # 0.2^2 / (4 (D + 0.03 0.2^2 / 0.125)) is 0.091 ms at D = 0.1, limited to half of tau_d, and
+    # 0.0573 ms at D = 0.165.
     solver = SolverConfig(spacing_mm=0.2, dt_ms=0.06)
     tissue = TissueConfig(remodelled_diffusivity_mm2_per_ms=(0.05, 0.09))
     LibraryConfig(solver=solver, tissue=tissue)
@@ -115,12 +115,12 @@ def test_cells_must_resolve_a_wave_where_d_is_smallest():
         LibraryConfig(solver=solver, tissue=replace(tissue, diffusivity_variation=0.5))
 
 
-def test_frames_so_rare_that_an_action_potential_could_be_missed_are_refused():
+def test_a_frame_interval_that_could_miss_activations_is_refused():
     with pytest.raises(ConfigError, match=r"frame_interval_ms = 100.0: must be at most 50"):
         RecordingConfig(duration_ms=800.0, frame_interval_ms=100.0)
 
 
-def test_the_step_that_frames_leave_must_not_be_lost_in_rounding():
+def test_a_frame_interval_below_the_smallest_time_step_is_refused():
     with pytest.raises(
         ConfigError, match="recording.frame_interval_ms: a frame every 0.0001 ms .* at least 0.0005"
     ):
@@ -187,24 +187,24 @@ def test_every_chosen_step_is_stable_where_d_is_largest(smallest, ratio, cv_erro
         ),
     ],
 )
-def test_shifts_that_are_none_are_refused(values, message):
+def test_ineffective_shifts_are_refused(values, message):
     with pytest.raises(ConfigError, match=message):
         LibraryConfig(**values)
     LibraryConfig(**values | {"shifts": ()})
 
 
-def test_bounds_cover_the_shifted_d():
+def test_bounds_of_d_include_shifted_cases():
     assert LibraryConfig(shifts=("stimulus",)).diffusivity_bounds_mm2_per_ms == (0.01, 0.10)
     assert LibraryConfig(shifts=("diffusivity",)).diffusivity_bounds_mm2_per_ms == (0.01, 0.15)
 
 
-def test_a_grid_is_displaced_as_a_whole():
+def test_a_shift_displaces_the_whole_grid():
     recording = RecordingConfig(electrode_grid=(2, 2), electrode_shift_mm=(1.0, -2.0, 3.0))
     moved = recording.electrodes(40.0, shifted=True) - recording.electrodes(40.0)
     np.testing.assert_allclose(moved, np.tile([1.0, -2.0, 3.0], (4, 1)))
 
 
-def test_only_a_given_step_is_kept_although_waves_may_lock_to_the_grid():
+def test_only_a_fixed_time_step_is_kept_where_waves_lock_to_the_grid():
     tissue = Tissue(spacing_mm=0.2, diffusivity_mm2_per_ms=np.full((4, 4), 0.1))
     crossing_ms = 0.2 / (2.0777 * np.sqrt(0.1))
     steps = {

@@ -17,7 +17,7 @@ from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
 from fwdecg.physics.raster import area_mean
 
 
-def test_maps_and_ecg_are_those_of_the_solver(small_config):
+def test_maps_and_ecg_match_the_solver(small_config):
     case = draw_case(small_config, 3)
     record = simulate_case(case, small_config)
     tissue = case.sheet.rasterise(0.25)
@@ -39,7 +39,7 @@ def test_maps_and_ecg_are_those_of_the_solver(small_config):
     )
 
 
-def test_every_case_meets_the_target_of_its_own_diffusivity():
+def test_the_resolution_depends_on_the_diffusivity_of_the_case():
     solver = SolverConfig(cv_error=0.08)
     for diffusivity in (0.01, 0.05, 0.1):
         assert solver.expected_cv_error(diffusivity) == pytest.approx(0.08)
@@ -49,13 +49,13 @@ def test_every_case_meets_the_target_of_its_own_diffusivity():
     assert SolverConfig(spacing_mm=0.25, dt_ms=0.02).resolution(0.05) == (0.25, 0.02)
 
 
-def test_the_recorded_error_is_within_the_target(small_config):
+def test_the_recorded_error_meets_the_target(small_config):
     config = replace(small_config, solver=SolverConfig(cv_error=0.1))
     record = simulate_case(draw_case(config, 1), config)
     assert 0.08 < record.cv_error_estimate <= 0.1
 
 
-def test_a_tissue_of_varying_d_is_solved_for_its_smallest(small_config):
+def test_varying_d_is_resolved_for_its_smallest_value(small_config):
     tissue = replace(small_config.tissue, diffusivity_variation=0.6)
     config = replace(small_config, tissue=tissue, solver=SolverConfig(cv_error=0.1))
     case = draw_case(config, 1)
@@ -87,9 +87,9 @@ def test_a_case_that_does_not_activate_is_refused(small_config):
 
 
 @pytest.mark.parametrize("name", PARAMETER_SETS)
-def test_the_rarest_frames_show_every_cell_that_activates(small_config, name):
+def test_the_largest_frame_interval_misses_no_activation(small_config, name):
     solver = SolverConfig(cell_model=name, cv_error=0.1)
-    often, rarely = (
+    short, long = (
         replace(
             small_config,
             solver=solver,
@@ -101,10 +101,10 @@ def test_the_rarest_frames_show_every_cell_that_activates(small_config, name):
         )
         for interval_ms in (5.0, MAX_FRAME_INTERVAL_MS)
     )
-    # All of the sheet is reached before the second of the rare frames.
-    case = draw_case(often, 0)
-    seen = simulate_case(case, rarely).activated_fraction
-    assert seen == simulate_case(case, often).activated_fraction > 0.99
+    # The wave reaches the whole sheet before the second frame of the long interval.
+    case = draw_case(short, 0)
+    found = simulate_case(case, long).activated_fraction
+    assert found == simulate_case(case, short).activated_fraction > 0.99
 
 
 def test_the_paper_configuration_has_160_frames_of_64_pixels():
@@ -114,7 +114,7 @@ def test_the_paper_configuration_has_160_frames_of_64_pixels():
 
 @pytest.fixture(scope="module")
 def reentry_config():
-    """Sheets of 16 mm at D = 0.01 mm^2/ms: as wide for a wave as 50 mm at 0.1."""
+    """Sheets of 16 mm at D = 0.01 mm^2/ms, equivalent to 50 mm at D = 0.1."""
     slow = (0.01, 0.011)
     return LibraryConfig(
         tissue=TissueConfig(
@@ -130,7 +130,7 @@ def reentry_config():
     )
 
 
-def test_a_second_stimulus_keeps_a_tissue_active_that_is_else_at_rest(reentry_config):
+def test_a_second_stimulus_sustains_activity(reentry_config):
     reentrant = draw_case(reentry_config, 1)
     paced_once = draw_case(replace(reentry_config, pacing=PacingConfig()), 1)
     assert reentrant.sheet == paced_once.sheet
@@ -144,14 +144,16 @@ def test_a_second_stimulus_keeps_a_tissue_active_that_is_else_at_rest(reentry_co
     np.testing.assert_array_equal(record.u[:s2_frame], planar_record.u[:s2_frame])
 
 
-def test_half_precision_maps_cost_the_ecg_nothing_that_can_be_seen(small_config):
+def test_half_precision_maps_barely_change_the_ecg(small_config):
     case = draw_case(small_config, 2)
-    setup = discretise_case(case, small_config)
+    discretised = discretise_case(case, small_config)
     solver = small_config.solver
-    frames = Simulation(setup.tissue, case.pacing, setup.time_grid, solver.parameters)
+    frames = Simulation(discretised.tissue, case.pacing, discretised.time_grid, solver.parameters)
     maps = area_mean(np.stack([u.copy() for u in frames]), 32)
-    leads = lead_fields(setup.tissue, np.array([[4.0, 4.0, 5.0]]))  # 32 x 32 cells are the pixels
+    leads = lead_fields(
+        discretised.tissue, np.array([[4.0, 4.0, 5.0]])
+    )  # 32 x 32 cells are the pixels
     exact = pseudo_ecg(maps, leads)[0]
     rounded = pseudo_ecg(maps.astype(np.float16).astype(np.float64), leads)[0]
-    # A value is off by 2^-12 at most, at random; over a thousand cells most of it cancels.
+    # Each value has a random error of at most 2^-12, which mostly cancels over a thousand cells.
     assert np.abs(rounded - exact).max() < 1e-3 * np.ptp(exact)

@@ -34,7 +34,7 @@ def card(config, statistics=None):
 
 
 @pytest.mark.parametrize(
-    ("change", "says", "else_says"),
+    ("change", "expected", "expected_otherwise"),
     [
         (
             {"pacing": PacingConfig(protocol="reentry", tail_position=(0.3, 0.4))},
@@ -67,12 +67,12 @@ def card(config, statistics=None):
         ),
     ],
 )
-def test_the_card_tells_what_is_switched_on(change, says, else_says):
-    with_it, without = card(replace(PLAIN, **change)), card(PLAIN)
-    assert says in with_it
-    assert says not in without
-    assert else_says in without
-    assert else_says not in with_it
+def test_the_card_describes_enabled_options(change, expected, expected_otherwise):
+    enabled, default = card(replace(PLAIN, **change)), card(PLAIN)
+    assert expected in enabled
+    assert expected not in default
+    assert expected_otherwise in default
+    assert expected_otherwise not in enabled
 
 
 def statistics_of(electrodes):
@@ -80,14 +80,14 @@ def statistics_of(electrodes):
     return Statistics(cases=3, u_mean=0.25, u_spread=0.5, phi_e_mean=scale, phi_e_spread=scale)
 
 
-def test_a_few_electrodes_are_listed():
+def test_few_electrodes_are_listed():
     text = card(replace(PLAIN, recording=RecordingConfig(electrodes_mm=FEW)), statistics_of(2))
     assert f"corner: {list(FEW)}." in text
     assert "phi_e 1 +- 1, 2 +- 2." in text
 
 
 @pytest.mark.parametrize(
-    ("recording", "says"),
+    ("recording", "expected"),
     [
         (
             RecordingConfig(electrode_grid=(20, 50)),
@@ -100,9 +100,9 @@ def test_a_few_electrodes_are_listed():
         ),
     ],
 )
-def test_many_electrodes_are_told_by_their_range(recording, says):
+def test_many_electrodes_are_summarised(recording, expected):
     text = card(replace(PLAIN, recording=recording), statistics_of(1000))
-    assert says in text
+    assert expected in text
     assert (
         "phi_e of 1000 electrodes, means\nfrom 1 to 1000, standard deviations from 1 to 1000."
         in text

@@ -1,5 +1,3 @@
-"""Streaming a library: each case once, in order, with its own columns."""
-
 import dataclasses
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from fwdecg.runtime.storage import Store
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 4, 7, 10, 32])
-def test_batches_of_a_chosen_size(
+def test_stream_has_each_case_once_in_batches(
     library: Library, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CASES_PER_BATCH", at_once)
@@ -26,7 +24,7 @@ def test_batches_of_a_chosen_size(
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_a_split_is_the_librarys(library: Library, split: str) -> None:
+def test_stream_of_a_split_equals_its_table(library: Library, split: str) -> None:
     (batch,) = stream_labelled_cases(library, split)
     table = library.table(split)
     assert batch.case_id.tolist() == table["case_id"].to_pylist()
@@ -35,7 +33,7 @@ def test_a_split_is_the_librarys(library: Library, split: str) -> None:
     np.testing.assert_array_equal(batch.phi_e, tensor_column(table, "phi_e"))
 
 
-def test_chosen_cases(library: Library) -> None:
+def test_chosen_cases_are_read_by_case_id(library: Library) -> None:
     cases = read_labelled_cases(library, [7, 2])
     assert cases.case_id.tolist() == [2, 7]
     assert cases.condition == ("fibrosis", "fibrosis")
@@ -43,24 +41,24 @@ def test_chosen_cases(library: Library) -> None:
         read_labelled_cases(library, [7, 10])
 
 
-def test_the_share_that_conducts(library: Library, varied_library: Library) -> None:
-    """The solver's cells are pixels here: each conducts as a whole or not at all."""
-    for of in (library, varied_library):
-        (cases,) = stream_labelled_cases(of)
+def test_conducting_fraction(library: Library, varied_library: Library) -> None:
+    """The pixels are the solver's cells here, so each conducts entirely or not at all."""
+    for source in (library, varied_library):
+        (cases,) = stream_labelled_cases(source)
         conducts = cases.diffusivity_mm2_per_ms > 0
         np.testing.assert_allclose(cases.conducting_fraction, conducts, rtol=1e-6)
 
 
-def test_an_empty_split(library: Library) -> None:
+def test_an_empty_split_is_an_error(library: Library) -> None:
     counts = {"ok": library.manifest["counts"]["ok"] | {"test": {"all": 0}}}
     without = dataclasses.replace(library, manifest=library.manifest | {"counts": counts})
     with pytest.raises(LibraryError, match="has no test case"):
         next(stream_labelled_cases(without, "test"))
 
 
-def test_a_damaged_part(library: Library, tmp_path: Path) -> None:
+def test_a_damaged_part_is_an_error(library: Library, tmp_path: Path) -> None:
     (tmp_path / "cases").mkdir()
     for part in library.manifest["parts"]:
-        (tmp_path / part["file"]).write_bytes(b"PAR1 no more")
+        (tmp_path / part["file"]).write_bytes(b"PAR1 truncated")
     with pytest.raises(LibraryError, match="cannot be read"):
         next(stream_labelled_cases(dataclasses.replace(library, store=Store.at(tmp_path))))

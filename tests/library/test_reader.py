@@ -29,7 +29,7 @@ def test_splits_are_disjoint_and_complete(root):
     assert library.count(ALL) == 10
 
 
-def test_statistics_are_those_of_the_training_split(root):
+def test_statistics_describe_the_training_split(root):
     library = open_library(root)
     table = library.table("train")
     u = tensor_column(table, "u").astype(float)
@@ -41,7 +41,7 @@ def test_statistics_are_those_of_the_training_split(root):
     assert found.cases == 8
 
 
-def test_the_configuration_comes_back(root, small_config):
+def test_the_configuration_is_restored(root, small_config):
     config = open_library(root).config
     assert config.recording == small_config.recording
     assert config.tissue == small_config.tissue
@@ -55,7 +55,7 @@ def no_manifest(root):
     (root / "manifest.json").unlink()
 
 
-def half_a_manifest(root):
+def truncated_manifest(root):
     text = (root / "manifest.json").read_text()
     (root / "manifest.json").write_text(text[: len(text) // 2])
 
@@ -77,7 +77,7 @@ def no_configuration(root):
     changed_manifest(root, config=None)
 
 
-def parts_of_another_kind(root):
+def malformed_parts(root):
     changed_manifest(root, parts=["cases/part.parquet"])
 
 
@@ -85,7 +85,7 @@ def no_part(root):
     next((root / "cases").iterdir()).unlink()
 
 
-def half_a_part(root):
+def truncated_part(root):
     path = next((root / "cases").iterdir())
     path.write_bytes(path.read_bytes()[:-100])
 
@@ -99,23 +99,23 @@ def no_statistics(root):
     [
         (no_folder, LibraryError, "no such library; build it with the job build_library"),
         (no_manifest, ResultError, "manifest.json is missing"),
-        (half_a_manifest, ResultError, "manifest.json is damaged"),
+        (truncated_manifest, ResultError, "manifest.json is damaged"),
         (other_schema, LibraryError, "schema version 99, but this fwdecg reads 1"),
         (no_counts, LibraryError, "manifest.json is damaged"),
         (no_configuration, LibraryError, "manifest.json is damaged"),
-        (parts_of_another_kind, LibraryError, "manifest.json is damaged"),
+        (malformed_parts, LibraryError, "manifest.json is damaged"),
         (no_part, LibraryError, "has 0 bytes, but its manifest says"),
-        (half_a_part, LibraryError, "delete the file and build the library again"),
+        (truncated_part, LibraryError, "delete the file and build the library again"),
         (no_statistics, ResultError, "statistics.json is missing"),
     ],
 )
-def test_damage_is_named_when_the_library_is_opened(root, damage, kind, message):
+def test_opening_a_damaged_library_names_the_fault(root, damage, kind, message):
     damage(root)
     with pytest.raises(kind, match=message):
         open_library(root)
 
 
-def test_a_library_that_is_not_the_expected_one_is_named(root, small_config, caplog):
+def test_an_unexpected_configuration_is_logged(root, small_config, caplog):
     open_library(root, small_config)
     assert not caplog.messages
     open_library(root, replace(small_config, seed=7, cases=1000))
@@ -123,7 +123,7 @@ def test_a_library_that_is_not_the_expected_one_is_named(root, small_config, cap
     assert "was built with a different library.seed; the value it was built with applies" in message
 
 
-def test_damage_inside_a_part_is_named_when_it_is_read(root):
+def test_reading_a_damaged_part_is_an_error(root):
     path = next((root / "cases").iterdir())
     content = bytearray(path.read_bytes())
     content[100:2000] = bytes(1900)
@@ -140,7 +140,7 @@ def test_an_empty_split_is_refused(root):
         open_library(root).require_cases("test")
 
 
-def test_shifted_cases_are_splits_of_their_own(regular_and_shifted_library):
+def test_each_shift_is_a_separate_test_split(regular_and_shifted_library):
     regular, shifted = regular_and_shifted_library
     assert set(shifted.manifest["counts"]["ok"]) == {*splits_of(SHIFTS), "all"}
     assert shifted.count("all") == sum(shifted.count(split) for split in splits_of(SHIFTS)) == 70
@@ -154,12 +154,12 @@ def test_shifted_cases_are_splits_of_their_own(regular_and_shifted_library):
         regular.table("test_stimulus")
 
 
-def test_statistics_do_not_know_shifted_cases(regular_and_shifted_library):
+def test_statistics_exclude_shifted_cases(regular_and_shifted_library):
     regular, shifted = regular_and_shifted_library
     assert regular.statistics == shifted.statistics
 
 
-def test_rows_tell_where_shifted_electrodes_were(regular_and_shifted_library):
+def test_rows_contain_the_shifted_electrodes(regular_and_shifted_library):
     _, shifted = regular_and_shifted_library
     configured = np.array(shifted.config.electrodes_mm)
     for split in splits_of(SHIFTS):
@@ -168,7 +168,7 @@ def test_rows_tell_where_shifted_electrodes_were(regular_and_shifted_library):
         np.testing.assert_array_equal(moved, np.broadcast_to(expected, moved.shape))
 
 
-def test_the_ecg_is_that_of_the_shifted_electrode(regular_and_shifted_library):
+def test_the_ecg_belongs_to_the_shifted_electrode(regular_and_shifted_library):
     _, shifted = regular_and_shifted_library
     case = draw_case(shifted.config, 65)
     record = simulate_case(case, shifted.config)
@@ -180,7 +180,7 @@ def test_the_ecg_is_that_of_the_shifted_electrode(regular_and_shifted_library):
     assert np.abs(found - unmoved.phi_e).max() > 0.1 * np.abs(found).max()
 
 
-def test_the_card_tells_of_shifts(regular_and_shifted_library):
+def test_the_data_card_describes_the_shifts(regular_and_shifted_library):
     regular, shifted = regular_and_shifted_library
     texts = [(library.store.folder / "README.md").read_text() for library in (regular, shifted)]
     for shift in SHIFTS:

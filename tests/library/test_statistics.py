@@ -9,7 +9,7 @@ def part(u, phi_e):
     return PartMoments(u=Moments.from_values(u), phi_e=(Moments.from_values(phi_e),))
 
 
-def test_parts_combine_to_the_moments_of_all_values():
+def test_combined_moments_equal_those_of_all_values():
     rng = np.random.default_rng(0)
     u, phi_e = rng.normal(0.2, 0.3, (6, 50)), rng.normal(5.0, 2.0, (6, 10))
     found = combine_moments([part(u[:2], phi_e[:2]), part(u[2:], phi_e[2:])], cases=6)
@@ -18,7 +18,7 @@ def test_parts_combine_to_the_moments_of_all_values():
     assert found.phi_e_spread == pytest.approx((phi_e.std(),))
 
 
-def test_by_hand():
+def test_statistics_by_hand():
     found = combine_moments([part(np.array([1.0, 3.0]), np.array([2.0, 2.0]))], cases=1)
     assert found == Statistics(
         cases=1, u_mean=2.0, u_spread=1.0, phi_e_mean=(2.0,), phi_e_spread=(0.0,)
@@ -26,7 +26,7 @@ def test_by_hand():
     assert Statistics.from_dict(found.as_dict()) == found
 
 
-def test_without_training_cases_there_are_none():
+def test_no_training_cases_means_no_statistics():
     assert combine_moments([], cases=0) is None
 
 
