@@ -19,11 +19,10 @@ def main() -> None:
 
     from fwdecg.evaluation.ensemble import load_members
     from fwdecg.evaluation.evaluation_config import EvaluationConfig
-    from fwdecg.evaluation.own_maps import read_maps
     from fwdecg.evaluation.predictions import (
-        forecast_here,
         predict_library,
         predict_own_maps,
+        read_maps,
         require_new,
     )
     from fwdecg.library.reader import open_library
@@ -34,19 +33,15 @@ def main() -> None:
     members = load_members(arguments.checkpoint)
     if "://" in arguments.input or Path(arguments.input).is_dir():
         library = open_library(arguments.input)
-        forecaster = forecast_here
         if not arguments.here:
-            from fwdecg.evaluation.prediction_actors import forecast_on_cluster
-
             connect_to_ray()
-            forecaster = forecast_on_cluster
-        written = predict_library(
-            library, members, output, batch_size=batch_size, forecaster=forecaster
+        run = predict_library(
+            library, members, output, batch_size=batch_size, on_cluster=not arguments.here
         )
     else:
         u = read_maps(arguments.input, members[0].signature)
-        written = predict_own_maps(u, members, output, batch_size=batch_size)
-    print(f"ECGs of {written.cases} cases in mm/ms, {written.rate:.3g} cases per second:")
+        run = predict_own_maps(u, members, output, batch_size=batch_size)
+    print(f"ECGs of {run.cases} cases in mm/ms, {run.cases_per_second:.3g} cases per second:")
     print(f"  {output}")
 
 

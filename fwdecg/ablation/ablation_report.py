@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from fwdecg.ablation.comparison import Comparison, Entry
 from fwdecg.ablation.significance import MARKS, Interval, mark, smallest_p
-from fwdecg.evaluation.report import LINE_LENGTH, number
-from fwdecg.evaluation.text_table import aligned
+from fwdecg.evaluation.report import LINE_LENGTH, aligned_lines, number
 from fwdecg.pictures.bar_charts import Bar, plot_ablation
 from fwdecg.pictures.style import Picture
 
@@ -33,7 +32,7 @@ def ablation_text(comparisons: Sequence[Comparison], seeds: Sequence[int]) -> st
         lines += [*_table(f"{title}, spread over seeds", comparison, _seed_spread), ""]
     for comparison in comparisons:
         head = [f"difference in {TITLES[comparison.metric]}", *DIFFERENCES]
-        lines += [*aligned([head, *_differences(comparison)]), ""]
+        lines += [*aligned_lines([head, *_differences(comparison)]), ""]
     return "\n".join([*lines, *_closing(comparisons[0])])
 
 
@@ -104,7 +103,7 @@ def _table(title: str, comparison: Comparison, cell: Callable[[Entry], str]) -> 
         [variant, *(cell(entry) for entry in row.values())]
         for variant, row in comparison.entries.items()
     ]
-    return aligned([[title, *comparison.columns], *rows])
+    return aligned_lines([[title, *comparison.columns], *rows])
 
 
 def _marked(entry: Entry) -> str:

@@ -28,8 +28,8 @@ from fwdecg.ablation.variants import WHOLE, AblationConfig, recipes
 from fwdecg.cases.splits import TEST
 from fwdecg.config import identity_tree
 from fwdecg.errors import RunError
-from fwdecg.evaluation.network import Network
-from fwdecg.evaluation.scores import score_cases, scores_of, scores_table
+from fwdecg.evaluation.predictors import Network
+from fwdecg.evaluation.scores import score_cases, scores_from_table, scores_table
 from fwdecg.library.labelled_cases import stream_labelled_cases
 from fwdecg.library.paths import MANIFEST
 from fwdecg.library.reader import Library, open_library
@@ -170,7 +170,7 @@ def train_and_score(place: Store, run: Run, *, threads: int) -> None:
     torch.set_num_threads(threads)
     library = open_library(place)
     train(library, run.recipe.model, run.recipe.training, run.folder)
-    network = Network.of(load_surrogate(run.folder / BEST), CASES_PER_BATCH)
+    network = Network.from_checkpoint(load_surrogate(run.folder / BEST), CASES_PER_BATCH)
     scores = [
         score
         for cases in stream_labelled_cases(library, TEST)
@@ -184,7 +184,7 @@ def _publish(
 ) -> dict[str, Any]:
     tables = [pq.read_table(run.folder / SCORES) for run in runs]
     held = [
-        RunScores(variant=run.variant, seed=run.seed, scores=scores_of(table))
+        RunScores(variant=run.variant, seed=run.seed, scores=scores_from_table(table))
         for run, table in zip(runs, tables, strict=True)
     ]
     comparisons = [compare_variants(held, metric) for metric in COMPARED]

@@ -1,1 +1,1 @@
-"""Predictions, baselines, report and pictures of a trained surrogate."""
+"""Evaluation: predictors and baselines, scores and report, ensembles and their uncertainty."""

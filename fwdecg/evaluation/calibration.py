@@ -1,8 +1,8 @@
-"""Whether a forecast spread tells the error: a factor fitted on one split, judged on others.
+"""Calibration of an ensemble's standard deviation: fit a factor on one split, judge it on others.
 
-The members of an ensemble share what they do not know, so their spread is mostly too small. One
-factor, sigma = factor * spread, is fitted where the truth is known. Errors and spreads are in
-z-scores.
+The members of an ensemble share their ignorance, so their standard deviation is mostly smaller than
+the error. A single factor, sigma = factor * standard deviation, is fitted where the truth is known.
+Errors and standard deviations are in z-scores.
 
 Axes: N case, E electrode, T frame.
 """
@@ -14,29 +14,30 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.stats import spearmanr
 
-WIDTHS = (1, 2, 3)  # half-widths of intervals, in sigma
+WIDTHS = (1, 2, 3)  # half-widths of the intervals in sigma
 NOMINAL = tuple(math.erf(width / math.sqrt(2)) for width in WIDTHS)  # coverage of normal errors
 
-# Members in float32 cannot tell z-scores apart that are closer; no interval is narrower.
-SMALLEST_SPREAD = 1e-6
+# Smallest standard deviation: float32 predictions do not resolve smaller differences of z-scores.
+SMALLEST_DEVIATION = 1e-6
 
-LEAST_RANKED = 3  # of fewer values a rank correlation says nothing
+LEAST_RANKED = 3  # a rank correlation of fewer values has no meaning
 
 Signals = Float[np.ndarray, "N E T"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """How well sigma tells the error over some cases.
+    """Agreement between sigma and the error over some cases.
 
     Attributes:
-        cases: their number.
-        rmse: root mean square error of the mean, in z-scores.
-        sigma: root mean square of sigma; equal to `rmse` where sigma is right on the whole.
-        coverage: share of samples whose error is within 1, 2 and 3 sigma.
-        case_correlation: Spearman's, over cases, of root mean square sigma and error; None of
-            fewer than three cases, or where one of the two is constant.
-        sample_correlation: the same over all samples, of sigma and absolute error.
+        cases: number of cases.
+        rmse: root mean square error of the mean prediction, in z-scores.
+        sigma: root mean square of sigma; it equals `rmse` if sigma is right on average.
+        coverage: fraction of samples whose error is within 1, 2 and 3 sigma.
+        case_correlation: Spearman's correlation over cases between the root mean squares of sigma
+            and error; None for fewer than three cases or if one of the two is constant.
+        sample_correlation: Spearman's correlation over all samples between sigma and the absolute
+            error; None under the same conditions.
     """
 
     cases: int
@@ -47,42 +48,42 @@ class Calibration:
     sample_correlation: float | None
 
     @classmethod
-    def of(cls, error: Signals, sigma: Signals) -> "Calibration":
-        """The calibration over at least one case."""
+    def from_errors(cls, error: Signals, sigma: Signals) -> "Calibration":
+        """Compute the calibration over at least one case."""
         return cls(
             cases=len(error),
             rmse=float(_root_mean_square(error)),
             sigma=float(_root_mean_square(sigma)),
             coverage=tuple(float(covered(error, sigma, width).mean()) for width in WIDTHS),
-            case_correlation=_rank_correlation(by_case(sigma), by_case(error)),
+            case_correlation=_rank_correlation(rms_by_case(sigma), rms_by_case(error)),
             sample_correlation=_rank_correlation(sigma.ravel(), np.abs(error).ravel()),
         )
 
 
-def fit_factor(error: Signals, spread: Signals) -> float:
-    """The factor with which one sigma covers as many samples as one of a normal law, 68.3 %.
+def fit_factor(error: Signals, deviation: Signals) -> float:
+    """Return the factor with which one sigma covers 68.3 % of the samples, as for normal errors.
 
-    It is a quantile of |error| / spread. The root mean square of that ratio, which makes normal
-    errors most likely, is of no use with few members: their spread is nearly zero somewhere by
-    chance. With truth and M members of one normal law the ratio follows Student's law of M - 1
-    degrees of freedom, whose variance is infinite up to M = 3.
+    The factor is a quantile of |error| / deviation. The root mean square of that ratio would
+    maximise the likelihood of normal errors, but it fails with few members, whose standard
+    deviation is nearly zero somewhere by chance: if truth and M members follow one normal law, the
+    ratio follows Student's t with M - 1 degrees of freedom, whose variance is infinite up to M = 3.
     """
-    ratio = np.abs(error) / np.maximum(spread, SMALLEST_SPREAD)
+    ratio = np.abs(error) / np.maximum(deviation, SMALLEST_DEVIATION)
     return float(np.quantile(ratio, NOMINAL[0]))
 
 
-def scaled(spread: Signals, factor: float) -> Signals:
-    """Sigma of a spread, by a factor that `fit_factor` gave."""
-    return factor * np.maximum(spread, SMALLEST_SPREAD)
+def calibrated(deviation: Signals, factor: float) -> Signals:
+    """Return sigma: the standard deviation times a factor from `fit_factor`."""
+    return factor * np.maximum(deviation, SMALLEST_DEVIATION)
 
 
 def covered(error: Signals, sigma: Signals, width: float) -> Bool[np.ndarray, "N E T"]:
-    """Where the truth is within `width` sigma of the mean."""
+    """Return where the truth is within `width` sigma of the mean prediction."""
     return np.abs(error) <= width * sigma
 
 
-def by_case(signals: Signals) -> Float[np.ndarray, " N"]:
-    """Root mean square over the samples of each case."""
+def rms_by_case(signals: Signals) -> Float[np.ndarray, " N"]:
+    """Return the root mean square over the samples of each case."""
     return np.sqrt(np.square(signals, dtype=np.float64).mean((1, 2)))
 
 

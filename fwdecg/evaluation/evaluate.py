@@ -1,8 +1,9 @@
-"""The evaluation of a trained surrogate: every predictor on the test splits, and what it leaves.
+"""Evaluation of a trained surrogate: compare it with the baselines on the test splits.
 
-A library has one test split of cases like those of training, and one of each of its shifts. A
-folder of an evaluation holds cases.parquet (one row per case and predictor), report.txt, figures
-and, last, metrics.json, which says that the rest is complete.
+A library has a test split of regular cases, which resemble the training cases, and one of each of
+its shifts. The folder of an evaluation contains cases.parquet (one row for each case and
+predictor), report.txt, figures and metrics.json. metrics.json is written last and therefore marks
+the evaluation as complete.
 """
 
 import logging
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.cases.splits import TEST, shifted_split
 from fwdecg.config import identity_tree
-from fwdecg.evaluation.baselines import Predictor, fit_baselines
+from fwdecg.evaluation.baselines import fit_baselines
 from fwdecg.evaluation.evaluation_config import EvaluationConfig
 from fwdecg.evaluation.gallery import (
     plot_reports,
@@ -27,7 +28,7 @@ from fwdecg.evaluation.gallery import (
     write_figure,
     write_gallery,
 )
-from fwdecg.evaluation.network import Network
+from fwdecg.evaluation.predictors import Ecgs, Network, Predictor
 from fwdecg.evaluation.report import (
     PredictorReport,
     by_shift,
@@ -36,7 +37,7 @@ from fwdecg.evaluation.report import (
     summarise,
     verdict,
 )
-from fwdecg.evaluation.scores import CaseScore, Ecgs, score_cases, scores_table
+from fwdecg.evaluation.scores import CaseScore, score_cases, scores_table
 from fwdecg.library.labelled_cases import LabelledCases, stream_labelled_cases
 from fwdecg.library.reader import Library
 from fwdecg.pictures.ecg_overlays import EcgPair
@@ -48,7 +49,7 @@ from fwdecg.training.trained_surrogate import TrainedSurrogate
 
 logger = logging.getLogger(__name__)
 
-CASES = "cases.parquet"
+SCORES_FILE = "cases.parquet"
 
 
 def evaluate(
@@ -57,10 +58,10 @@ def evaluate(
     """Compare a surrogate with the baselines on the test splits of a library.
 
     Args:
-        library: with training, validation and test cases.
+        library: library with training, validation and test cases.
         trained: the surrogate.
-        config: of the evaluation.
-        folder: of the result; one that holds this very evaluation is only read.
+        config: settings of the evaluation.
+        folder: folder of the result. If it contains the same evaluation, that result is returned.
 
     Returns:
         The content of metrics.json.
@@ -68,30 +69,30 @@ def evaluate(
     Raises:
         CheckpointError: the surrogate does not fit the library.
         LibraryError: a split has no case, or a part cannot be read.
-        ResultError: the folder holds another evaluation.
+        ResultError: the folder belongs to another evaluation.
     """
     trained.signature.require_fit(library.config)
     identity = _identity(library, trained, config)
     store = Store.at(folder)
     record_owner(store, identity)
     if store.exists(METRICS_FILE):
-        logger.info("%s is evaluated already", folder)
+        logger.info("%s contains this evaluation already", folder)
         return store.read_json(METRICS_FILE)
     meter = CostMeter()
-    network = Network.of(trained, config.batch_size)
+    network = Network.from_checkpoint(trained, config.batch_size)
     logger.info("fitting the baselines to the training split")
-    baselines = fit_baselines(library)
-    trial = _try(network, baselines, library, TEST)
+    predictors = (network, *fit_baselines(library))
+    regular = _evaluate_split(predictors, library, TEST)
     shifted = {
-        shift: _try(network, baselines, library, shifted_split(shift))
+        shift: _evaluate_split(predictors, library, shifted_split(shift))
         for shift in library.config.shifts
         if library.count(shifted_split(shift))
     }
-    content = identity | _publish(trial, shifted, folder)
-    write_gallery(library, trial.traces, trial.reports, folder)
-    write_errors(library, trial.scores_of(network), folder)
+    content = identity | _publish(regular, shifted, folder)
+    write_gallery(library, regular.pairs, regular.reports, folder)
+    write_errors(library, regular.scores_of(network), folder)
     if trained.config.attention:
-        write_attention_maps(library, trained, trial.traces, folder)
+        write_attention_maps(library, trained, regular.pairs, folder)
     content["cost"] = meter.lap().as_dict()
     store.publish_json(METRICS_FILE, content)
     store.clear_staging()
@@ -99,30 +100,38 @@ def evaluate(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Trial:
-    """What came of a test split.
+class _SplitResult:
+    """The result of a test split.
 
     Attributes:
-        predictors: the network first.
-        scores: of every predictor and case.
-        traces: true ECG and the network's, of each case.
+        predictors: all predictors, the network first.
+        scores: score of every predictor on every case.
+        pairs: true ECG of each case and the network's prediction, in mm/ms.
     """
 
     predictors: Sequence[Predictor]
     scores: list[CaseScore]
-    traces: list[EcgPair]
+    pairs: list[EcgPair]
 
     @property
     def reports(self) -> list[PredictorReport]:
-        """Of each predictor."""
-        return [_report(predictor, self.scores_of(predictor)) for predictor in self.predictors]
+        """Report of each predictor."""
+        return [
+            PredictorReport(
+                name=predictor.name,
+                knows_tissue=predictor.knows_tissue,
+                detail=predictor.detail,
+                summaries=summarise(self.scores_of(predictor)),
+            )
+            for predictor in self.predictors
+        ]
 
     def scores_of(self, predictor: Predictor) -> list[CaseScore]:
-        """Those of one predictor, by case."""
+        """Return the scores of one predictor, by case."""
         return [score for score in self.scores if score.predictor == predictor.name]
 
     def as_dict(self) -> dict[str, Any]:
-        """Verdict and reports, as plain values."""
+        """Return the verdict and the reports as plain values."""
         network, *baselines = reports = self.reports
         return {
             "verdict": verdict(network, baselines),
@@ -130,40 +139,21 @@ class _Trial:
         }
 
 
-def _publish(trial: _Trial, shifted: Mapping[str, _Trial], folder: Path) -> dict[str, Any]:
-    """Write scores, report and the picture of the shifts; what metrics.json says of them."""
-    store = Store.at(folder)
-    scores = [score for each in (trial, *shifted.values()) for score in each.scores]
-    store.publish_with(CASES, partial(pq.write_table, scores_table(scores)))
-    regular = trial.reports
-    text, content = report_text(regular[0], regular[1:]) + "\n", {"split": TEST} | trial.as_dict()
-    if shifted:
-        reports = {shift: each.reports for shift, each in shifted.items()}
-        text += "\n" + shifts_text(regular, reports) + "\n"
-        content["shifted"] = {shift: each.as_dict() for shift, each in shifted.items()}
-        write_figure(folder, "r2_by_shift", plot_reports(by_shift(regular, reports)))
-    store.publish(REPORT_FILE, text)
-    return content
-
-
-def _try(
-    network: Predictor, baselines: Sequence[Predictor], library: Library, split: str
-) -> _Trial:
+def _evaluate_split(predictors: Sequence[Predictor], library: Library, split: str) -> _SplitResult:
     progress = Progress(logger, f"{split} cases evaluated", library.count(split))
-    trial = _Trial(predictors=(network, *baselines), scores=[], traces=[])
+    result = _SplitResult(predictors=predictors, scores=[], pairs=[])
     for cases in stream_labelled_cases(library, split):
-        phi_e = network.predict(cases)
-        own = score_cases(network.name, phi_e, cases, library.statistics)
-        trial.scores.extend(own)
-        trial.traces.extend(_traces(own, phi_e, cases, library.config.recording))
-        for baseline in baselines:
-            predicted = baseline.predict(cases)
-            trial.scores.extend(score_cases(baseline.name, predicted, cases, library.statistics))
+        for predictor in predictors:
+            phi_e = predictor.predict(cases)
+            scores = score_cases(predictor.name, phi_e, cases, library.statistics)
+            result.scores.extend(scores)
+            if predictor is predictors[0]:
+                result.pairs.extend(_pairs(scores, phi_e, cases, library.config.recording))
         progress.advance(len(cases))
-    return trial
+    return result
 
 
-def _traces(
+def _pairs(
     scores: Sequence[CaseScore], phi_e: Ecgs, cases: LabelledCases, recording: RecordingConfig
 ) -> list[EcgPair]:
     time_ms = np.arange(recording.frames) * recording.frame_interval_ms
@@ -180,19 +170,28 @@ def _traces(
     ]
 
 
-def _report(predictor: Predictor, scores: Sequence[CaseScore]) -> PredictorReport:
-    return PredictorReport(
-        name=predictor.name,
-        knows_tissue=predictor.knows_tissue,
-        detail=predictor.detail,
-        summaries=summarise(scores),
-    )
+def _publish(
+    regular: _SplitResult, shifted: Mapping[str, _SplitResult], folder: Path
+) -> dict[str, Any]:
+    """Write the scores, the report and the picture of the shifts; return their metrics."""
+    store = Store.at(folder)
+    scores = [score for each in (regular, *shifted.values()) for score in each.scores]
+    store.publish_with(SCORES_FILE, partial(pq.write_table, scores_table(scores)))
+    reports = regular.reports
+    text, content = report_text(reports[0], reports[1:]) + "\n", {"split": TEST} | regular.as_dict()
+    if shifted:
+        by_name = {shift: each.reports for shift, each in shifted.items()}
+        text += "\n" + shifts_text(reports, by_name) + "\n"
+        content["shifted"] = {shift: each.as_dict() for shift, each in shifted.items()}
+        write_figure(folder, "r2_by_shift", plot_reports(by_shift(reports, by_name)))
+    store.publish(REPORT_FILE, text)
+    return content
 
 
 def _identity(
     library: Library, trained: TrainedSurrogate, config: EvaluationConfig
 ) -> dict[str, Any]:
-    """What makes one evaluation another."""
+    """Return what distinguishes one evaluation from another."""
     return identity_tree(config) | {
         "training_hash": trained.signature.training_hash,
         "trained_on_library": trained.signature.library_hash,

@@ -1,4 +1,4 @@
-"""The configuration of an evaluation, and what jobs must know before they load the rest."""
+"""The configuration of an evaluation, in a module that does not load PyTorch."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from fwdecg.config import check_settings, setting
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """What is reported of a trained surrogate."""
+    """Settings of the evaluation of a trained surrogate."""
 
     path: str = setting(
         "", "folder of the evaluation; default: evaluation/ in results.path", identity=False

@@ -1,9 +1,14 @@
-"""Predicted ECGs as one Parquet file, of a library's cases or of a user's own maps."""
+"""Predicted ECGs as one Parquet file, for the cases of a library or for a user's own maps.
+
+Axes: N case, E electrode, T frame, H row, W column.
+"""
 
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,60 +19,88 @@ import pyarrow.parquet as pq
 from jaxtyping import Float, Int64
 
 from fwdecg.cases.splits import ALL
-from fwdecg.errors import ResultError
-from fwdecg.evaluation.ensemble import Ensemble, Forecast
+from fwdecg.errors import MapsError, ResultError
+from fwdecg.evaluation.ensemble import Ensemble, Forecast, ForecastCases
 from fwdecg.library.labelled_cases import stream_labelled_cases
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION, PHI_E, SPLIT
 from fwdecg.runtime.progress import Progress
 from fwdecg.runtime.storage import STAGING, Store
 from fwdecg.training.trained_surrogate import TrainedSurrogate
+from fwdecg.training.training_spec import ModelSignature
 
 logger = logging.getLogger(__name__)
 
+MAPS_KEY = "u"  # name of the maps in an .npz file with several arrays
+PHI_E_STD = "phi_e_spread"  # column of the ensemble's standard deviation
 UNIT = "mm/ms"
-SPREAD = "phi_e_spread"
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaseForecasts:
-    """Some cases of a library with their forecasts."""
-
-    case_id: Int64[np.ndarray, " case"]
-    condition: Sequence[str]
-    split: Sequence[str]
-    forecast: Forecast
-
-
-@dataclass(frozen=True, kw_only=True)
-class Written:
-    """What a file of predictions holds, and how long it took."""
+class PredictionRun:
+    """Number of predicted cases, and the time that prediction and writing took."""
 
     cases: int
     seconds: float
 
     @property
-    def rate(self) -> float:
-        """Cases per second."""
+    def cases_per_second(self) -> float:
+        """Throughput."""
         return self.cases / self.seconds
 
 
-# Predicts all cases of a library by case id, some at a time, with a batch size.
-Forecaster = Callable[[Library, Sequence[TrainedSurrogate], int], Iterator[CaseForecasts]]
+def read_maps(path: str | Path, signature: ModelSignature) -> Float[np.ndarray, "N T H W"]:
+    """Read dimensionless voltage maps of one or several cases as float16 or float32.
+
+    Args:
+        path: an .npy file, or an .npz file that contains the array `u` or a single array. The array
+            has shape (frame, row, col) or (case, frame, row, col) and any floating-point type.
+        signature: signature of the surrogate that will predict the maps.
+
+    Raises:
+        MapsError: the file is missing or unreadable, or the array has another shape, type or range.
+    """
+    return signature.accept(_load_array(Path(path)), str(path))
 
 
-def forecast_here(
+def _load_array(path: Path) -> np.ndarray:
+    try:
+        with path.open("rb") as file:
+            content = np.load(file, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return content
+            return np.asarray(content[_maps_key(content.files, path)])
+    except OSError as error:
+        reason = error.strerror or "not a NumPy file"
+        raise MapsError(f"{path}: {reason}; give a library or an .npy or .npz file") from error
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise MapsError(
+            f"{path} cannot be read as .npy or .npz of plain numbers; save it with numpy.save"
+        ) from error
+
+
+def _maps_key(names: Sequence[str], path: Path) -> str:
+    """Return the name of the array with the maps in an .npz file."""
+    if MAPS_KEY not in names and len(names) != 1:
+        raise MapsError(
+            f"{path} contains the arrays {', '.join(names) or '(none)'}: it must contain an array "
+            f"named {MAPS_KEY}, or a single array; save the maps as {MAPS_KEY}"
+        )
+    return MAPS_KEY if MAPS_KEY in names else names[0]
+
+
+def forecast_in_process(
     library: Library, members: Sequence[TrainedSurrogate], batch_size: int
-) -> Iterator[CaseForecasts]:
-    """The forecasts of a library's cases by case id, made in this process.
+) -> Iterator[ForecastCases]:
+    """Predict the cases of a library in this process, in the order of their case ids.
 
     Raises:
         LibraryError: a part cannot be read.
         CheckpointError: a predicted value is not finite.
     """
-    ensemble = Ensemble.of(members, batch_size)
+    ensemble = Ensemble.from_checkpoints(members, batch_size)
     for cases in stream_labelled_cases(library):
-        yield CaseForecasts(
+        yield ForecastCases(
             case_id=cases.case_id,
             condition=cases.condition,
             split=cases.split,
@@ -81,27 +114,29 @@ def predict_library(
     path: Path,
     *,
     batch_size: int,
-    forecaster: Forecaster = forecast_here,
-) -> Written:
-    """Predict every case of a library into one file.
+    on_cluster: bool = False,
+) -> PredictionRun:
+    """Predict every case of a library into one file, ordered by case id.
 
     Args:
-        library: whose maps are read a few at a time.
-        members: the surrogate, or those of an ensemble.
-        path: of the Parquet file; rows by case id with condition and split.
-        batch_size: cases predicted at once.
-        forecaster: who predicts.
+        library: library whose maps are predicted, a few cases at a time.
+        members: the surrogate, or the members of an ensemble.
+        path: Parquet file with the columns case_id, condition, split and phi_e.
+        batch_size: number of cases predicted at once.
+        on_cluster: whether actors of the connected Ray cluster predict instead of this process.
 
     Raises:
-        CheckpointError: a surrogate does not fit the library.
-        ResultError: the file exists already, or cannot be written.
+        CheckpointError: a surrogate does not fit the library, or a predicted value is not finite.
+        LibraryError: a part cannot be read.
+        ResultError: the file exists or cannot be written.
+        RunError: the work on the cluster failed.
     """
     for member in members:
         member.signature.require_fit(library.config)
     progress = Progress(logger, "cases predicted", library.count(ALL))
 
     def tables() -> Iterator[pa.Table]:
-        for cases in forecaster(library, members, batch_size):
+        for cases in _forecast(library, members, batch_size, on_cluster=on_cluster):
             labels = {CONDITION: cases.condition, SPLIT: cases.split}
             yield predictions_table(cases.case_id, cases.forecast, members=members, labels=labels)
             progress.advance(len(cases.case_id))
@@ -109,120 +144,113 @@ def predict_library(
     return write_predictions(path, tables())
 
 
+def _forecast(
+    library: Library, members: Sequence[TrainedSurrogate], batch_size: int, *, on_cluster: bool
+) -> Iterator[ForecastCases]:
+    if not on_cluster:
+        return forecast_in_process(library, members, batch_size)
+    from fwdecg.evaluation.prediction_actors import forecast_on_cluster  # noqa: PLC0415  # loads Ray
+
+    return forecast_on_cluster(library, members, batch_size)
+
+
 def predict_own_maps(
-    u: Float[np.ndarray, "case frame row col"],
+    u: Float[np.ndarray, "N T H W"],
     members: Sequence[TrainedSurrogate],
     path: Path,
     *,
     batch_size: int,
-) -> Written:
-    """Predict a user's maps into one file, their cases numbered from 0.
+) -> PredictionRun:
+    """Predict a user's own maps into one file, which numbers the cases from 0.
 
     Raises:
-        ResultError: the file exists already, or cannot be written.
+        CheckpointError: a predicted value is not finite.
+        ResultError: the file exists or cannot be written.
     """
 
     def tables() -> Iterator[pa.Table]:
-        forecast = Ensemble.of(members, batch_size).predict(u)
+        forecast = Ensemble.from_checkpoints(members, batch_size).predict(u)
         yield predictions_table(np.arange(len(u)), forecast, members=members)
 
     return write_predictions(path, tables())
 
 
 def predictions_table(
-    case_id: Int64[np.ndarray, " case"],
+    case_id: Int64[np.ndarray, " N"],
     forecast: Forecast,
     *,
     members: Sequence[TrainedSurrogate],
     labels: Mapping[str, Sequence[str]] | None = None,
 ) -> pa.Table:
-    """One row per case: `case_id`, labels if any, and the tensor `phi_e` (electrode, frame).
+    """Return one row for each case: `case_id`, any labels, and the tensor `phi_e`.
 
-    An ensemble's has the tensor `phi_e_spread` beside it.
+    The table of an ensemble also has the tensor `phi_e_spread`, its standard deviation.
 
     Args:
-        case_id: numbers of the cases.
-        forecast: of their ECGs.
-        members: the surrogates, whose hashes go into the schema's metadata.
-        labels: further columns of text.
+        case_id: number of each case.
+        forecast: predicted ECGs.
+        members: surrogates that predicted them; the metadata of the schema records their hashes.
+        labels: additional text columns by name.
     """
-    texts = dict(labels or {})
-    tensors = {PHI_E: _tensors(forecast.phi_e)}
-    meanings = {PHI_E: "predicted extracellular potential, Eq. 1"}
-    if forecast.spread is not None:
-        tensors[SPREAD] = _tensors(forecast.spread)
-        meanings[SPREAD] = "standard deviation over the members of the ensemble, not calibrated"
-    fields = [
-        pa.field(CASE_ID, pa.int64(), nullable=False),
-        *(pa.field(name, pa.string(), nullable=False) for name in texts),
-        *(
-            pa.field(
-                name,
-                tensors[name].type,
-                nullable=False,
-                metadata={"unit": UNIT, "meaning": meaning},
-            )
-            for name, meaning in meanings.items()
-        ),
-    ]
-    columns = [
-        pa.array(case_id),
-        *(pa.array(list(text)) for text in texts.values()),
-        *tensors.values(),
-    ]
+    fields, columns = [pa.field(CASE_ID, pa.int64(), nullable=False)], [pa.array(case_id)]
+    for name, texts in (labels or {}).items():
+        fields.append(pa.field(name, pa.string(), nullable=False))
+        columns.append(pa.array(list(texts)))
+    tensors = [(PHI_E, "predicted extracellular potential, Eq. 1", forecast.phi_e)]
+    if forecast.phi_e_std is not None:
+        meaning = "standard deviation over the members of the ensemble, not calibrated"
+        tensors.append((PHI_E_STD, meaning, forecast.phi_e_std))
+    for name, meaning, ecgs in tensors:
+        column = pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(ecgs))
+        metadata = {"unit": UNIT, "meaning": meaning}
+        fields.append(pa.field(name, column.type, nullable=False, metadata=metadata))
+        columns.append(column)
     return pa.table(columns, schema=pa.schema(fields, metadata=_provenance(members)))
 
 
-def _tensors(ecgs: Float[np.ndarray, "case electrode frame"]) -> pa.FixedShapeTensorArray:
-    return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(ecgs))
+def write_predictions(path: Path, tables: Iterable[pa.Table]) -> PredictionRun:
+    """Write at least one table of predictions, one after another, into one Parquet file.
 
-
-def write_predictions(path: Path, tables: Iterable[pa.Table]) -> Written:
-    """Write tables of predictions, at least one, as one Parquet file, as they come.
-
-    Their number, rate and origin stand beside it in a JSON file, the name ending in .metrics.json.
+    The number of cases, the throughput and the provenance are written beside it into a JSON file
+    whose name ends in .metrics.json.
 
     Raises:
-        ResultError: the file exists already, or cannot be written.
+        ResultError: the file exists or cannot be written.
     """
     require_new(path)
-    written, started = 0, time.monotonic()
+    cases, started = 0, time.monotonic()
     rest = iter(tables)
     first = next(rest)
 
-    def write(aside: Path) -> None:
-        nonlocal written
-        with pq.ParquetWriter(aside, first.schema, compression="zstd") as writer:
+    def write(staged: Path) -> None:
+        nonlocal cases
+        with pq.ParquetWriter(staged, first.schema, compression="zstd") as writer:
             for table in chain([first], rest):
                 writer.write_table(table)
-                written += table.num_rows
+                cases += table.num_rows
 
     try:
         store = Store.at(path.parent)
         store.publish_with(path.name, write)
-        result = Written(cases=written, seconds=time.monotonic() - started)
+        run = PredictionRun(cases=cases, seconds=time.monotonic() - started)
         figures = {
-            "cases": written,
-            "seconds": round(result.seconds, 2),
-            "cases_per_second": round(result.rate, 2),
+            "cases": cases,
+            "seconds": round(run.seconds, 2),
+            "cases_per_second": round(run.cases_per_second, 2),
         }
-        origin = {key.decode(): text.decode() for key, text in first.schema.metadata.items()}
-        store.publish_json(f"{path.stem}.metrics.json", figures | origin)
+        provenance = {key.decode(): text.decode() for key, text in first.schema.metadata.items()}
+        store.publish_json(f"{path.stem}.metrics.json", figures | provenance)
     except OSError as error:
         raise ResultError(
             f"{path} cannot be written: {error.strerror or error}; choose another"
         ) from error
-    with contextlib.suppress(OSError):  # the folder is the user's: leave no empty one behind
+    with contextlib.suppress(OSError):  # remove the empty staging folder from the user's folder
         (path.parent / STAGING).rmdir()
-    return result
+    return run
 
 
 def require_new(path: Path) -> None:
-    """Refuse a file that exists, or whose name promises something else than Parquet.
-
-    Raises:
-        ResultError: it does.
-    """
+    """Raise `ResultError` if a file exists or its name does not end in .parquet."""
     if path.suffix != ".parquet":
         raise ResultError(f"{path}: ECGs are written as Parquet; give a name that ends in .parquet")
     if path.exists():
@@ -230,7 +258,7 @@ def require_new(path: Path) -> None:
 
 
 def _provenance(members: Sequence[TrainedSurrogate]) -> dict[str, str]:
-    """Where predictions come from; what the members of an ensemble have each, by commas."""
+    """Return the origin of predictions; commas separate the values of several members."""
     signatures = [member.signature for member in members]
     return {
         "fwdecg.training_hash": ",".join(signature.training_hash for signature in signatures),

@@ -1,6 +1,6 @@
-"""Linear least squares with a penalty, from batches of rows that need not fit into memory.
+"""Linear least squares with an L2 penalty, from batches of rows that need not fit into memory.
 
-Axes: feature, output; the number of rows (frames of a case) may differ from batch to batch.
+Axes: feature, output. The number of rows (frames of a case) may differ between batches.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ Outputs = Float[np.ndarray, "_ output"]
 
 
 class NormalEquations(NamedTuple):
-    """Sums over rows about their means; of the symmetric `gram` the upper triangle only."""
+    """Sums over rows of centred products; only the upper triangle of `gram` is filled."""
 
     gram: Float64[np.ndarray, "feature feature"]
     cross: Float64[np.ndarray, "feature output"]
@@ -24,7 +24,7 @@ class NormalEquations(NamedTuple):
 
 
 class LinearFit(NamedTuple):
-    """outputs = features @ weights + intercept."""
+    """A fit of the form outputs = features @ weights + intercept."""
 
     weights: Float64[np.ndarray, "feature output"]
     intercept: Float64[np.ndarray, " output"]
@@ -33,19 +33,19 @@ class LinearFit(NamedTuple):
 def normal_equations(
     batches: Iterable[tuple[Features, Outputs]], *, features: int, outputs: int
 ) -> NormalEquations:
-    """The normal equations of all rows, in float64.
+    """Accumulate the normal equations of all rows in float64.
 
     Args:
-        batches: of rows, at least one in all.
-        features: columns of the first array of each batch.
-        outputs: columns of the second.
+        batches: features and outputs of some rows; at least one row in total.
+        features: number of features.
+        outputs: number of outputs.
     """
     gram = np.zeros((features, features), order="F")
     cross = np.zeros((features, outputs))
     feature_sum, output_sum, rows = np.zeros(features), np.zeros(outputs), 0
     for x, y in batches:
         wide = x.astype(np.float64)
-        # A symmetric rank-k update in place: half the work of x.T @ x, and no second gram.
+        # A symmetric rank-k update in place takes half the work of x.T @ x and no second matrix.
         gram = blas.dsyrk(1.0, wide.T, beta=1.0, c=gram, overwrite_c=1)
         cross += wide.T @ y.astype(np.float64)
         feature_sum += wide.sum(0)
@@ -58,11 +58,12 @@ def normal_equations(
 
 
 def solve(equations: NormalEquations, penalty: float) -> LinearFit:
-    """The weights that minimise the squared error plus a penalty on their squares.
+    """Return the weights that minimise the squared error plus the penalty on their squares.
 
     Args:
-        equations: of the rows; the intercept is free of the penalty.
-        penalty: in units of the mean diagonal element of the Gram matrix.
+        equations: normal equations of the rows.
+        penalty: penalty relative to the mean diagonal element of the Gram matrix. It does not
+            apply to the intercept.
     """
     gram, cross, feature_mean, output_mean = equations
     ridge = penalty * np.trace(gram) / len(gram)

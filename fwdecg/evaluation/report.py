@@ -1,7 +1,7 @@
-"""How well each predictor does by condition and over all: as records, and as plain text.
+"""The report of an evaluation: summaries by condition or shift, and tables in plain text.
 
-The text fits 100 columns: tables, who is told what, and a verdict on the network. Cases unlike
-those of training, if the library has any, follow by shift.
+The text is at most 100 columns wide. It contains tables, a description of each predictor and a
+verdict on the network. If the library has shifted cases, their tables and verdicts follow.
 """
 
 import textwrap
@@ -13,19 +13,26 @@ import numpy as np
 
 from fwdecg.cases.conditions import CONDITIONS
 from fwdecg.evaluation.scores import CaseScore
-from fwdecg.evaluation.text_table import aligned
 
 ALL_CONDITIONS = "all"
-REGULAR = "regular"  # the test cases that are like those of training
+REGULAR = "regular"  # the test cases that resemble the training cases
 COLUMNS = (*(condition.name for condition in CONDITIONS), ALL_CONDITIONS)
 
-MARK = " *"  # of a predictor that is told more than the maps
+MARK = " *"  # marks a predictor that uses more than the maps
 LINE_LENGTH = 100
+GAP = "  "  # between the columns of a table
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
-    """A metric over some cases: mean, sample standard deviation (None for one), median, worst."""
+class MetricSummary:
+    """A metric over some cases; the fields are the keys in metrics.json.
+
+    Attributes:
+        mean: mean over the cases.
+        spread: sample standard deviation over the cases; None for a single case.
+        median: median over the cases.
+        worst: value of the worst case.
+    """
 
     mean: float
     spread: float | None
@@ -33,94 +40,97 @@ class Spread:
     worst: float
 
     @classmethod
-    def of(cls, values: Sequence[float], worst: Callable[[Sequence[float]], float]) -> "Spread":
-        """The spread of at least one value."""
-        spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    def from_values(
+        cls, values: Sequence[float], worst: Callable[[Sequence[float]], float]
+    ) -> "MetricSummary":
+        """Summarise at least one value; `worst` is `min` or `max`."""
         return cls(
             mean=float(np.mean(values)),
-            spread=spread,
+            spread=float(np.std(values, ddof=1)) if len(values) > 1 else None,
             median=float(np.median(values)),
             worst=worst(values),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
-    """All metrics over some cases; units as in `CaseScore`."""
+class ScoreSummary:
+    """All metrics over some cases, in the units of `CaseScore`."""
 
     cases: int
-    r2: Spread
-    mae: Spread
-    rmse: Spread
-    spectral_entropy_error: Spread
+    r2: MetricSummary
+    mae: MetricSummary
+    rmse: MetricSummary
+    spectral_entropy_error: MetricSummary
 
     @classmethod
-    def of(cls, scores: Sequence[CaseScore]) -> "Summary":
-        """The summary of at least one score."""
+    def from_scores(cls, scores: Sequence[CaseScore]) -> "ScoreSummary":
+        """Summarise at least one score."""
+
+        def summary(name: str, worst: Callable[[Sequence[float]], float]) -> MetricSummary:
+            return MetricSummary.from_values([getattr(score, name) for score in scores], worst)
+
         return cls(
             cases=len(scores),
-            r2=Spread.of([score.r2 for score in scores], min),
-            mae=Spread.of([score.mae for score in scores], max),
-            rmse=Spread.of([score.rmse for score in scores], max),
-            spectral_entropy_error=Spread.of(
-                [score.spectral_entropy_error for score in scores], max
-            ),
+            r2=summary("r2", min),
+            mae=summary("mae", max),
+            rmse=summary("rmse", max),
+            spectral_entropy_error=summary("spectral_entropy_error", max),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictorReport:
-    """One predictor over a split.
+    """The scores of one predictor, summarised.
 
     Attributes:
-        name: of the predictor.
-        knows_tissue: whether it is told D and the patches of a case beside its maps.
-        detail: its main figure.
-        summaries: by condition, for those that have cases, and last over "all"; or by shift, see
-            `by_shift`.
+        name: name of the predictor.
+        knows_tissue: whether it uses D and the patches of a case in addition to its maps.
+        detail: short description of the predictor.
+        summaries: summary of each condition that has cases, followed by that of all cases; or, from
+            `by_shift`, the summary of the regular cases followed by that of each shift.
     """
 
     name: str
     knows_tissue: bool
     detail: str
-    summaries: dict[str, Summary]
+    summaries: dict[str, ScoreSummary]
 
     @property
-    def overall(self) -> Summary:
-        """Over all cases."""
+    def overall(self) -> ScoreSummary:
+        """Summary of all cases."""
         return self.summaries[ALL_CONDITIONS]
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields by name, as plain values."""
+        """Return the fields as plain values."""
         return asdict(self)
 
 
-def summarise(scores: Sequence[CaseScore]) -> dict[str, Summary]:
-    """Summaries of one predictor's scores by condition, and last over "all"."""
+def summarise(scores: Sequence[CaseScore]) -> dict[str, ScoreSummary]:
+    """Summarise the scores of one predictor by condition, and last over all cases."""
     groups = {
         column: [score for score in scores if column in (score.condition, ALL_CONDITIONS)]
         for column in COLUMNS
     }
-    return {column: Summary.of(group) for column, group in groups.items() if group}
+    return {column: ScoreSummary.from_scores(group) for column, group in groups.items() if group}
 
 
 def report_text(network: PredictorReport, baselines: Sequence[PredictorReport]) -> str:
-    """Tables by condition, what each predictor is, and the verdict on the network.
+    """Return tables by condition, a description of each predictor and the verdict.
 
     Args:
-        network: of the trained surrogate.
-        baselines: of those it is compared with.
+        network: report of the trained surrogate.
+        baselines: reports of the baselines.
     """
     reports = [network, *baselines]
-    marked = f"{MARK.strip()} is told D and the patches of each case; the others see only its maps."
+    legend = f"{MARK.strip()} uses D and the patches of each case; the others use only its maps."
     return "\n".join(
         [
-            "Mean ± spread over the test cases, of z-scored ECGs.",
+            "Mean ± standard deviation over the test cases, of z-scored ECGs.",
             _counts(network),
             "",
             *_tables(reports, COLUMNS),
             "",
-            marked,
+            legend,
             *(f"{report.name}: {report.detail}." for report in reports),
             "",
             *textwrap.wrap(verdict(network, baselines), LINE_LENGTH),
@@ -129,9 +139,9 @@ def report_text(network: PredictorReport, baselines: Sequence[PredictorReport]) 
 
 
 def verdict(network: PredictorReport, baselines: Sequence[PredictorReport]) -> str:
-    """Whether the network's mean R^2 is above that of every baseline that sees only maps."""
-    equals = [report for report in baselines if not report.knows_tissue]
-    best = max(equals, key=lambda report: report.overall.r2.mean)
+    """Return a sentence that compares the network with the baselines that do not know D."""
+    rivals = [report for report in baselines if not report.knows_tissue]
+    best = max(rivals, key=lambda report: report.overall.r2.mean)
     figures = f"R2 {network.overall.r2.mean:.3f} against {best.overall.r2.mean:.3f}"
     if network.overall.r2.mean <= best.overall.r2.mean:
         return (
@@ -141,7 +151,7 @@ def verdict(network: PredictorReport, baselines: Sequence[PredictorReport]) -> s
     behind = [
         condition
         for condition, summary in network.summaries.items()
-        if any(report.summaries[condition].r2.mean >= summary.r2.mean for report in equals)
+        if any(report.summaries[condition].r2.mean >= summary.r2.mean for report in rivals)
     ]
     exception = f" It is behind one of them in {' and '.join(behind)}." if behind else ""
     return (
@@ -153,15 +163,17 @@ def verdict(network: PredictorReport, baselines: Sequence[PredictorReport]) -> s
 def by_shift(
     regular: Sequence[PredictorReport], shifted: Mapping[str, Sequence[PredictorReport]]
 ) -> list[PredictorReport]:
-    """The predictors with their summaries over all cases, of the regular test split and each shift.
+    """Return reports whose summaries cover the regular test split and that of each shift.
 
     Args:
-        regular: on the regular test split.
-        shifted: the same predictors on the test split of each shift.
+        regular: reports on the regular test split.
+        shifted: reports of the same predictors on the test split of each shift.
     """
-    columns = {REGULAR: regular} | dict(shifted)
+    splits = {REGULAR: regular} | dict(shifted)
     return [
-        replace(report, summaries={name: held[place].overall for name, held in columns.items()})
+        replace(
+            report, summaries={name: reports[place].overall for name, reports in splits.items()}
+        )
         for place, report in enumerate(regular)
     ]
 
@@ -169,19 +181,19 @@ def by_shift(
 def shifts_text(
     regular: Sequence[PredictorReport], shifted: Mapping[str, Sequence[PredictorReport]]
 ) -> str:
-    """Tables by shift, and for each shift a verdict on the network.
+    """Return tables by shift, and a verdict on the network for each shift.
 
     Args:
-        regular: on the regular test split, the network first.
-        shifted: the same predictors on the test split of each shift.
+        regular: reports on the regular test split, the network first.
+        shifted: reports of the same predictors on the test split of each shift.
     """
-    across = by_shift(regular, shifted)
+    reports = by_shift(regular, shifted)
     lines = [
-        "Test cases unlike those of training, by what is shifted in them (library.shifts); nothing",
-        "was fitted to them. Displaced electrodes: only a predictor with * is told where they are.",
-        _counts(across[0]),
+        "Test cases that differ from those of training, by shift. Nothing was fitted to them.",
+        "If the electrodes are displaced, only a predictor with * knows their positions.",
+        _counts(reports[0]),
         "",
-        *_tables(across, list(across[0].summaries)),
+        *_tables(reports, list(reports[0].summaries)),
         "",
     ]
     for name, (network, *baselines) in shifted.items():
@@ -197,13 +209,13 @@ def _counts(report: PredictorReport) -> str:
 
 
 def _tables(reports: Sequence[PredictorReport], columns: Sequence[str]) -> list[str]:
-    """Mean ± spread and median of R^2, mean ± spread of MAE."""
+    """Return tables of the mean and median of R^2 and of the mean of MAE."""
     return [
-        *_table("R2", reports, columns, lambda summary: mean_and_spread(summary.r2)),
+        *_table("R2", reports, columns, lambda summary: mean_and_deviation(summary.r2)),
         "",
         *_table("median R2", reports, columns, lambda summary: number(summary.r2.median)),
         "",
-        *_table("MAE", reports, columns, lambda summary: mean_and_spread(summary.mae)),
+        *_table("MAE", reports, columns, lambda summary: mean_and_deviation(summary.mae)),
     ]
 
 
@@ -211,7 +223,7 @@ def _table(
     title: str,
     reports: Sequence[PredictorReport],
     columns: Sequence[str],
-    cell: Callable[[Summary], str],
+    cell: Callable[[ScoreSummary], str],
 ) -> list[str]:
     rows = [
         [
@@ -223,15 +235,29 @@ def _table(
         ]
         for report in reports
     ]
-    return aligned([[title, *columns], *rows])
+    return aligned_lines([[title, *columns], *rows])
 
 
-def mean_and_spread(value: Spread) -> str:
-    """Mean ± spread, the mean alone where there is no spread."""
+def mean_and_deviation(value: MetricSummary) -> str:
+    """Return "mean ± standard deviation", or the mean alone for a single case."""
     return number(value.mean) + ("" if value.spread is None else f" ± {number(value.spread)}")
 
 
 def number(value: float) -> str:
-    """At most six characters up to 10^5."""
+    """Format a number with at most six characters up to 10^5."""
     decimals = 3 if abs(value) < 9.9995 else 1 if abs(value) < 999.95 else 0
     return f"{value:.{decimals}f}"
+
+
+def aligned_lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table whose columns are as wide as their widest cell.
+
+    Args:
+        rows: cells of each line. The first cell of a line is left-aligned, the others are
+            right-aligned.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        GAP.join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]).rstrip()
+        for name, *cells in rows
+    ]

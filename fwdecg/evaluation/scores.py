@@ -1,4 +1,4 @@
-"""How well one predictor does on each case, in z-scores of the library's training split."""
+"""Scores of a predictor on each case, in z-scores of the library's training split."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -6,18 +6,16 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pyarrow as pa
 import torch
-from jaxtyping import Float32, Float64
+from jaxtyping import Float64
 
+from fwdecg.evaluation.predictors import Ecgs
 from fwdecg.library.labelled_cases import LabelledCases
 from fwdecg.library.statistics import Statistics
 from fwdecg.training import metrics
 
-Ecgs = Float32[np.ndarray, "case electrode frame"]
-Ecg = Float32[np.ndarray, "electrode frame"]
+SCORED_METRICS = ("r2", "mae", "rmse", "spectral_entropy_error")  # functions of training.metrics
 
-METRICS = ("r2", "mae", "rmse", "spectral_entropy_error")  # functions of training.metrics
-
-# name, Arrow type, unit
+# Columns of a table of scores: name, Arrow type, unit.
 _COLUMNS = (
     ("case_id", pa.int64(), "1"),
     ("condition", pa.string(), "1"),
@@ -32,17 +30,17 @@ _COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class CaseScore:
-    """One case and one predictor.
+    """Scores of one predictor on one case.
 
     Attributes:
         case_id: number of the case.
-        condition: its tissue condition.
-        split: its split.
+        condition: tissue condition of the case.
+        split: split of the case.
         predictor: name of the predictor.
         r2: coefficient of determination.
-        mae: mean absolute error, in z-scores.
-        rmse: root mean square error, in z-scores.
-        spectral_entropy_error: absolute difference of the spectral entropies, in bits.
+        mae: mean absolute error in z-scores.
+        rmse: root mean square error in z-scores.
+        spectral_entropy_error: absolute difference of the spectral entropies in bits.
     """
 
     case_id: int
@@ -55,36 +53,39 @@ class CaseScore:
     spectral_entropy_error: float
 
 
-def z_scored(phi_e: Ecgs, statistics: Statistics) -> Float64[np.ndarray, "case electrode frame"]:
-    """ECGs in z-scores of the training split, each electrode by its own mean and spread."""
-    mean, spread = (
+def z_scored(phi_e: Ecgs, statistics: Statistics) -> Float64[np.ndarray, "N E T"]:
+    """Convert ECGs from mm/ms to z-scores.
+
+    The mean and the standard deviation are those of each electrode over the training split.
+    """
+    mean, deviation = (
         np.array(values)[:, None] for values in (statistics.phi_e_mean, statistics.phi_e_spread)
     )
-    return (phi_e - mean) / spread
+    return (phi_e - mean) / deviation
 
 
 def score_cases(
     predictor: str, phi_e: Ecgs, cases: LabelledCases, statistics: Statistics
 ) -> list[CaseScore]:
-    """One score per case.
+    """Return the scores of a predictor on each case.
 
     Args:
-        predictor: its name.
-        phi_e: what it predicts, in mm/ms.
-        cases: with the true ECGs.
-        statistics: of the library.
+        predictor: name of the predictor.
+        phi_e: predicted ECGs in mm/ms.
+        cases: cases with their true ECGs.
+        statistics: statistics of the library.
     """
     prediction, target = (
         torch.from_numpy(z_scored(ecg, statistics)).mT for ecg in (phi_e, cases.phi_e)
     )
-    values = {name: getattr(metrics, name)(prediction, target).tolist() for name in METRICS}
+    values = {name: getattr(metrics, name)(prediction, target).tolist() for name in SCORED_METRICS}
     return [
         CaseScore(
             case_id=int(case_id),
             condition=condition,
             split=split,
             predictor=predictor,
-            **{name: values[name][row] for name in METRICS},
+            **{name: values[name][row] for name in SCORED_METRICS},
         )
         for row, (case_id, condition, split) in enumerate(
             zip(cases.case_id, cases.condition, cases.split, strict=True)
@@ -93,7 +94,7 @@ def score_cases(
 
 
 def scores_table(scores: Sequence[CaseScore]) -> pa.Table:
-    """The scores as rows of an Arrow table, units in the fields' metadata."""
+    """Return the scores as an Arrow table with units in the metadata of its fields."""
     columns = [
         pa.field(name, kind, nullable=False, metadata={"unit": unit})
         for name, kind, unit in _COLUMNS
@@ -101,6 +102,6 @@ def scores_table(scores: Sequence[CaseScore]) -> pa.Table:
     return pa.Table.from_pylist([asdict(score) for score in scores], schema=pa.schema(columns))
 
 
-def scores_of(table: pa.Table) -> list[CaseScore]:
-    """The scores that `scores_table` made a table of."""
+def scores_from_table(table: pa.Table) -> list[CaseScore]:
+    """Return the scores of a table made by `scores_table`."""
     return [CaseScore(**row) for row in table.to_pylist()]

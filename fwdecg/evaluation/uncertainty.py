@@ -1,12 +1,13 @@
 """The uncertainty of an ensemble on a library: fitted on validation cases, judged on test cases.
 
-A folder of such an assessment holds cases.parquet (one row per test case), report.txt and, last,
-metrics.json, which says that the rest is complete.
+The folder of an assessment contains cases.parquet (one row for each test case), report.txt and
+metrics.json. metrics.json is written last and therefore marks the assessment as complete.
 """
 
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,10 @@ from fwdecg.evaluation.calibration import (
     WIDTHS,
     Calibration,
     Signals,
-    by_case,
+    calibrated,
     covered,
     fit_factor,
-    scaled,
+    rms_by_case,
 )
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
 from fwdecg.evaluation.report import ALL_CONDITIONS, COLUMNS
@@ -42,92 +43,97 @@ from fwdecg.training.trained_surrogate import TrainedSurrogate
 
 logger = logging.getLogger(__name__)
 
-CASES = "cases.parquet"
+RESIDUALS_FILE = "cases.parquet"
 LEAST_MEMBERS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Residuals:
-    """What an ensemble's forecasts of some cases come to, in z-scores.
+    """Errors and standard deviations of an ensemble on some cases, in z-scores.
 
     Attributes:
-        case_id: numbers of the cases.
-        condition: tissue condition of each.
-        error: mean of the members less the truth.
-        spread: of the members, not calibrated.
-        r2: of the mean.
-        member_r2: mean over the members of each one's own.
+        case_id: number of each case.
+        condition: tissue condition of each case.
+        error: mean prediction minus truth.
+        deviation: standard deviation over the members, not calibrated.
+        r2: R^2 of the mean prediction.
+        member_r2: mean over the members of their own R^2.
     """
 
     case_id: Int64[np.ndarray, " N"]
     condition: tuple[str, ...]
     error: Signals
-    spread: Signals
+    deviation: Signals
     r2: Float64[np.ndarray, " N"]
     member_r2: Float64[np.ndarray, " N"]
 
     @classmethod
-    def of(cls, ensemble: Ensemble, cases: LabelledCases, statistics: Statistics) -> "Residuals":
-        """The residuals of an ensemble on some cases of a library."""
-        each = ensemble.predict_each(cases.u)
-        forecast = Forecast.of(each)
+    def compute(
+        cls, ensemble: Ensemble, cases: LabelledCases, statistics: Statistics
+    ) -> "Residuals":
+        """Predict some cases and compare the predictions with the truth."""
+        members = ensemble.predict_members(cases.u)
+        forecast = Forecast.from_members(members)
         truth, mean = (z_scored(ecg, statistics) for ecg in (cases.phi_e, forecast.phi_e))
-        member_r2 = [_r2(z_scored(ecg, statistics), truth) for ecg in each]
-        assert forecast.spread is not None, "an ensemble of two or more has a spread"
+        member_r2 = [_r2(z_scored(ecg, statistics), truth) for ecg in members]
+        assert forecast.phi_e_std is not None, "an ensemble has at least two members"
         return cls(
             case_id=cases.case_id,
             condition=cases.condition,
             error=mean - truth,
-            spread=forecast.spread / np.array(statistics.phi_e_spread)[:, None],
+            deviation=forecast.phi_e_std / np.array(statistics.phi_e_spread)[:, None],
             r2=_r2(mean, truth),
             member_r2=np.mean(member_r2, axis=0),
         )
 
     @classmethod
     def join(cls, parts: Sequence["Residuals"]) -> "Residuals":
-        """The residuals of the cases of all parts."""
-        names = ("case_id", "error", "spread", "r2", "member_r2")
+        """Join the residuals of several groups of cases."""
+        names = ("case_id", "error", "deviation", "r2", "member_r2")
         arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
         return cls(condition=sum((part.condition for part in parts), ()), **arrays)
 
-    def rows_of(self, condition: str) -> np.ndarray:
-        """Which cases are of a condition; "all" are of all."""
+    def belongs_to(self, condition: str) -> np.ndarray:
+        """Return a mask of the cases of a condition, or of all cases for "all"."""
         return np.array([condition in (own, ALL_CONDITIONS) for own in self.condition])
 
 
 def assess_uncertainty(
     library: Library, members: Sequence[TrainedSurrogate], folder: Path, *, batch_size: int
 ) -> dict[str, Any]:
-    """Fit the factor of an ensemble's spread on the validation split, and judge it on the others.
+    """Calibrate an ensemble on the validation split and judge it on the test splits.
 
     Args:
-        library: with validation and test cases; the test splits of shifts are judged too.
-        members: at least two.
-        folder: of the result; one that holds this very assessment is only read.
-        batch_size: cases predicted at once.
+        library: library with validation and test cases, regular and shifted.
+        members: at least two trained surrogates.
+        folder: folder of the result. If it contains the same assessment, that result is returned.
+        batch_size: number of cases predicted at once.
 
     Returns:
         The content of metrics.json.
 
     Raises:
-        ConfigError: there is a single member.
+        ConfigError: there are fewer than two members.
         CheckpointError: a member does not fit the library.
         LibraryError: a split has no case, or a part cannot be read.
-        ResultError: the folder holds another assessment.
+        ResultError: the folder belongs to another assessment.
     """
     if len(members) < LEAST_MEMBERS:
-        raise ConfigError("a single checkpoint has no spread: give at least two")
+        raise ConfigError(
+            f"{len(members)} checkpoint: a standard deviation needs several members; give at least "
+            "two trainings with different values of training.seed"
+        )
     for member in members:
         member.signature.require_fit(library.config)
     identity = _identity(library, members)
     store = Store.at(folder)
     record_owner(store, identity)
     if store.exists(METRICS_FILE):
-        logger.info("%s is assessed already", folder)
+        logger.info("%s contains this assessment already", folder)
         return store.read_json(METRICS_FILE)
-    ensemble = Ensemble.of(members, batch_size)
+    ensemble = Ensemble.from_checkpoints(members, batch_size)
     fitted = _residuals(ensemble, library, VALIDATION)
-    factor = fit_factor(fitted.error, fitted.spread)
+    factor = fit_factor(fitted.error, fitted.deviation)
     judged = {
         split: _residuals(ensemble, library, split)
         for split in splits_of(library.config.shifts)
@@ -138,7 +144,7 @@ def assess_uncertainty(
     table = pa.Table.from_pylist(
         [row for split, own in judged.items() for row in _rows(split, own, factor)]
     )
-    store.publish_with(CASES, lambda path: pq.write_table(table, path))
+    store.publish_with(RESIDUALS_FILE, partial(pq.write_table, table))
     store.publish(REPORT_FILE, report_text(factor, len(members), figures) + "\n")
     store.publish_json(METRICS_FILE, content)
     store.clear_staging()
@@ -146,17 +152,17 @@ def assess_uncertainty(
 
 
 def report_text(factor: float, members: int, figures: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """A table for each split: what the columns are of, line by line.
+    """Return a table for each split, with one column for each condition.
 
     Args:
-        factor: of the spread, fitted on the validation split.
-        members: their number.
-        figures: by split and condition, as in metrics.json.
+        factor: calibration factor, fitted on the validation split.
+        members: number of members.
+        figures: metrics by split and condition, as in metrics.json.
     """
     lines = [
-        f"An ensemble of {members}. Errors and sigma are of z-scored ECGs; sigma is the members' "
-        f"spread times {factor:.3g},",
-        "fitted on the validation split.",
+        f"Ensemble of {members} members. Errors and sigma are of z-scored ECGs. Sigma is the "
+        "standard deviation",
+        f"over the members times {factor:.3g}, a factor fitted on the validation split.",
     ]
     for split, by_condition in figures.items():
         columns = [column for column in COLUMNS if column in by_condition]
@@ -168,8 +174,8 @@ def report_text(factor: float, members: int, figures: dict[str, dict[str, dict[s
 
 def _cells(figures: dict[str, Any]) -> dict[str, str]:
     within = {
-        f"within {width} sigma ({nominal:.1%})": f"{share:.1%}"
-        for width, nominal, share in zip(WIDTHS, NOMINAL, figures["coverage"], strict=True)
+        f"within {width} sigma ({nominal:.1%})": f"{fraction:.1%}"
+        for width, nominal, fraction in zip(WIDTHS, NOMINAL, figures["coverage"], strict=True)
     }
     correlations = {
         f"rank correlation, {what}": "-" if value is None else f"{value:.2f}"
@@ -197,20 +203,20 @@ def _residuals(ensemble: Ensemble, library: Library, split: str) -> Residuals:
     progress = Progress(logger, f"{split} cases predicted", library.count(split))
     parts = []
     for cases in stream_labelled_cases(library, split):
-        parts.append(Residuals.of(ensemble, cases, library.statistics))
+        parts.append(Residuals.compute(ensemble, cases, library.statistics))
         progress.advance(len(cases))
     return Residuals.join(parts)
 
 
 def _by_condition(residuals: Residuals, factor: float) -> dict[str, dict[str, Any]]:
-    """Figures of a split's cases by condition, and last of "all"."""
+    """Return the metrics of a split by condition, and last those of all cases."""
     figures = {}
     for condition in COLUMNS:
-        rows = residuals.rows_of(condition)
+        rows = residuals.belongs_to(condition)
         if not rows.any():
             continue
-        sigma = scaled(residuals.spread[rows], factor)
-        figures[condition] = asdict(Calibration.of(residuals.error[rows], sigma)) | {
+        sigma = calibrated(residuals.deviation[rows], factor)
+        figures[condition] = asdict(Calibration.from_errors(residuals.error[rows], sigma)) | {
             "r2": float(residuals.r2[rows].mean()),
             "member_r2": float(residuals.member_r2[rows].mean()),
         }
@@ -218,13 +224,13 @@ def _by_condition(residuals: Residuals, factor: float) -> dict[str, dict[str, An
 
 
 def _rows(split: str, residuals: Residuals, factor: float) -> list[dict[str, Any]]:
-    sigma = scaled(residuals.spread, factor)
+    sigma = calibrated(residuals.deviation, factor)
     columns = {
         "case_id": residuals.case_id,
         "condition": residuals.condition,
         "r2": residuals.r2,
-        "rmse": by_case(residuals.error),
-        "sigma": by_case(sigma),
+        "rmse": rms_by_case(residuals.error),
+        "sigma": rms_by_case(sigma),
         **{
             f"within_{width}_sigma": covered(residuals.error, sigma, width).mean((1, 2))
             for width in WIDTHS
@@ -239,7 +245,7 @@ def _r2(prediction: Signals, truth: Signals) -> Float64[np.ndarray, " N"]:
 
 
 def _identity(library: Library, members: Sequence[TrainedSurrogate]) -> dict[str, Any]:
-    """What makes one assessment another; the order of the members does not."""
+    """Return what distinguishes one assessment from another; the order of members does not."""
     return {
         "members": sorted(member.weights_hash for member in members),
         "trainings": sorted(member.signature.training_hash for member in members),

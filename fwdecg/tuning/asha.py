@@ -13,7 +13,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from fwdecg.errors import ResultError
-from fwdecg.evaluation.text_table import aligned
+from fwdecg.evaluation.report import aligned_lines
 from fwdecg.runtime.progress import FRACTION_BETWEEN_LINES, duration_text
 from fwdecg.runtime.ray_private import trial_failure
 from fwdecg.runtime.telemetry import FAILURES, FRACTION_DONE, RETRIES, SWEEP
@@ -144,7 +144,7 @@ class SweepProgress:
             self._last_table = now
             head = ["trial", "epoch", "R2", "best", *map(short_name, settings)]
             rows = [self._rows[running] for running in sorted(self._rows)]
-            logger.info("%s", "\n  ".join([self._summary(), *aligned([head, *rows])]))
+            logger.info("%s", "\n  ".join([self._summary(), *aligned_lines([head, *rows])]))
 
     def record_end(self, number: int, settings: Settings, outcome: TrialOutcome) -> None:
         """Log how a trial ended."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fwdecg.evaluation.text_table import aligned
+from fwdecg.evaluation.report import aligned_lines
 from fwdecg.pictures.tuning_figures import (
     CostPanel,
     ParameterPanel,
@@ -156,7 +156,7 @@ def _trial_lines(trials: Sequence[TrialRecord], front: set[int]) -> list[str]:
         ]
         for trial in ranked
     ]
-    return [f"  {line}" for line in aligned([[*head, *map(short_name, names)], *rows])]
+    return [f"  {line}" for line in aligned_lines([[*head, *map(short_name, names)], *rows])]
 
 
 def draw_figures(

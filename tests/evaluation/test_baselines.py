@@ -1,4 +1,4 @@
-"""Baselines: exact where the world is as they suppose, and blind where they should be."""
+"""Each baseline is exact on data that satisfy its assumptions."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import pytest
 
 from fwdecg.evaluation.baselines import (
     PENALTIES,
-    WeightMaps,
+    LinearPredictor,
     choose_nominal_operator,
     fit_baselines,
     fit_mean_voltage,
@@ -17,7 +17,6 @@ from fwdecg.evaluation.baselines import (
 from fwdecg.evaluation.operators import ExactOperator
 from fwdecg.evaluation.scores import score_cases
 from fwdecg.library.labelled_cases import LabelledCases, stream_labelled_cases
-from fwdecg.library.reader import Library
 from fwdecg.physics.raster import area_mean_transpose
 
 
@@ -25,9 +24,7 @@ def _with_ecg(cases: LabelledCases, phi_e: np.ndarray) -> LabelledCases:
     return dataclasses.replace(cases, phi_e=phi_e.astype(np.float32))
 
 
-def test_nominal_operator_is_exact_for_its_own_tissue(
-    library: Library, cases: LabelledCases
-) -> None:
+def test_nominal_operator_is_exact_for_its_own_tissue(library, cases):
     diffusivity = 0.07
     nominal = nominal_operator(library.config, diffusivity)
     homogeneous = dataclasses.replace(
@@ -41,22 +38,22 @@ def test_nominal_operator_is_exact_for_its_own_tissue(
     np.testing.assert_allclose(nominal.predict(cases), expected, rtol=0, atol=1e-5 * scale)
 
 
-def test_ridge_recovers_a_linear_world(library: Library, cases: LabelledCases) -> None:
+def test_ridge_recovers_linear_weights(library, cases):
     rng = np.random.default_rng(0)
-    # Smooth weights, which the few waves of a tiny library can tell.
+    # The few waves of a tiny library determine smooth weights only.
     x = np.linspace(-1, 1, 16)
     weights = np.stack((np.add.outer(x, x), np.multiply.outer(x, x) + rng.random()))
-    world = WeightMaps(name="world", detail="", weights=weights, intercept=np.array([100.0, -50.0]))
-    linear = _with_ecg(cases, world.predict(cases))
+    truth = LinearPredictor(
+        name="truth", detail="", weights=weights, intercept=np.array([100.0, -50.0])
+    )
+    linear = _with_ecg(cases, truth.predict(cases))
     ridge = fit_ridge([linear], [linear], recording=library.config.recording)
     scores = score_cases("ridge", ridge.predict(linear), linear, library.statistics)
     assert min(score.r2 for score in scores) > 0.999
     np.testing.assert_allclose(ridge.intercept, [100.0, -50.0], rtol=1e-3)
 
 
-def test_ridge_takes_the_penalty_that_validates_best(
-    library: Library, cases: LabelledCases
-) -> None:
+def test_ridge_chooses_the_penalty_by_validation(library, cases):
     noise = np.random.default_rng(0).standard_normal(cases.phi_e.shape)
     ridge = fit_ridge(
         [_with_ecg(cases, noise)],
@@ -66,16 +63,14 @@ def test_ridge_takes_the_penalty_that_validates_best(
     assert ridge.detail == f"penalty {max(PENALTIES):g}, by validation R2"
 
 
-def test_ridge_pools_maps_that_are_too_fine_for_it(
-    library: Library, cases: LabelledCases, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ridge_pools_fine_maps(library, cases, monkeypatch):
     recording = library.config.recording
     coarse = fit_ridge([cases], [cases], recording=recording)
     monkeypatch.setattr("fwdecg.evaluation.baselines.RIDGE_PIXELS", recording.map_pixels)
     np.testing.assert_array_equal(
         fit_ridge([cases], [cases], recording=recording).weights, coarse.weights
     )
-    # Four pixels in place of each.
+    # Replace each pixel by four.
     maps = {
         name: getattr(cases, name).repeat(2, axis=-2).repeat(2, axis=-1)
         for name in ("u", "diffusivity_mm2_per_ms", "conducting_fraction")
@@ -88,25 +83,21 @@ def test_ridge_pools_maps_that_are_too_fine_for_it(
     np.testing.assert_allclose(pooled.predict(fine), coarse.predict(cases), rtol=1e-4, atol=1e-5)
 
 
-def test_ridge_pools_to_what_does_not_divide_the_maps(
-    library: Library, cases: LabelledCases, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ridge_pools_to_a_size_that_does_not_divide_the_maps(library, cases, monkeypatch):
     monkeypatch.setattr("fwdecg.evaluation.baselines.RIDGE_PIXELS", 5)
-    world = WeightMaps(
-        name="world",
+    truth = LinearPredictor(
+        name="truth",
         detail="",
         weights=area_mean_transpose(np.random.default_rng(0).random((2, 5, 5)), 16),
         intercept=np.array([1.0, -2.0]),
     )
-    linear = _with_ecg(cases, world.predict(cases))
+    linear = _with_ecg(cases, truth.predict(cases))
     ridge = fit_ridge([linear], [linear], recording=library.config.recording)
     scores = score_cases("ridge", ridge.predict(linear), linear, library.statistics)
     assert min(score.r2 for score in scores) > 0.9999
 
 
-def test_mean_voltage_is_exact_where_the_ecg_is_affine_in_it(
-    library: Library, cases: LabelledCases
-) -> None:
+def test_mean_voltage_is_exact_for_an_ecg_affine_in_it(library, cases):
     mean = cases.u.mean(axis=(2, 3), dtype=np.float64)
     affine = _with_ecg(cases, np.stack((3 * mean - 1, 0.5 - 2 * mean), axis=1))
     fitted = fit_mean_voltage([affine], recording=library.config.recording)
@@ -114,7 +105,7 @@ def test_mean_voltage_is_exact_where_the_ecg_is_affine_in_it(
     np.testing.assert_allclose(fitted.weights.sum((1, 2)), [3, -2], rtol=1e-6)
 
 
-def test_the_five_of_a_library(library: Library) -> None:
+def test_the_five_baselines_of_a_library(library):
     baselines = fit_baselines(library)
     assert [(baseline.name, baseline.knows_tissue) for baseline in baselines] == [
         ("exact operator", True),
@@ -134,11 +125,9 @@ def test_the_five_of_a_library(library: Library) -> None:
     assert max(r2, key=r2.__getitem__) == "exact operator"
 
 
-def test_the_nominal_diffusivity_is_that_which_serves_validation_best(
-    library: Library, cases: LabelledCases
-) -> None:
+def test_the_nominal_diffusivity_is_chosen_by_validation(library, cases):
     mean = float(cases.bulk_diffusivity_mm2_per_ms[np.array(cases.split) == "train"].mean())
-    world = nominal_operator(library.config, 0.4 * mean)
-    judged = dataclasses.replace(cases, phi_e=world.predict(cases))
+    truth = nominal_operator(library.config, 0.4 * mean)
+    judged = dataclasses.replace(cases, phi_e=truth.predict(cases))
     chosen = choose_nominal_operator(library, [judged])
-    np.testing.assert_allclose(chosen.weights, world.weights)
+    np.testing.assert_allclose(chosen.weights, truth.weights)

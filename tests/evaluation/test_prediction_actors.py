@@ -1,9 +1,7 @@
-"""A library predicted by the actors of a cluster, as by this process."""
+"""Actors of a cluster predict a library as this process does."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -11,65 +9,49 @@ import pytest
 import torch
 
 from fwdecg.errors import CheckpointError, LibraryError
-from fwdecg.evaluation.prediction_actors import forecast_on_cluster
 from fwdecg.evaluation.predictions import predict_library
-from fwdecg.library.reader import Library
 from fwdecg.runtime.storage import Store
-from fwdecg.training.trained_surrogate import TrainedSurrogate
 
 pytestmark = [
     pytest.mark.ray,
     pytest.mark.slow,
-    pytest.mark.timeout(300),  # on a machine that may be busy
+    pytest.mark.timeout(300),  # for a busy machine
     pytest.mark.usefixtures("ray_cluster"),
 ]
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_actors_write_what_this_process_writes(
-    library: Library, members: list[TrainedSurrogate], tmp_path: Path, count: int
-) -> None:
-    here, there = tmp_path / "here.parquet", tmp_path / "there.parquet"
-    predict_library(library, members[:count], here, batch_size=3)
-    written = predict_library(
-        library, members[:count], there, batch_size=3, forecaster=forecast_on_cluster
-    )
-    assert written.cases == 10
-    own, theirs = pq.read_table(here), pq.read_table(there)
-    assert theirs.schema.equals(own.schema, check_metadata=True)
+def test_the_cluster_writes_what_this_process_writes(library, members, tmp_path, count):
+    paths = [tmp_path / "process.parquet", tmp_path / "cluster.parquet"]
+    for path, on_cluster in zip(paths, (False, True), strict=True):
+        run = predict_library(library, members[:count], path, batch_size=3, on_cluster=on_cluster)
+        assert run.cases == 10
+    expected, found = (pq.read_table(path) for path in paths)
+    assert found.schema.equals(expected.schema, check_metadata=True)
     for name in ("case_id", "condition", "split"):
-        assert theirs[name].to_pylist() == own[name].to_pylist()
-    for name in own.column_names[3:]:
-        expected, found = (
-            table[name].combine_chunks().to_numpy_ndarray() for table in (own, theirs)
-        )
-        # Batches of other cases: sums of float32 in another order.
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+        assert found[name].to_pylist() == expected[name].to_pylist()
+    for name in expected.column_names[3:]:
+        ecgs = [table[name].combine_chunks().to_numpy_ndarray() for table in (found, expected)]
+        # The batches contain other cases, so float32 sums run in another order.
+        np.testing.assert_allclose(*ecgs, rtol=1e-4, atol=1e-6)
 
 
-def test_an_actors_complaint_is_ours(
-    library: Library, trained: TrainedSurrogate, tmp_path: Path
-) -> None:
+def test_an_error_of_an_actor_reaches_the_driver(library, trained, tmp_path):
     state = {name: value * torch.nan for name, value in trained.state.items()}
     path = tmp_path / "ecg.parquet"
+    broken = [replace(trained, state=state)]
     with pytest.raises(CheckpointError, match="not finite") as caught:
-        predict_library(
-            library,
-            [replace(trained, state=state)],
-            path,
-            batch_size=8,
-            forecaster=forecast_on_cluster,
-        )
+        predict_library(library, broken, path, batch_size=8, on_cluster=True)
     assert "\n" not in str(caught.value)
     assert not path.exists()
 
 
-def no_parquet(part: Path) -> None:
+def replace_by_text(part):
     part.write_bytes(b"no Parquet")
 
 
-def spoilt_pages(part: Path) -> None:
-    """Zeros where the cases were, under a footer that reads well."""
+def erase_pages(part):
+    """Write zeros over the cases, but keep the footer."""
     content = bytearray(part.read_bytes())
     metadata = pq.read_metadata(part)
     end = len(content) - metadata.serialized_size - 8
@@ -77,20 +59,12 @@ def spoilt_pages(part: Path) -> None:
     part.write_bytes(content)
 
 
-@pytest.mark.parametrize("damage", [no_parquet, spoilt_pages])
-def test_a_part_that_cannot_be_read(
-    library: Library, trained: TrainedSurrogate, tmp_path: Path, damage: Callable[[Path], None]
-) -> None:
+@pytest.mark.parametrize("damage", [replace_by_text, erase_pages])
+def test_a_part_that_cannot_be_read(library, trained, tmp_path, damage):
     damaged = replace(library, store=Store.at(tmp_path / "library"))
     shutil.copytree(library.store.folder, tmp_path / "library")
     part = sorted((tmp_path / "library/cases").iterdir())[1]
     damage(part)
     with pytest.raises(LibraryError, match=str(part)) as caught:
-        predict_library(
-            damaged,
-            [trained],
-            tmp_path / "ecg.parquet",
-            batch_size=8,
-            forecaster=forecast_on_cluster,
-        )
+        predict_library(damaged, [trained], tmp_path / "ecg.parquet", batch_size=8, on_cluster=True)
     assert "\n" not in str(caught.value)

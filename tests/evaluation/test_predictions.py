@@ -1,7 +1,7 @@
-"""The file of predictions, read back by plain pyarrow and pandas."""
+"""The file of predictions, read back by pyarrow and pandas, and maps from NumPy files."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,34 +10,24 @@ import pyarrow.parquet as pq
 import pytest
 
 import fwdecg.library.labelled_cases as cases_module
-from fwdecg.errors import CheckpointError, ResultError
+from fwdecg.errors import CheckpointError, MapsError, ResultError
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
 from fwdecg.evaluation.predictions import (
     predict_library,
     predict_own_maps,
     predictions_table,
+    read_maps,
     write_predictions,
 )
-from fwdecg.library.labelled_cases import LabelledCases
-from fwdecg.library.reader import Library
-from fwdecg.training.trained_surrogate import TrainedSurrogate, predict_maps
+from fwdecg.training.trained_surrogate import predict_maps
+from fwdecg.training.training_spec import ModelSignature
 
-FLAT = Forecast(phi_e=np.zeros((1, 2, 20), np.float32), spread=None)
-
-
-@pytest.fixture(params=[3, 32])
-def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(cases_module, "CASES_PER_BATCH", request.param)
-    return request.param
+FLAT = Forecast(phi_e=np.zeros((1, 2, 20), np.float32), phi_e_std=None)
 
 
-@pytest.mark.usefixtures("at_once")
-def test_a_library_round_trip(
-    library: Library,
-    trained: TrainedSurrogate,
-    cases: LabelledCases,
-    tmp_path: Path,
-) -> None:
+@pytest.mark.parametrize("cases_per_batch", [3, 32])
+def test_predictions_of_a_library(library, trained, cases, cases_per_batch, monkeypatch, tmp_path):
+    monkeypatch.setattr(cases_module, "CASES_PER_BATCH", cases_per_batch)
     path = tmp_path / "new" / "ecg.parquet"
     assert predict_library(library, [trained], path, batch_size=4).cases == 10
     table = pq.read_table(path)
@@ -57,9 +47,20 @@ def test_a_library_round_trip(
     assert found == ["ecg.metrics.json", "ecg.parquet"]
 
 
-def test_own_maps_are_numbered(
-    trained: TrainedSurrogate, cases: LabelledCases, tmp_path: Path
-) -> None:
+def test_predictions_of_an_ensemble(library, members, cases, tmp_path):
+    path = tmp_path / "ecg.parquet"
+    predict_library(library, members, path, batch_size=4)
+    table = pq.read_table(path)
+    assert table.column_names == ["case_id", "condition", "split", "phi_e", "phi_e_spread"]
+    assert table.schema.field("phi_e_spread").metadata[b"unit"] == b"mm/ms"
+    assert table.schema.metadata[b"fwdecg.epoch"] == b"3,3,3"
+    forecast = Ensemble.from_checkpoints(members, 4).predict(cases.u)
+    for name, expected in (("phi_e", forecast.phi_e), ("phi_e_spread", forecast.phi_e_std)):
+        found = table[name].combine_chunks().to_numpy_ndarray()
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_users_own_maps_are_numbered_from_0(trained, cases, tmp_path):
     path = tmp_path / "ecg.parquet"
     u = cases.u[4:7].astype(np.float32)
     assert predict_own_maps(u, [trained], path, batch_size=2).cases == 3
@@ -69,9 +70,7 @@ def test_own_maps_are_numbered(
     np.testing.assert_array_equal(np.stack(frame["phi_e"]), expected)
 
 
-def test_an_existing_file_is_kept(
-    library: Library, trained: TrainedSurrogate, tmp_path: Path
-) -> None:
+def test_an_existing_file_is_kept(library, trained, tmp_path):
     path = tmp_path / "ecg.parquet"
     path.write_text("precious")
     with pytest.raises(ResultError, match="exists: it is not overwritten"):
@@ -79,7 +78,7 @@ def test_an_existing_file_is_kept(
     assert path.read_text() == "precious"
 
 
-def test_an_interrupted_run_leaves_no_file(trained: TrainedSurrogate, tmp_path: Path) -> None:
+def test_an_interrupted_run_leaves_no_file(trained, tmp_path):
     table = predictions_table(np.arange(1), FLAT, members=[trained])
 
     def tables() -> Iterator[pa.Table]:
@@ -91,26 +90,105 @@ def test_an_interrupted_run_leaves_no_file(trained: TrainedSurrogate, tmp_path: 
     assert not (tmp_path / "ecg.parquet").exists()
 
 
-def test_a_folder_that_cannot_be_written(trained: TrainedSurrogate, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(trained, tmp_path):
     (tmp_path / "file").write_text("no folder")
     table = predictions_table(np.arange(1), FLAT, members=[trained])
     with pytest.raises(ResultError, match="cannot be written"):
         write_predictions(tmp_path / "file" / "ecg.parquet", [table])
 
 
-def test_an_ensemble_leaves_its_spread(
-    library: Library,
-    members: list[TrainedSurrogate],
-    cases: LabelledCases,
-    tmp_path: Path,
-) -> None:
-    path = tmp_path / "ecg.parquet"
-    predict_library(library, members, path, batch_size=4)
-    table = pq.read_table(path)
-    assert table.column_names == ["case_id", "condition", "split", "phi_e", "phi_e_spread"]
-    assert table.schema.field("phi_e_spread").metadata[b"unit"] == b"mm/ms"
-    assert table.schema.metadata[b"fwdecg.epoch"] == b"3,3,3"
-    forecast = Ensemble.of(members, 4).predict(cases.u)
-    for name, expected in (("phi_e", forecast.phi_e), ("phi_e_spread", forecast.spread)):
-        found = table[name].combine_chunks().to_numpy_ndarray()
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+SIGNATURE = ModelSignature(
+    frames=3,
+    map_pixels=4,
+    electrodes_mm=((0.0, 0.0, 5.0),),
+    frame_interval_ms=5.0,
+    library_hash="l",
+    training_hash="t",
+)
+ONE = np.linspace(0, 1, 48).reshape(3, 4, 4)
+TWO = np.stack((ONE, 1 - ONE))
+Save = Callable[[Path], None]
+
+
+def npy(array: np.ndarray) -> Save:
+    def save(path: Path) -> None:
+        with path.open("wb") as file:
+            np.save(file, array, allow_pickle=True)
+
+    return save
+
+
+def npz(**arrays: np.ndarray) -> Save:
+    def save(path: Path) -> None:
+        with path.open("wb") as file:
+            np.savez(file, **arrays)
+
+    return save
+
+
+@pytest.mark.parametrize(
+    ("array", "dtype"), [(ONE, "f2"), (ONE, ">f4"), (TWO, ">f2"), (TWO, "f8"), (TWO, "longdouble")]
+)
+def test_maps_of_any_float_type_are_read(tmp_path, array, dtype):
+    path = tmp_path / "maps.npy"
+    npy(array.astype(dtype))(path)
+    u = read_maps(path, SIGNATURE)
+    assert u.shape == (array.size // 48, 3, 4, 4)
+    assert u.dtype == (np.float16 if dtype == "f2" else np.float32)
+    np.testing.assert_array_equal(u, array.reshape(u.shape).astype(dtype).astype(u.dtype))
+
+
+@pytest.mark.parametrize("save", [npz(u=TWO), npz(maps=TWO), npz(u=TWO, time_ms=np.arange(3.0))])
+def test_maps_of_an_archive_are_read(tmp_path, save):
+    path = tmp_path / "maps.npz"
+    save(path)
+    np.testing.assert_array_equal(read_maps(path, SIGNATURE), TWO.astype(np.float32))
+
+
+def with_value(value: float) -> np.ndarray:
+    array = TWO.copy()
+    array[1, 2, 3, 3] = value
+    return array
+
+
+REFUSED = {
+    "missing": (lambda path: None, "No such file"),
+    "folder": (lambda path: path.mkdir(), "Is a directory"),
+    "empty": (lambda path: path.write_bytes(b""), "cannot be read"),
+    "text": (lambda path: path.write_text("u = 0.5"), "cannot be read"),
+    "broken archive": (lambda path: path.write_bytes(b"PK\x03\x04" + bytes(40)), "cannot be read"),
+    "truncated": (
+        lambda path: (npy(TWO)(path), path.write_bytes(path.read_bytes()[:-9])),
+        "cannot be read",
+    ),
+    "pickled": (npy(np.array([{}, {}])), "cannot be read"),
+    "two arrays": (npz(a=ONE, b=ONE), "contains the arrays a, b: it must contain an array named u"),
+    "no array": (npz(), "(none)"),
+    "integers": (npy((TWO * 2).astype(np.int64)), "holds int64 values"),
+    "complex": (npy(TWO * 1j), "holds complex128 values"),
+    "strings": (npy(np.array(["a", "b"])), "holds <U1 values"),
+    "records": (npy(np.zeros(3, dtype=[("u", "f4")])), "must be floating-point"),
+    "one frame": (npy(ONE[0]), "has shape (4, 4): must be (frame, row, col) = (3, 4, 4)"),
+    "five axes": (npy(TWO[None]), "has shape (1, 2, 3, 4, 4)"),
+    "a number": (npy(np.array(0.5)), "has shape ()"),
+    "no case": (npy(TWO[:0]), "has shape (0, 3, 4, 4)"),
+    "fewer frames": (npy(TWO[:, :2]), "has shape (2, 2, 4, 4)"),
+    "fewer pixels": (npy(TWO[..., :3]), "has shape (2, 3, 4, 3)"),
+    "NaN": (npy(with_value(np.nan)), "every value must be finite"),
+    "infinity": (npy(with_value(np.inf).astype(np.float16)), "every value must be finite"),
+    "millivolts": (npy(100 * TWO - 85), "from -85 to 15: u must lie within -0.5 and 1.5"),
+    "beyond float32": (npy(with_value(1e300)), "every value must be finite"),
+}
+
+
+@pytest.mark.parametrize(("save", "reason"), REFUSED.values(), ids=REFUSED)
+def test_other_files_are_refused_in_one_line(tmp_path, save, reason):
+    path = tmp_path / "maps.npy"
+    save(path)
+    with pytest.raises(MapsError) as caught:
+        read_maps(path, SIGNATURE)
+    message = str(caught.value)
+    assert reason in message
+    assert str(path) in message
+    assert "\n" not in message
+    assert ";" in message  # precedes the remedy

@@ -1,4 +1,4 @@
-"""Least squares from batches: closed forms, and a plain NumPy twin."""
+"""Least squares from batches, against closed forms and a plain NumPy solution."""
 
 import numpy as np
 import pytest
@@ -13,19 +13,19 @@ def _random(seed: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.random((rows, 5)), rng.standard_normal((rows, 2))
 
 
-def test_recovers_a_known_operator() -> None:
+def test_exact_data_are_recovered():
     rng = np.random.default_rng(1)
     operator, intercept = rng.standard_normal((6, 3)), np.array([0.5, -2.0, 7.0])
     x = rng.random((40, 6))
     y = x @ operator + intercept
     batches = [(x[:15], y[:15]), (x[15:], y[15:])]
     fit = solve(normal_equations(batches, features=6, outputs=3), penalty=1e-14)
-    # 40 random rows: the condition number is some hundred, errors that many roundings.
+    # The condition number of 40 random rows is some hundred, which multiplies rounding errors.
     np.testing.assert_allclose(fit.weights, operator, rtol=0, atol=1e-10)
     np.testing.assert_allclose(fit.intercept, intercept, rtol=0, atol=1e-10)
 
 
-def test_one_feature_by_hand() -> None:
+def test_one_feature_by_hand():
     x, y = np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [3.0], [8.0]])
     # About the means 1 and 4: sum of x^2 is 2, of xy 7. Penalty 0.75 adds 0.75 * 2.
     equations = normal_equations([(x, y)], features=1, outputs=1)
@@ -37,18 +37,18 @@ def test_one_feature_by_hand() -> None:
 
 
 @given(seed=st.integers(0, 2**16), cut=st.integers(1, 29), penalty=st.sampled_from([1e-3, 1.0]))
-def test_the_same_as_a_slow_twin_however_it_is_cut(seed: int, cut: int, penalty: float) -> None:
+def test_the_result_does_not_depend_on_the_batches(seed, cut, penalty):
     x, y = _random(seed, 30)
     batches = [(x[:cut], y[:cut]), (x[cut:], y[cut:])]
     fit = solve(normal_equations(batches, features=5, outputs=2), penalty)
     u, v = x - x.mean(0), y - y.mean(0)
     ridge = penalty * np.trace(u.T @ u) / 5
-    twin = np.linalg.solve(u.T @ u + ridge * np.eye(5), u.T @ v)
-    np.testing.assert_allclose(fit.weights, twin, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(fit.intercept, y.mean(0) - x.mean(0) @ twin, rtol=0, atol=1e-10)
+    expected = np.linalg.solve(u.T @ u + ridge * np.eye(5), u.T @ v)
+    np.testing.assert_allclose(fit.weights, expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(fit.intercept, y.mean(0) - x.mean(0) @ expected, rtol=0, atol=1e-10)
 
 
-def test_half_precision_is_summed_in_double() -> None:
+def test_half_precision_is_accumulated_in_double():
     x = np.full((5000, 1), 0.1, dtype=np.float16)
     x[0] = 0.0
     equations = normal_equations([(x, x)], features=1, outputs=1)

@@ -1,4 +1,4 @@
-"""Summaries and text of a report, by hand."""
+"""Summaries and text of a report against values computed by hand."""
 
 import json
 import math
@@ -6,9 +6,10 @@ import math
 import pytest
 
 from fwdecg.evaluation.report import (
+    MetricSummary,
     PredictorReport,
-    Spread,
-    Summary,
+    ScoreSummary,
+    aligned_lines,
     by_shift,
     report_text,
     shifts_text,
@@ -39,24 +40,28 @@ def _report(name: str, *r2: float, knows_tissue: bool = False) -> PredictorRepor
     )
 
 
-def test_summary_by_hand() -> None:
-    summary = Summary.of([_score(0.9), _score(0.6), _score(0.3)])
+def test_summary_by_hand():
+    summary = ScoreSummary.from_scores([_score(0.9), _score(0.6), _score(0.3)])
     # Deviations 0.3, 0, -0.3: sample variance 0.18 / 2.
     assert summary.cases == 3
     assert summary.r2.mean == pytest.approx(0.6)
     assert summary.r2.spread == pytest.approx(0.3)
     assert summary.r2.worst == 0.3
-    assert Summary.of([_score(value) for value in (0.9, 0.8, -3.0)]).r2.median == 0.8
+    assert ScoreSummary.from_scores([_score(value) for value in (0.9, 0.8, -3.0)]).r2.median == 0.8
     assert summary.mae.worst == pytest.approx(0.7)
     assert summary.rmse.mean == pytest.approx(0.8)
-    assert summary.spectral_entropy_error == Spread(mean=0.5, spread=0.0, median=0.5, worst=0.5)
+    assert summary.spectral_entropy_error == MetricSummary(
+        mean=0.5, spread=0.0, median=0.5, worst=0.5
+    )
 
 
-def test_one_case_has_no_spread() -> None:
-    assert Summary.of([_score(0.5)]).r2 == Spread(mean=0.5, spread=None, median=0.5, worst=0.5)
+def test_one_case_has_no_standard_deviation():
+    assert ScoreSummary.from_scores([_score(0.5)]).r2 == MetricSummary(
+        mean=0.5, spread=None, median=0.5, worst=0.5
+    )
 
 
-def test_conditions_in_the_papers_order_and_all_last() -> None:
+def test_conditions_come_in_the_order_of_the_paper_and_all_cases_last():
     scores = [_score(0.1, "combined"), _score(0.5, "healthy"), _score(0.3, "combined")]
     summaries = summarise(scores)
     assert list(summaries) == ["healthy", "combined", "all"]
@@ -64,7 +69,7 @@ def test_conditions_in_the_papers_order_and_all_last() -> None:
     assert summaries["all"].r2.mean == pytest.approx(0.3)
 
 
-def test_a_report_is_valid_json() -> None:
+def test_a_report_is_valid_json():
     text = json.dumps(_report("p", 0.5).as_dict(), allow_nan=False)
     assert json.loads(text)["summaries"]["all"]["r2"] == {
         "mean": 0.5,
@@ -99,12 +104,12 @@ RIDGE = _report("ridge regression", 0.5, 0.8, 0.6, 0.5)
         ),
     ],
 )
-def test_the_verdict(r2: tuple[float, ...], sentence: str) -> None:
+def test_the_verdict(r2, sentence):
     assert verdict(_report("network", *r2), [EXACT, RIDGE]) == sentence
 
 
 @pytest.mark.parametrize("worst", [0.2, -9.99, -12.5, -1234.5])
-def test_the_text(worst: float) -> None:
+def test_the_tables(worst):
     network = _report("network", *[0.987654] * 4, *[0.9] * 4)
     nominal = _report("nominal operator", *[worst] * 4, *[0.1] * 4)
     lines = report_text(network, [EXACT, RIDGE, nominal]).splitlines()
@@ -115,7 +120,7 @@ def test_the_text(worst: float) -> None:
     assert row.split("  ")[0] == "network"
     assert f"0.944 ± {spread:.3f}" in row
     assert any(line.startswith("exact operator *") for line in lines)
-    assert "* is told D and the patches of each case; the others see only its maps." in lines
+    assert "* uses D and the patches of each case; the others use only its maps." in lines
     for first in (3, 9, 15):  # R2, its median, MAE
         table = lines[first : first + 5]
         assert len({len(line) for line in table}) == 1  # right-aligned columns
@@ -123,7 +128,7 @@ def test_the_text(worst: float) -> None:
     assert lines[10].split() == ["network", *["0.944"] * 5]
 
 
-def test_a_condition_without_cases() -> None:
+def test_a_condition_without_cases():
     line = report_text(_report("network", 0.5), [_report("ridge", 0.4)]).splitlines()[4]
     assert line.split() == ["network", "0.500", "-", "-", "-", "0.500"]
 
@@ -134,7 +139,7 @@ SHIFTED = {
 }
 
 
-def test_by_shift() -> None:
+def test_by_shift():
     regular = [_report("network", 0.9, 0.9), EXACT, RIDGE]
     network, exact, ridge = by_shift(regular, SHIFTED)
     means = {name: summary.r2.mean for name, summary in network.summaries.items()}
@@ -143,14 +148,24 @@ def test_by_shift() -> None:
     assert (exact.name, exact.knows_tissue) == ("exact operator", True)
 
 
-def test_the_text_of_the_shifts() -> None:
+def test_the_tables_by_shift():
     text = shifts_text([_report("network", 0.9, 0.9), EXACT, RIDGE], SHIFTED)
     lines = text.splitlines()
     assert max(map(len, lines)) <= 100
     assert "Cases: 2 regular, 1 diffusivity, 2 stimulus." in lines
     assert "network           0.900 ± 0.000          0.400  0.850 ± 0.071" in lines
-    said = " ".join(lines)
+    sentences = " ".join(lines)
     assert (
-        "diffusivity: mean R2 -0.500 against regular cases. The network does NOT beat every" in said
+        "diffusivity: mean R2 -0.500 against regular cases. The network does NOT beat every"
+        in sentences
     )
-    assert "stimulus: mean R2 -0.050 against regular cases. The network beats every" in said
+    assert "stimulus: mean R2 -0.050 against regular cases. The network beats every" in sentences
+
+
+def test_the_first_column_is_left_aligned_and_the_others_right_aligned():
+    lines = aligned_lines([["R2", "healthy", "all"], ["network", "0.9", "-12.5"], ["x", "1", ""]])
+    assert lines == [
+        "R2       healthy    all",
+        "network      0.9  -12.5",
+        "x              1",
+    ]

@@ -1,4 +1,4 @@
-"""Scores of cases by hand: z-scored with the training split's mean and spread, per electrode."""
+"""Scores against values computed by hand, in z-scores of each electrode."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from fwdecg.evaluation.scores import (
     CaseScore,
     score_cases,
-    scores_of,
+    scores_from_table,
     scores_table,
     z_scored,
 )
@@ -31,14 +31,14 @@ CASES = LabelledCases(
 )
 
 
-def test_z_scores_by_electrode() -> None:
+def test_each_electrode_has_its_own_z_scores():
     np.testing.assert_allclose(z_scored(TRUE, STATISTICS)[0], [[-1, 0, 1], [0, 0, 6]])
 
 
-def test_by_hand() -> None:
+def test_scores_by_hand():
     first, second = score_cases("guess", PREDICTED, CASES, STATISTICS)
-    # Errors in z-scores: 1 in a frame of the first electrode, 3 in one of the second; squares about
-    # the means of (-1, 0, 1) and (0, 0, 6): 2 and 24.
+    # Errors in z-scores: 1 in one frame of the first electrode, 3 in one of the second. Sums of
+    # squares about the means of (-1, 0, 1) and (0, 0, 6): 2 and 24.
     assert first.r2 == pytest.approx((1 - 1 / 2 + 1 - 9 / 24) / 2)
     assert first.mae == pytest.approx((1 + 3) / 6)
     assert first.rmse == pytest.approx((np.sqrt(1 / 3) + np.sqrt(9 / 3)) / 2)
@@ -55,10 +55,10 @@ def test_by_hand() -> None:
     )
 
 
-def test_as_a_table() -> None:
+def test_the_table_of_scores():
     scores = score_cases("guess", PREDICTED, CASES, STATISTICS)
     table = scores_table(scores)
-    assert scores_of(table) == scores
+    assert scores_from_table(table) == scores
     assert table["case_id"].to_pylist() == [5, 9]
     assert table["predictor"].to_pylist() == ["guess", "guess"]
     assert table["mae"].to_pylist() == pytest.approx([4 / 6, 0])
