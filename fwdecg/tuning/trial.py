@@ -145,17 +145,17 @@ def run_trial(config: dict[str, Any], context: SearchContext) -> None:
         spec = trial_spec(context.library, context.recipe, config[SETTINGS])
         train(number, spec, context)
     except Exception as error:  # no error of a trial may end the search
-        if is_transient(error) or isinstance(error, ResultError):
+        if may_succeed_on_retry(error) or isinstance(error, ResultError):
             raise  # Ray Tune starts the trial again
-        tune.report({EPOCH: len(history), OBJECTIVE: math.nan, FAILURE: error_summary(error)})
+        tune.report({EPOCH: len(history), OBJECTIVE: math.nan, FAILURE: failure_text(error)})
 
 
-def is_transient(error: Exception) -> bool:
-    """Return True if a retry may succeed, as after a full disk or a failed node."""
+def may_succeed_on_retry(error: Exception) -> bool:
+    """Return whether a trial may succeed on a retry, as after a full disk or a failed node."""
     return isinstance(error, OSError | RayError) and not isinstance(error, PERMANENT_ERRORS)
 
 
-def error_summary(error: BaseException) -> str:
+def failure_text(error: BaseException) -> str:
     """Return the first line of an error, after its class name unless it is a `RunError`."""
     first = next(iter(str(error).strip().splitlines()), "")
     return first if isinstance(error, RunError) else f"{type(error).__name__}: {first}"

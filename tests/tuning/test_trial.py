@@ -93,4 +93,4 @@ def test_a_trial_checks_that_it_sees_the_folder(context, monkeypatch):
     ],
 )
 def test_transient_errors(error, transient):
-    assert trial.is_transient(error) is transient
+    assert trial.may_succeed_on_retry(error) is transient
