@@ -22,6 +22,7 @@ def test_pictures_are_written_beside_the_library(small_library, run_script, tmp_
     assert sorted(paths) == [f"  {tmp_path / 'pictures' / name}" for name in names]
 
 
+@pytest.mark.slow
 def test_another_case_in_another_folder(small_library, run_script, tmp_path):
     library = small_library.store.folder
     before = sorted(library.parent.iterdir())
