@@ -20,7 +20,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.special import erf
 
-from fwdecg.physics.tissue import Scar, Texture, Variation
+from fwdecg.physics.tissue import LatticeField, Scar, Variation
 
 NODES_PER_SMOOTHING_LENGTH = 3
 FILTER_REACH = 4  # standard deviations at which the smoothing Gaussian is truncated
@@ -32,7 +32,7 @@ SMOOTHING_PER_CORRELATION_LENGTH = 0.5
 
 def draw_gaussian_field(
     rng: np.random.Generator, size_mm: float, smoothing_length_mm: float
-) -> Texture:
+) -> LatticeField:
     """Draw a Gaussian random field over a square sheet.
 
     Its mean is 0 and its standard deviation `FIELD_STANDARD_DEVIATION`.
@@ -47,7 +47,7 @@ def draw_gaussian_field(
     margin = NODES_PER_SMOOTHING_LENGTH * FILTER_REACH
     noise = rng.standard_normal((nodes + 2 * margin,) * 2)
     smooth = gaussian_filter(noise, NODES_PER_SMOOTHING_LENGTH, truncate=FILTER_REACH)
-    return Texture(values=smooth[margin:-margin, margin:-margin], spacing_mm=spacing_mm)
+    return LatticeField(values=smooth[margin:-margin, margin:-margin], spacing_mm=spacing_mm)
 
 
 def smoothing_length_mm(patch_size_mm: float, fraction: float) -> float:
@@ -69,7 +69,7 @@ def draw_scar(
             reproduces it within a few per cent of its value.
     """
     field = draw_gaussian_field(rng, size_mm, smoothing_length_mm(patch_size_mm, fraction))
-    return Scar(texture=field, threshold=float(np.quantile(field.values, 1 - fraction)))
+    return Scar(field=field, threshold=float(np.quantile(field.values, 1 - fraction)))
 
 
 def draw_variation(
@@ -85,4 +85,4 @@ def draw_variation(
     """
     field = draw_gaussian_field(rng, size_mm, SMOOTHING_PER_CORRELATION_LENGTH * length_mm)
     uniform = erf(field.values / (np.sqrt(2) * FIELD_STANDARD_DEVIATION))
-    return Variation(texture=replace(field, values=uniform), amplitude=amplitude)
+    return Variation(field=replace(field, values=uniform), amplitude=amplitude)

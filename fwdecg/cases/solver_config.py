@@ -54,7 +54,7 @@ class SolverConfig:
 
     @property
     def parameters(self) -> CellParameters:
-        """CellParameters of the cell model."""
+        """Parameters of the cell model."""
         return PARAMETER_SETS[self.cell_model]
 
     @property

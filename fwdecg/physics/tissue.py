@@ -16,7 +16,7 @@ from fwdecg.shapes import Field, Mask
 
 
 @dataclass(frozen=True, kw_only=True)
-class Texture:
+class LatticeField:
     """A smooth field in mm, bilinear between the nodes of a lattice.
 
     Attributes:
@@ -36,36 +36,36 @@ class Texture:
 
 @dataclass(frozen=True, kw_only=True)
 class Scar:
-    """Non-conducting patches where a smooth texture exceeds a threshold.
+    """Non-conducting patches where a smooth field exceeds a threshold.
 
     Attributes:
-        texture: smooth field.
-        threshold: value of the texture above which the tissue does not conduct.
+        field: smooth field.
+        threshold: value of the field above which the tissue does not conduct.
     """
 
-    texture: Texture
+    field: LatticeField
     threshold: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variation:
-    """Relative deviation of D from its bulk value: `amplitude` times the texture.
+    """Relative deviation of D from its bulk value: `amplitude` times a smooth field.
 
     Attributes:
-        texture: smooth field with values from -1 to 1.
+        field: smooth field with values from -1 to 1.
         amplitude: largest relative deviation, at least 0 and below 1.
     """
 
-    texture: Texture
+    field: LatticeField
     amplitude: float
 
     def __post_init__(self) -> None:
         """Raise TissueError if D could fall to 0."""
-        if not 0 <= self.amplitude < 1 or np.abs(self.texture.values).max() > 1:
+        if not 0 <= self.amplitude < 1 or np.abs(self.field.values).max() > 1:
             raise TissueError(
-                f"a variation of D of amplitude {self.amplitude:g} and texture up to "
-                f"{np.abs(self.texture.values).max():g}: the amplitude must be at least 0 and "
-                "below 1, the texture at most 1"
+                f"a variation of D of amplitude {self.amplitude:g} and field up to "
+                f"{np.abs(self.field.values).max():g}: the amplitude must be at least 0 and "
+                "below 1, the field at most 1"
             )
 
 
@@ -125,9 +125,9 @@ class Sheet:
         cells = int(np.ceil(self.size_mm / spacing_mm - 1e-9))
         diffusivity = np.full((cells, cells), self.diffusivity_mm2_per_ms)
         if self.variation is not None:
-            texture = self.variation.texture.on_cells(cells, self.size_mm)
-            diffusivity *= 1 + self.variation.amplitude * texture
+            field = self.variation.field.on_cells(cells, self.size_mm)
+            diffusivity *= 1 + self.variation.amplitude * field
         if self.scar is not None:
-            texture = self.scar.texture.on_cells(cells, self.size_mm)
-            diffusivity[texture > self.scar.threshold] = 0.0
+            field = self.scar.field.on_cells(cells, self.size_mm)
+            diffusivity[field > self.scar.threshold] = 0.0
         return Tissue(spacing_mm=self.size_mm / cells, diffusivity_mm2_per_ms=diffusivity)

@@ -41,7 +41,7 @@ def test_parameters_are_in_the_ranges_of_the_condition(
 def test_a_case_depends_only_on_seed_and_id():
     first, again = draw_case(PAPER, 12), draw_case(replace(PAPER, cases=5000), 12)
     assert first.spec == again.spec
-    np.testing.assert_array_equal(first.sheet.scar.texture.values, again.sheet.scar.texture.values)
+    np.testing.assert_array_equal(first.sheet.scar.field.values, again.sheet.scar.field.values)
     assert draw_case(replace(PAPER, seed=1), 12).spec.seed != first.spec.seed
     assert draw_case(PAPER, 17).spec.seed != first.spec.seed
 

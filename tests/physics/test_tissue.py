@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from fwdecg.errors import TissueError
-from fwdecg.physics.tissue import Scar, Sheet, Texture, Tissue, Variation
+from fwdecg.physics.tissue import LatticeField, Scar, Sheet, Tissue, Variation
 
-# A texture that rises from left to right: everything right of x = 6 mm is scar.
+# A field that rises from left to right: everything right of x = 6 mm is scar.
 LATTICE = np.broadcast_to(np.arange(12.0), (12, 12))
-SCAR = Scar(texture=Texture(values=LATTICE, spacing_mm=1.0), threshold=6.0)
+SCAR = Scar(field=LatticeField(values=LATTICE, spacing_mm=1.0), threshold=6.0)
 
 
 def test_cells_tile_the_sheet_and_are_no_larger_than_asked():
@@ -27,9 +27,9 @@ def test_scars_keep_their_place_at_any_spacing(spacing_mm):
 
 @pytest.mark.parametrize("spacing_mm", [0.5, 0.21, 0.05])
 def test_d_varies_with_the_texture_at_any_spacing(spacing_mm):
-    # A texture that rises from -0.5 at the left edge to 0.5 at the right one.
-    texture = Texture(values=LATTICE[:11, :11] / 10 - 0.5, spacing_mm=1.0)
-    variation = Variation(texture=texture, amplitude=0.4)
+    # A field that rises from -0.5 at the left edge to 0.5 at the right one.
+    field = LatticeField(values=LATTICE[:11, :11] / 10 - 0.5, spacing_mm=1.0)
+    variation = Variation(field=field, amplitude=0.4)
     sheet = Sheet(size_mm=10.0, diffusivity_mm2_per_ms=0.1, scar=SCAR, variation=variation)
     tissue = sheet.rasterise(spacing_mm)
     cells = tissue.diffusivity_mm2_per_ms.shape[0]
@@ -41,9 +41,9 @@ def test_d_varies_with_the_texture_at_any_spacing(spacing_mm):
 
 @pytest.mark.parametrize(("amplitude", "largest"), [(1.0, 1.0), (-0.1, 1.0), (0.5, 1.1)])
 def test_variations_that_could_leave_no_d_are_refused(amplitude, largest):
-    texture = Texture(values=np.full((2, 2), -largest), spacing_mm=1.0)
+    field = LatticeField(values=np.full((2, 2), -largest), spacing_mm=1.0)
     with pytest.raises(TissueError, match="amplitude must be at least 0 and below 1"):
-        Variation(texture=texture, amplitude=amplitude)
+        Variation(field=field, amplitude=amplitude)
 
 
 @pytest.mark.parametrize(

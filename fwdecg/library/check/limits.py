@@ -17,7 +17,7 @@ from fwdecg.library.paths import MANIFEST
 from fwdecg.physics.resolution import Resolution
 
 LARGEST_CASE_BYTES = 2.0**29  # a case of the paper has 1.3e6
-LARGEST_SHEET = 2.5e7  # nodes of a texture or cells of a raster; the paper needs up to 2.3e6
+LARGEST_SHEET = 2.5e7  # nodes of a lattice or cells of a raster; the paper needs up to 2.3e6
 LARGEST_NODE_UPDATES = 1e12  # about 20 minutes on one core; the paper needs up to 4.5e10 a case
 LARGEST_LEAD_BYTES = 2.0**31  # 64 electrodes on the paper's finest raster need 0.6e9
 
@@ -50,7 +50,7 @@ def case_bytes(config: LibraryConfig) -> float:
 
 
 def sheet_size(config: LibraryConfig) -> float:
-    """Largest number of raster cells or texture nodes that any case can have."""
+    """Largest number of raster cells or lattice nodes that any case can have."""
     solved = max(_cells(config, bulk) for bulk in config.bulk_diffusivity_bounds_mm2_per_ms)
     size_mm = config.tissue.size_mm
     drawn = _square(size_mm / reach_spacing_mm(size_mm))
@@ -79,7 +79,7 @@ def _cells(config: LibraryConfig, bulk_diffusivity_mm2_per_ms: float) -> float:
 
 
 def _texture_nodes(config: LibraryConfig) -> float:
-    """Nodes of the finest texture: the smallest patches over the largest area, or varying D."""
+    """Nodes of the finest lattice: the smallest patches over the largest area, or varying D."""
     tissue = config.tissue
     patches = [
         (tissue.small_patch_size_mm[0], tissue.small_patch_fraction[1]),

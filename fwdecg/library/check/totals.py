@@ -1,7 +1,7 @@
 """Checks over all cases of a library: case ids, the manifest's totals, splits and statistics.
 
 The check of each draw compares a case's split with its id. The checks of splits here draw nothing,
-so they find a copied texture or a reused seed independently of the configuration.
+so they find a copied random field or a reused seed independently of the configuration.
 """
 
 from collections import Counter

@@ -48,7 +48,7 @@ def test_the_estimates_match_a_simulated_case(small_config, variation):
     ("shifts", "change", "nodes"),
     [
         ((), {}, 0),
-        # The lattice of a texture is a third of its smoothing length wide. For a variation of D,
+        # Lattice nodes are a third of the smoothing length apart. For a variation of D,
         # the smoothing length is half the correlation length.
         ((), {"diffusivity_variation": 0.1, "diffusivity_variation_length_mm": 1.0}, 600**2),
         # By Rice's formula a patch size of 1 mm at a fraction of 0.4 needs smoothing over 0.272 mm.
