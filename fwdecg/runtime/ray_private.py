@@ -7,7 +7,7 @@ functions, because loading it takes seconds and `--help` does not need it.
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -80,25 +80,6 @@ def trial_failure(trial: Any) -> Exception | str:
         failure: Exception = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
         return failure
     return Path(trial.error_file).read_text() if trial.error_file else ""
-
-
-def worker_failure_callback(notify: Callable[[], object]) -> Any:
-    """Return a Ray Train callback that calls `notify` whenever workers have failed.
-
-    It runs in Ray Train's controller process, to which it is pickled. `UserCallback` is a developer
-    API.
-    """
-    from ray.train import UserCallback  # noqa: PLC0415
-
-    class WorkerFailureCallback(UserCallback):
-        def after_exception(
-            self,
-            run_context: Any,  # noqa: ARG002
-            worker_exceptions: dict[int, Exception],  # noqa: ARG002
-        ) -> None:
-            notify()
-
-    return WorkerFailureCallback()
 
 
 def tune_report_callback() -> Any:

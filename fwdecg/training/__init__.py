@@ -1,1 +1,1 @@
-"""Training of the surrogate: data, loss, schedule, epochs, checkpoints, workers."""
+"""Training of the surrogate: data, loss, epochs, checkpoints, workers, export."""

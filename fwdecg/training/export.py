@@ -1,9 +1,10 @@
-"""A trained surrogate in forms that run without this software: torch.export, and ONNX.
+"""Export a trained surrogate to formats that run without this software: torch.export and ONNX.
 
 Axes: N case, T frame, H row, W column, E electrode.
 
-Each program takes dimensionless float32 maps `u` (N, T, H, W), of any number of cases, and gives
-the ECG `phi_e` (N, E, T) in the library's unit. Frames and pixels are those of the training.
+Each program takes dimensionless float32 maps `u` (N, T, H, W) of any number of cases and returns
+the ECG `phi_e` (N, E, T) in the library's unit. The numbers of frames and pixels are those of the
+training.
 """
 
 import logging
@@ -29,17 +30,17 @@ from fwdecg.training.training_spec import ModelSignature
 WEIGHTS, PROGRAM, ONNX = "surrogate.safetensors", "surrogate.pt2", "surrogate.onnx"
 ONNX_EXTRA = ("onnx", "onnxscript", "onnxruntime")
 
-# Cases of the batches on which a program is compared with the network: one, and some.
-COMPARED_BATCHES = (1, 3)
-# Of the standardised ECG. Programs add in another order; over 160 recurrent steps in float32 that
-# comes to some 1e-6, an error of the export to much more.
+# Batch sizes for which a program is compared with the network.
+COMPARED_BATCH_SIZES = (1, 3)
+# Tolerance for the standardised ECG. Programs add in another order, which amounts to about 1e-6
+# over 160 recurrent steps in float32. An error of the export would be much larger.
 LARGEST_DIFFERENCE = 1e-4
 
 Program = Callable[[Float32[np.ndarray, "N T H W"]], Float32[np.ndarray, "N E T"]]
 
 
 class Predictor(nn.Module):
-    """A surrogate's `predict` as the forward pass of a module."""
+    """A module whose forward pass is the surrogate's `predict`."""
 
     def __init__(self, surrogate: Surrogate) -> None:
         """Wrap a surrogate in evaluation mode."""
@@ -47,26 +48,26 @@ class Predictor(nn.Module):
         self.surrogate = surrogate
 
     def forward(self, u: Float[Tensor, "N T H W"]) -> Float[Tensor, "N E T"]:
-        """ECG in the library's unit."""
+        """Return the ECG in the library's unit."""
         return self.surrogate.phi_e_score.inverse(self.surrogate(u)).mT
 
 
 def export_surrogate(trained: TrainedSurrogate, folder: Path, *, onnx: bool) -> dict[str, Any]:
-    """Write a surrogate's portable forms, each compared with the network before it is published.
+    """Export a surrogate; publish each program after comparing it with the network.
 
     Args:
-        trained: the surrogate.
-        folder: of the files; it belongs to this surrogate.
-        onnx: whether to write ONNX too.
+        trained: surrogate to export.
+        folder: result folder, which belongs to this surrogate.
+        onnx: whether to export to ONNX as well.
 
     Returns:
-        The content of metrics.json: what the surrogate is, and the largest difference of each
-        program's ECG, in z-scores.
+        The content of metrics.json: the description of the surrogate, and the largest difference
+        between each program's ECG and the network's, in z-scores.
 
     Raises:
-        ConfigError: ONNX is asked for, and its packages are not installed.
-        ResultError: the folder holds something else.
-        RunError: a program does not agree with the network.
+        ConfigError: ONNX is wanted, and its packages are not installed.
+        ResultError: the folder holds another result.
+        RunError: a program differs from the network.
     """
     if onnx:
         _require_onnx()
@@ -78,7 +79,7 @@ def export_surrogate(trained: TrainedSurrogate, folder: Path, *, onnx: bool) -> 
 
     def write_program(path: Path) -> None:
         with warnings.catch_warnings():
-            # Weights in channels-last order on a GPU might be lost; these are on the CPU.
+            # The warning concerns weights in channels-last order on a GPU; these are on the CPU.
             warnings.filterwarnings("ignore", "No complete tensor found")
             torch.export.save(program, path)
         differences[PROGRAM] = _compare(trained, _load_program(path), PROGRAM)
@@ -97,7 +98,7 @@ def export_surrogate(trained: TrainedSurrogate, folder: Path, *, onnx: bool) -> 
 
 
 def export_program(trained: TrainedSurrogate) -> torch.export.ExportedProgram:
-    """The surrogate as a graph of tensor operations with any number of cases."""
+    """Return the surrogate as a graph of tensor operations for any number of cases."""
     example = torch.from_numpy(_example_maps(trained.signature, cases=2))
     cases = torch.export.Dim("cases", min=1)
     predictor = Predictor(trained.build()).eval()
@@ -110,13 +111,13 @@ def _export_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
         exported = torch.onnx.export(
             program, input_names=["u"], output_names=["phi_e"], dynamo=True, verbose=False
         )
-    assert exported is not None, "torch.onnx gives a program where no path is given"
+    assert exported is not None, "torch.onnx returns a program if it is given no path"
     exported.save(path, external_data=False)
 
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Nothing of torch's remarks on packages that are not needed here, or are not its newest."""
+    """Silence torch's messages about optional packages that are missing or not the newest."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -154,28 +155,28 @@ def _require_onnx() -> None:
 
 
 def _compare(trained: TrainedSurrogate, program: Program, name: str) -> float:
-    """The largest difference between a program's ECG and the network's, in z-scores.
+    """Return the largest difference between a program's ECG and the network's, in z-scores.
 
     Raises:
-        RunError: it is too large.
+        RunError: the difference is too large.
     """
     surrogate = trained.build()
-    spread = np.array(trained.standardisation.phi_e_spread)[:, None]
+    standard_deviation = np.array(trained.standardisation.phi_e_spread)[:, None]
     differences = []
-    for cases in COMPARED_BATCHES:
+    for cases in COMPARED_BATCH_SIZES:
         u = _example_maps(trained.signature, cases)
         difference = program(u) - predict_maps(surrogate, u, cases)
-        differences.append(float(np.abs(difference / spread).max()))
+        differences.append(float(np.abs(difference / standard_deviation).max()))
     largest = max(differences)
     if not largest <= LARGEST_DIFFERENCE:
         raise RunError(
-            f"{name} differs from the network by {largest:.1e} of the ECG's spread: must be at "
-            f"most {LARGEST_DIFFERENCE:g}; it was not written"
+            f"{name} differs from the network by {largest:.1e} of the ECG's standard deviation: "
+            f"must be at most {LARGEST_DIFFERENCE:g}; it was not written"
         )
     return largest
 
 
 def _example_maps(signature: ModelSignature, cases: int) -> Float32[np.ndarray, "N T H W"]:
-    """Maps of the trained kind, drawn at random: each case another one, the same each time."""
+    """Return random maps in the format of the training, the same ones in every call."""
     shape = (cases, signature.frames, signature.map_pixels, signature.map_pixels)
     return np.random.default_rng(cases).random(shape, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""A recipe: the network and how it is trained, which is all that a search or an ablation varies."""
+"""A recipe: the settings of model and training, which a search or an ablation varies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -12,7 +12,7 @@ from fwdecg.training.training_config import TrainingConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A network and how it is trained."""
+    """Configurations of the surrogate and of its training."""
 
     model: SurrogateConfig = setting(SurrogateConfig)
     training: TrainingConfig = setting(TrainingConfig)
@@ -22,11 +22,14 @@ class Recipe:
         return replace(self, training=replace(self.training, seed=seed))
 
     def with_settings(self, settings: Mapping[str, Any]) -> "Recipe":
-        """Return the recipe with other values for some keys, given by their dotted names.
+        """Return the recipe with other values for some settings.
+
+        Args:
+            settings: values by dotted key, such as "training.loss.spectral_weight".
 
         Raises:
-            ConfigError: a key does not exist, does not change what is trained, or its value breaks
-                its rule.
+            ConfigError: a key does not exist or does not change the result of a training, or a
+                value breaks its rule.
         """
         trees = {"model": to_tree(self.model), "training": to_tree(self.training)}
         for name, value in settings.items():
@@ -34,13 +37,13 @@ class Recipe:
             if section not in trees:
                 raise ConfigError(f"{name}: must be a key of model or training")
             if key in _keys_outside_identity(getattr(self, section)):
-                raise ConfigError(f"{name}: does not change what is trained; leave it out")
+                raise ConfigError(f"{name}: does not change the result of a training; leave it out")
             tree = trees[section]
             *outer, key = key.split(".")
             for part in outer:
                 tree = tree.setdefault(part, {})
                 if not isinstance(tree, dict):
-                    raise ConfigError(f"{name}: {part} is no section")
+                    raise ConfigError(f"{name}: {part} is not a section")
             tree[key] = value
         return Recipe(
             model=from_tree(SurrogateConfig, trees["model"], "model."),
@@ -49,5 +52,5 @@ class Recipe:
 
 
 def _keys_outside_identity(config: Any) -> set[str]:
-    """Keys that do not change what a configuration produces, such as paths and worker counts."""
+    """Return the keys that do not change what a configuration produces, such as paths."""
     return {field.name for field in fields(config) if not field.metadata.get(IDENTITY, True)}

@@ -29,7 +29,6 @@ from fwdecg.model import SurrogateConfig
 from fwdecg.runtime.cost import Cost, CostMeter
 from fwdecg.runtime.nodes import cluster_may_grow, require_same_file, require_shared_folder
 from fwdecg.runtime.ownership import record_owner
-from fwdecg.runtime.ray_private import worker_failure_callback
 from fwdecg.runtime.storage import METRICS_FILE, Store
 from fwdecg.runtime.telemetry import FAILURES, RETRIES, TRAINING
 from fwdecg.training.batches import Splits
@@ -120,7 +119,7 @@ def _train_on_cluster(spec: TrainingSpec, library: Library, folder: Path) -> Cos
             ),
             scaling=_scaling(training),
             retries=training.retries,
-            callbacks=[worker_failure_callback(_FailureCounter(training.retries).count)],
+            callbacks=[_FailureCounter(training.retries)],
             datasets={s: split_dataset(library, s, COLUMNS) for s in SPLITS},
         )
     except ray.train.TrainingFailedError as error:
@@ -131,13 +130,13 @@ def _train_on_cluster(spec: TrainingSpec, library: Library, folder: Path) -> Cos
     return meter.lap()
 
 
-class _FailureCounter:
-    """Counts in Ray Train's controller how often workers failed."""
+class _FailureCounter(ray.train.UserCallback):
+    """Counts failures of workers, in Ray Train's controller process."""
 
     def __init__(self, retries: int) -> None:
         self._left = retries
 
-    def count(self) -> None:
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:  # noqa: ARG002
         """Count a retry, or a failure of the training if no retry is left."""
         (RETRIES if self._left > 0 else FAILURES).add(TRAINING)
         self._left -= 1

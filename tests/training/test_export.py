@@ -1,4 +1,4 @@
-"""Programs that run without fwdecg give the network's ECG, whatever the number of cases."""
+"""Exported programs run without fwdecg and return the network's ECG for any number of cases."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ from fwdecg.training import export
 from fwdecg.training.export import export_surrogate
 from fwdecg.training.trained_surrogate import load_surrogate
 
-# Float32 sums in another order, of values around 0.1.
+# Sums of float32 values around 0.1 are taken in another order.
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-6}
 
 
@@ -33,7 +33,7 @@ def folder(trained, tmp_path_factory):
     return root
 
 
-def test_its_files(folder, trained):
+def test_the_files_of_an_export(folder, trained):
     names = {path.name for path in folder.iterdir()}
     forms = {"surrogate.safetensors", "surrogate.pt2", "surrogate.onnx"}
     assert names == forms | {"config.json", "metrics.json"}
@@ -64,7 +64,7 @@ def test_the_program_runs_without_fwdecg(folder, trained, cases, tmp_path):
 
 
 @pytest.mark.parametrize("cases", [1, 2, 5])
-def test_onnx(folder, trained, cases):
+def test_onnx_returns_the_ecg_of_the_network(folder, trained, cases):
     session = onnxruntime.InferenceSession(folder / "surrogate.onnx")
     u = waves(cases, seed=0).u.float().numpy()
     (phi_e,) = session.run(["phi_e"], {"u": u})
@@ -79,16 +79,16 @@ def test_a_program_that_differs_is_not_published(trained, tmp_path, monkeypatch)
     assert not (tmp_path / "metrics.json").exists()
 
 
-def test_a_folder_of_another_surrogate_is_refused(folder, trained):
+def test_the_folder_of_another_surrogate_is_rejected(folder, trained):
     with pytest.raises(ResultError, match=r"made with another epoch"):
         export_surrogate(replace(trained, epoch=8), folder, onnx=False)
 
 
-def test_the_same_surrogate_is_exported_again(folder, trained):
+def test_the_same_surrogate_may_be_exported_again(folder, trained):
     export_surrogate(trained, folder, onnx=False)
 
 
-def test_onnx_without_its_packages(trained, tmp_path, monkeypatch):
+def test_missing_onnx_packages_are_an_error(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"onnxruntime, not installed here; install fwdecg\[onnx"):
         export_surrogate(trained, tmp_path, onnx=True)

@@ -1,4 +1,4 @@
-"""The hybrid loss, Eq. 4-7: closed forms of the entropy, values by hand, safe gradients."""
+"""The hybrid loss, Eq. 4-7: closed forms of the entropy, hand-computed values, gradients."""
 
 import math
 from itertools import pairwise
@@ -35,9 +35,9 @@ TOLERANCE = 1e-6
         (torch.eye(FRAMES, dtype=torch.float64)[7], math.log2(FRAMES // 2 + 1)),
         (torch.zeros(FRAMES, dtype=torch.float64), 0.0),
     ],
-    ids=["tone", "two tones", "four tones", "constant", "impulse", "nothing"],
+    ids=["tone", "two tones", "four tones", "constant", "impulse", "zero"],
 )
-def test_entropy_in_closed_form(signal: Tensor, bits: float) -> None:
+def test_entropy_has_its_closed_form(signal: Tensor, bits: float) -> None:
     torch.testing.assert_close(spectral_entropy(signal).item(), bits, rtol=0, atol=TOLERANCE)
 
 
@@ -47,11 +47,11 @@ def test_entropy_in_closed_form(signal: Tensor, bits: float) -> None:
     scale=st.floats(0.01, 100),
     shift=st.integers(0, 80),
 )
-def test_entropy_is_bounded_and_blind_to_scale_and_shift(
+def test_entropy_is_bounded_and_invariant_to_scale_and_shift(
     seed: int, frames: int, scale: float, shift: int
 ) -> None:
     signal = torch.randn(frames, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    signal[0] += 1.0  # keeps the power away from 0
+    signal[0] += 1.0  # avoids a power near 0
     entropy = spectral_entropy(signal)
     assert -TOLERANCE < entropy < math.log2(frames // 2 + 1) + TOLERANCE
     torch.testing.assert_close(spectral_entropy(scale * signal.roll(shift)), entropy)
@@ -64,7 +64,7 @@ def test_entropy_is_taken_along_the_last_axis() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1e-6, 1.0])
-def test_gradients_are_finite_down_to_silence(scale: float) -> None:
+def test_gradients_are_finite_even_for_signals_without_power(scale: float) -> None:
     prediction = (scale * torch.randn(2, FRAMES, 1)).requires_grad_()
     HybridLoss(1.0, 0.0, 1.0)(prediction, torch.randn(2, FRAMES, 1), omega=1.0).sum().backward()
     assert prediction.grad is not None
@@ -76,7 +76,7 @@ def test_gradient_agrees_with_finite_differences() -> None:
     assert torch.autograd.gradcheck(spectral_entropy, (signal,))
 
 
-def test_omega() -> None:
+def test_values_of_omega() -> None:
     assert spectral_weight(0, 200) == 1.0
     assert spectral_weight(100, 200) == pytest.approx(0.5)
     assert spectral_weight(50, 200) == pytest.approx(0.5 * (1 + math.sqrt(0.5)))
@@ -84,22 +84,22 @@ def test_omega() -> None:
 
 
 @given(epochs=st.integers(1, 500))
-def test_omega_falls_all_the_way(epochs: int) -> None:
+def test_omega_falls_monotonically(epochs: int) -> None:
     weights = [spectral_weight(epoch, epochs) for epoch in range(epochs + 1)]
     assert all(a > b for a, b in pairwise(weights))
 
 
-def test_huber_by_hand() -> None:
+def test_huber_loss_by_hand() -> None:
     target = torch.zeros(2, 4, 1)
     prediction = torch.tensor([[0.5, -0.5, 0.0, 3.0], [0.0, 0.0, 0.0, 0.0]])[..., None]
-    # delta 1: 0.5 x^2 within, |x| - 0.5 beyond
+    # delta 1: 0.5 x^2 up to |x| = 1, |x| - 0.5 above
     expected = torch.tensor([(0.125 + 0.125 + 0.0 + 2.5) / 4, 0.0])
     torch.testing.assert_close(HybridLoss(1.0, 0.0, 0.0)(prediction, target, omega=1.0), expected)
-    wider = torch.tensor([(0.125 + 0.125 + 0.0 + 4.0) / 4, 0.0])  # delta 2: 2 |x| - 2 beyond
+    wider = torch.tensor([(0.125 + 0.125 + 0.0 + 4.0) / 4, 0.0])  # delta 2: 2 |x| - 2 above
     torch.testing.assert_close(HybridLoss(2.0, 0.0, 0.0)(prediction, target, omega=1.0), wider)
 
 
-def test_a_case_counts_by_the_variance_of_its_target() -> None:
+def test_the_loss_is_weighted_by_the_variance_of_the_target() -> None:
     target = torch.tensor([[[1.0], [-1.0]], [[0.1], [-0.1]]])  # variances 1 and 0.01
     prediction = target + torch.tensor([[[0.2], [0.2]], [[0.02], [0.02]]])
     # Huber 0.02 and 0.0002, times 1.05 / 1.05 and 1.05 / 0.06.
@@ -107,25 +107,25 @@ def test_a_case_counts_by_the_variance_of_its_target() -> None:
     torch.testing.assert_close(HybridLoss(1.0, 0.05, 0.0)(prediction, target, omega=1.0), expected)
 
 
-def test_electrodes_are_weighted_one_by_one() -> None:
+def test_each_electrode_has_its_own_weight() -> None:
     target = torch.tensor([[1.0, 0.1], [-1.0, -0.1]])[None]
     prediction = target + torch.tensor([0.2, 0.02])
     loss = HybridLoss(1.0, 0.05, 0.0)(prediction, target, omega=1.0)
     torch.testing.assert_close(loss, torch.tensor([(0.02 + 0.0035) / 2]))
 
 
-def test_total_by_hand() -> None:
+def test_total_loss_by_hand() -> None:
     one, two = _tone(5), _tone(5) + _tone(9)
     target = torch.stack((torch.stack((one, one), 1), torch.stack((two, two), 1)))
     prediction = torch.stack((torch.stack((one, two), 1), torch.stack((two, two), 1)))
-    # Case 0: entropies differ by one bit at one electrode of two. Case 1: equal.
+    # In case 0 the entropies differ by one bit at one of two electrodes, in case 1 not at all.
     loss = HybridLoss(1.0, 0.0, 3.0)
     spectral = loss(prediction, target, omega=0.5) - loss(prediction, target, omega=0.0)
     expected = torch.tensor([3.0 * 0.5 * (0.0 + 1.0) / 2, 0.0], dtype=torch.float64)
     torch.testing.assert_close(spectral, expected, rtol=0, atol=1e-5)
 
 
-def test_cases_do_not_mix() -> None:
+def test_the_loss_of_a_case_does_not_depend_on_others() -> None:
     prediction, target = torch.randn(3, 20, 2), torch.randn(3, 20, 2)
     loss = HybridLoss.from_config(LossConfig())
     alone = torch.cat([loss(prediction[i : i + 1], target[i : i + 1], omega=1.0) for i in range(3)])
@@ -133,6 +133,6 @@ def test_cases_do_not_mix() -> None:
 
 
 @pytest.mark.parametrize("change", [{"huber_delta": 0.0}, {"spectral_weight": -1.0}])
-def test_bad_weights_are_refused(change: dict[str, float]) -> None:
+def test_invalid_weights_are_rejected(change: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(change))):
         LossConfig(**change)

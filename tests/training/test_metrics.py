@@ -1,4 +1,4 @@
-"""Metrics pinned by hand-computed values and by the laws they obey."""
+"""Metrics, pinned by hand-computed values and by their invariants."""
 
 import math
 from collections.abc import Callable
@@ -26,7 +26,7 @@ PREDICTION = torch.tensor([[[1.0, 0.0], [2.0, 3.0], [4.0, 6.0]]])
         (rmse, (math.sqrt(1 / 3) + math.sqrt(9 / 3)) / 2),
     ],
 )
-def test_by_hand(metric: Metric, value: float) -> None:
+def test_metrics_by_hand(metric: Metric, value: float) -> None:
     expected = torch.tensor([value], dtype=torch.float64)
     torch.testing.assert_close(metric(PREDICTION, TARGET), expected)
 
@@ -37,7 +37,7 @@ def test_spectral_entropy_error_by_hand() -> None:
     target = torch.stack((one, one), dim=1)[None]
     prediction = torch.stack((one, two), dim=1)[None]
     expected = torch.tensor([0.5], dtype=torch.float64)  # 0 and 1 bit
-    # float32 tones are pure to 1e-7 of their amplitude.
+    # The tones have float32 rounding errors of 1e-7 of their amplitude.
     error = spectral_entropy_error(prediction, target)
     torch.testing.assert_close(error, expected, rtol=0, atol=1e-5)
 
@@ -46,7 +46,9 @@ def test_spectral_entropy_error_by_hand() -> None:
     ("metric", "best"), [(r2, 1.0), (mae, 0.0), (rmse, 0.0), (spectral_entropy_error, 0.0)]
 )
 @given(seed=st.integers(0, 2**16))
-def test_a_perfect_prediction_and_cases_apart(metric: Metric, best: float, seed: int) -> None:
+def test_a_perfect_prediction_scores_best_and_cases_are_independent(
+    metric: Metric, best: float, seed: int
+) -> None:
     generator = torch.Generator().manual_seed(seed)
     target, other = torch.randn(2, 3, 11, 2, generator=generator)
     assert metric(target, target).tolist() == [best] * 3
@@ -66,9 +68,9 @@ def test_r2_of_a_constant_target() -> None:
     assert r2(prediction, target).tolist() == [1.0, 0.0]
 
 
-def test_small_ripples_on_a_large_offset_keep_their_digits() -> None:
+def test_r2_is_accurate_for_small_variations_of_a_large_offset() -> None:
     ripple = torch.sin(torch.arange(40.0))[None, :, None]
     target = 1000.0 + ripple
-    # Half the amplitude is missed: R^2 = 3/4, of float32 inputs rounded to 6e-5.
+    # The prediction has half the amplitude: R^2 = 3/4. Float32 rounds the inputs to 6e-5.
     prediction = target.mean() + 0.5 * (target - target.mean())
     assert r2(prediction, target).item() == pytest.approx(0.75, abs=1e-3)

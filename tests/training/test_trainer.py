@@ -204,7 +204,7 @@ def test_failures_of_workers_count_as_retries_while_any_is_left(monkeypatch):
         monkeypatch.setattr(trainer, name, counter)
     failures = trainer._FailureCounter(2)
     for _ in range(3):
-        failures.count()
+        failures.after_exception(None, {0: RuntimeError("connection reset")})
     assert counted == [("RETRIES", "training")] * 2 + [("FAILURES", "training")]
 
 

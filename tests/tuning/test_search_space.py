@@ -59,7 +59,7 @@ def test_bad_dimensions(described, message):
         ({"model.hiden_size": {"choice": [8]}}, "unknown key model.hiden_size; known here:"),
         ({"library.cases": {"choice": [8]}}, "library.cases: must be a key of model or training"),
         ({"training.workers": {"choice": [1, 2]}}, "training.workers: does not change what is"),
-        ({"training.seed.x": {"choice": [1]}}, "training.seed.x: seed is no section"),
+        ({"training.seed.x": {"choice": [1]}}, "training.seed.x: seed is not a section"),
         ({"model.hidden_size": {"choice": [8, 0]}}, "hidden_size = 0: must be at least 1"),
         ({"model.hidden_size": {"uniform": [8, 16]}}, "expected whole number, got float"),
         ({"model.dropout": {"uniform": [0.0, 1.0]}}, "dropout = 1.0: must be below 1"),
