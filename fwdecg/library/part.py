@@ -6,7 +6,6 @@ A resumed build therefore ends with the same manifest and statistics as an unint
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 
@@ -132,7 +131,10 @@ def _describe(config: LibraryConfig, store: Store, part: Part, content: pa.Buffe
         scalars = file.read([CASE_ID, *_DESCRIBED_COLUMNS])
         moments = reduce(
             lambda a, b: a + b,
-            (_moments(group, electrodes) for group in _row_groups(file)),
+            (
+                _moments(file.read_row_group(group, [SPLIT, U, PHI_E]), electrodes)
+                for group in range(file.num_row_groups)
+            ),
             _no_moments(electrodes),
         )
     except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
@@ -156,11 +158,6 @@ def _require_library_columns(file: pq.ParquetFile, config: LibraryConfig) -> Non
     foreign = foreign_columns(file.schema_arrow, config)
     if foreign:
         raise ValueError(f"no library has a column {', '.join(foreign)} of this type")
-
-
-def _row_groups(file: pq.ParquetFile) -> Iterator[pa.Table]:
-    for group in range(file.num_row_groups):
-        yield file.read_row_group(group, [SPLIT, U, PHI_E])
 
 
 def _moments(cases: pa.Table, electrodes: int) -> PartMoments:

@@ -39,16 +39,6 @@ def test_maps_and_ecg_match_the_solver(small_config):
     )
 
 
-def test_the_resolution_depends_on_the_diffusivity_of_the_case():
-    solver = SolverConfig(cv_error=0.08)
-    for diffusivity in (0.01, 0.05, 0.1):
-        assert solver.expected_cv_error(diffusivity) == pytest.approx(0.08)
-        assert solver.resolution(diffusivity).spacing_mm / np.sqrt(diffusivity) == pytest.approx(
-            solver.resolution(1.0).spacing_mm
-        )
-    assert SolverConfig(spacing_mm=0.25, dt_ms=0.02).resolution(0.05) == (0.25, 0.02)
-
-
 def test_the_recorded_error_meets_the_target(small_config):
     config = replace(small_config, solver=SolverConfig(cv_error=0.1))
     record = simulate_case(draw_case(config, 1), config)
