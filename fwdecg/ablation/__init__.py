@@ -1,1 +1,1 @@
-"""The ablation study: variants of the network, their comparison and report."""
+"""The ablation study: variants of the network, their comparison, and its report."""

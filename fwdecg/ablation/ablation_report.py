@@ -1,93 +1,91 @@
-"""An ablation study as plain text: means with marks of significance, then every comparison.
+"""The report of an ablation study: tables of means with marks of significance, and a picture.
 
-The text fits 100 columns.
+The text is at most 100 columns wide.
 """
 
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 
-from fwdecg.ablation.comparison import Comparison, Entry
-from fwdecg.ablation.significance import MARKS, Interval, mark, smallest_p
+from fwdecg.ablation.comparison import Comparison, VariantSummary
+from fwdecg.ablation.significance import MARKS, Interval, smallest_p, stars
 from fwdecg.evaluation.report import LINE_LENGTH, aligned_lines, number
 from fwdecg.pictures.bar_charts import Bar, plot_ablation
 from fwdecg.pictures.style import Picture
 
 TITLES = {"r2": "R2", "mae": "MAE"}
-DIFFERENCES = ("mean", "95 % interval", "effect", "p", "p (Holm)", "")
-WEAKEST = MARKS[-1][0]  # the largest p that has a mark
+DIFFERENCE_COLUMNS = ("mean", "95 % interval", "effect", "p", "p (Holm)", "")
+SIGNIFICANT_P = MARKS[-1][0]  # a p value below this limit has a mark
 
 
 def ablation_text(comparisons: Sequence[Comparison], seeds: Sequence[int]) -> str:
-    """Tables of each metric by variant and condition, and of the differences from the whole.
+    """Return tables of each metric by variant and condition, and of differences from the full one.
 
     Args:
-        comparisons: one per metric, of the same variants.
-        seeds: of the trainings of each variant.
+        comparisons: one comparison of the same variants for each metric.
+        seeds: seeds that each variant was trained with.
     """
-    lines = [*_opening(comparisons[0], seeds), ""]
+    lines = [*_header(comparisons[0], seeds), ""]
     for comparison in comparisons:
         title = TITLES[comparison.metric]
-        lines += [*_table(title, comparison, _marked), ""]
+        lines += [*_table(title, comparison, _mean_with_stars), ""]
         lines += [*_table(f"median {title}", comparison, _median), ""]
-        lines += [*_table(f"{title}, spread over seeds", comparison, _seed_spread), ""]
+        lines += [*_table(f"{title}, SD over seeds", comparison, _seed_deviation), ""]
     for comparison in comparisons:
-        head = [f"difference in {TITLES[comparison.metric]}", *DIFFERENCES]
+        head = [f"difference in {TITLES[comparison.metric]}", *DIFFERENCE_COLUMNS]
         lines += [*aligned_lines([head, *_differences(comparison)]), ""]
-    return "\n".join([*lines, *_closing(comparisons[0])])
+    return "\n".join([*lines, *_footer(comparisons[0])])
 
 
 def plot_comparisons(comparisons: Sequence[Comparison]) -> Picture:
     """Plot the means of each metric with their 95 % intervals and marks of significance.
 
     Args:
-        comparisons: one per metric, of the same variants.
+        comparisons: one comparison of the same variants for each metric.
     """
-    full = next(iter(comparisons[0].entries.values()))
-    groups = {name: entry.cases for name, entry in full.items()}
     metrics = {
         comparison.metric: {
-            variant: [_bar(entry) for entry in row.values()]
-            for variant, row in comparison.entries.items()
+            variant: [_bar(summary) for summary in row.values()]
+            for variant, row in comparison.summaries.items()
         }
         for comparison in comparisons
     }
-    return plot_ablation(groups, metrics)
+    return plot_ablation(comparisons[0].groups, metrics)
 
 
-def _bar(entry: Entry) -> Bar:
-    interval = entry.interval or Interval(low=entry.mean, high=entry.mean)
-    return Bar(mean=entry.mean, low=interval.low, high=interval.high, mark=_stars(entry))
+def _bar(summary: VariantSummary) -> Bar:
+    interval = summary.interval or Interval(low=summary.mean, high=summary.mean)
+    return Bar(mean=summary.mean, low=interval.low, high=interval.high, mark=_stars(summary))
 
 
-def _stars(entry: Entry) -> str:
-    return "" if entry.against is None else mark(entry.against.p_corrected)
+def _stars(summary: VariantSummary) -> str:
+    return "" if summary.against is None else stars(summary.against.p_corrected)
 
 
-def _opening(comparison: Comparison, seeds: Sequence[int]) -> list[str]:
-    whole, *_ = comparison.entries
-    counts = (f"{entry.cases} {name}" for name, entry in comparison.entries[whole].items())
-    stars = ", ".join(f"{stars} p < {limit:g}" for limit, stars in reversed(MARKS))
+def _header(comparison: Comparison, seeds: Sequence[int]) -> list[str]:
+    full = next(iter(comparison.summaries))
+    counts = (f"{cases} {name}" for name, cases in comparison.groups.items())
+    legend = ", ".join(f"{mark} p < {limit:g}" for limit, mark in reversed(MARKS))
     return [
         *_wrapped(
             f"Mean over test cases and seeds ({', '.join(map(str, seeds))}), of z-scored ECGs."
         ),
-        f"Against {whole}, corrected for the number of variants: {stars}.",
+        f"Against {full}, corrected for the number of variants: {legend}.",
         f"Cases: {', '.join(counts)}.",
     ]
 
 
-def _closing(comparison: Comparison) -> list[str]:
-    whole, *others = comparison.entries
+def _footer(comparison: Comparison) -> list[str]:
+    full, *others = comparison.summaries
     few = [
-        f"{entry.cases} {name}"
-        for name, entry in comparison.entries[whole].items()
-        if smallest_p(entry.cases) * len(others) >= WEAKEST
+        f"{cases} {name}"
+        for name, cases in comparison.groups.items()
+        if smallest_p(cases) * len(others) >= SIGNIFICANT_P
     ]
     text = (
-        f"Differences are variant minus {whole}, case by case, of means over the seeds. Interval: "
-        "bootstrap over cases (BCa). Effect: rank-biserial correlation, -1 where every case has "
-        "less, 1 where every case has more. p: Wilcoxon signed-rank test, two-sided; Holm's "
-        "correction for the variants of each condition."
+        f"Differences are variant minus {full} in each case, of means over the seeds. Interval: "
+        "bootstrap over cases (BCa). Effect: rank-biserial correlation, -1 if the variant is lower "
+        "in every case, 1 if it is higher in every case. p: Wilcoxon signed-rank test, two-sided; "
+        "Holm's correction for the variants of each condition. SD: standard deviation."
     )
     if few:
         text += f" Too few cases for any significance: {', '.join(few)}."
@@ -98,39 +96,40 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, LINE_LENGTH)
 
 
-def _table(title: str, comparison: Comparison, cell: Callable[[Entry], str]) -> list[str]:
+def _table(title: str, comparison: Comparison, cell: Callable[[VariantSummary], str]) -> list[str]:
     rows = [
-        [variant, *(cell(entry) for entry in row.values())]
-        for variant, row in comparison.entries.items()
+        [variant, *(cell(summary) for summary in row.values())]
+        for variant, row in comparison.summaries.items()
     ]
-    return aligned_lines([[title, *comparison.columns], *rows])
+    return aligned_lines([[title, *comparison.groups], *rows])
 
 
-def _marked(entry: Entry) -> str:
-    return f"{number(entry.mean)} {_stars(entry):3}"
+def _mean_with_stars(summary: VariantSummary) -> str:
+    return f"{number(summary.mean)} {_stars(summary):3}"
 
 
-def _median(entry: Entry) -> str:
-    return number(entry.median)
+def _median(summary: VariantSummary) -> str:
+    return number(summary.median)
 
 
-def _seed_spread(entry: Entry) -> str:
-    return "-" if entry.seed_spread is None else number(entry.seed_spread)
+def _seed_deviation(summary: VariantSummary) -> str:
+    return "-" if summary.seed_spread is None else number(summary.seed_spread)
 
 
 def _differences(comparison: Comparison) -> Iterator[list[str]]:
-    for variant, row in comparison.entries.items():
-        for column, entry in row.items():
-            if entry.against is not None:
-                difference, p_corrected = entry.against.difference, entry.against.p_corrected
+    """Yield a line for each variant and group: the difference from the full network."""
+    for variant, row in comparison.summaries.items():
+        for group, summary in row.items():
+            if summary.against is not None:
+                difference, p_corrected = summary.against.difference, summary.against.p_corrected
                 yield [
-                    f"{variant}, {column}",
+                    f"{variant}, {group}",
                     _signed(difference.mean),
                     _interval(difference.interval),
                     f"{difference.effect_size:.2f}",
                     _p(difference.p_value),
                     _p(p_corrected),
-                    f"{mark(p_corrected):3}",
+                    f"{stars(p_corrected):3}",
                 ]
 
 
@@ -139,7 +138,7 @@ def _interval(interval: Interval | None) -> str:
 
 
 def _signed(difference: float) -> str:
-    """Differences matter below the thousandth that means are given to."""
+    """Format a difference with its sign and one decimal more than a mean."""
     return f"{difference:+.4f}" if abs(difference) < 9.99995 else f"{difference:+.1f}"
 
 

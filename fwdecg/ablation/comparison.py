@@ -1,8 +1,8 @@
-"""What a part of the network is worth: variants of it against the whole, over the same test cases.
+"""Comparison of variants of the network with the full network on the same test cases.
 
-Every variant is trained with the same seeds. A case's value is the mean over the seeds, so that the
-cases, not the trainings, are the sample: what is tested is whether these networks differ on cases
-like these. The spread over seeds stands beside, for how much another training would.
+Every variant is trained with the same seeds, and the value of a case is its mean over the seeds.
+The sample therefore consists of cases, not trainings: the test asks whether these networks differ
+on cases like these. The standard deviation over the seeds shows how much another training varies.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,17 +16,17 @@ from fwdecg.ablation.significance import Interval, PairedDifference, holm, mean_
 from fwdecg.evaluation.report import ALL_CONDITIONS, COLUMNS
 from fwdecg.evaluation.scores import CaseScore
 
-COMPARED = ("r2", "mae")
+COMPARED_METRICS = ("r2", "mae")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunScores:
-    """What one training came to.
+    """The scores of one training.
 
     Attributes:
-        variant: of the network.
-        seed: of the training.
-        scores: of the test cases, by case id.
+        variant: name of the variant.
+        seed: seed of the training.
+        scores: scores of the test cases, ordered by case id.
     """
 
     variant: str
@@ -35,12 +35,12 @@ class RunScores:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Against:
-    """A variant against the whole network in one column.
+class CorrectedDifference:
+    """The difference between a variant and the full network in one group of cases.
 
     Attributes:
-        difference: over the cases, variant minus whole.
-        p_corrected: its p value by Holm's method, for the number of variants in the column.
+        difference: difference over the cases, variant minus full network.
+        p_corrected: its p value, corrected by Holm's method for the number of variants.
     """
 
     difference: PairedDifference
@@ -48,16 +48,16 @@ class Against:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
-    """A metric of a variant over the cases of a column; units as in `CaseScore`.
+class VariantSummary:
+    """A metric of one variant over a group of cases; the fields are the keys in metrics.json.
 
     Attributes:
-        cases: their number.
-        mean: over cases and seeds.
-        median: over cases, of their means over the seeds.
-        interval: of the mean over cases; None for a single case.
-        seed_spread: sample standard deviation over seeds of the mean; None for a single seed.
-        against: the whole network; None for itself.
+        cases: number of cases.
+        mean: mean over cases and seeds, in the unit of `CaseScore`.
+        median: median over the cases of their means over the seeds.
+        interval: confidence interval of the mean over cases; None for a single case.
+        seed_spread: sample standard deviation over the seeds of the mean; None for a single seed.
+        against: difference from the full network; None for the full network itself.
     """
 
     cases: int
@@ -65,7 +65,7 @@ class Entry:
     median: float
     interval: Interval | None
     seed_spread: float | None
-    against: Against | None = None
+    against: CorrectedDifference | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,88 +74,89 @@ class Comparison:
 
     Attributes:
         metric: name of a field of `CaseScore`.
-        entries: by variant, the whole network first, and by column: the conditions that have cases,
+        summaries: by variant, the full network first, and by group: the conditions that have cases,
             and last "all".
     """
 
     metric: str
-    entries: Mapping[str, Mapping[str, Entry]]
+    summaries: Mapping[str, Mapping[str, VariantSummary]]
 
     @property
-    def columns(self) -> list[str]:
-        """The conditions that have cases, and last "all"."""
-        return list(next(iter(self.entries.values())))
+    def groups(self) -> dict[str, int]:
+        """Number of cases in each group: the conditions that have cases, and last "all"."""
+        full = next(iter(self.summaries.values()))
+        return {name: summary.cases for name, summary in full.items()}
 
     def as_dict(self) -> dict[str, Any]:
-        """Entries by variant and column, as plain values."""
+        """Return the summaries by variant and group as plain values."""
         return {
-            variant: {column: asdict(entry) for column, entry in row.items()}
-            for variant, row in self.entries.items()
+            variant: {name: asdict(summary) for name, summary in row.items()}
+            for variant, row in self.summaries.items()
         }
 
 
 def compare_variants(runs: Sequence[RunScores], metric: str) -> Comparison:
-    """The variants in one metric, each against the first.
+    """Compare every variant with the first one, the full network.
 
     Args:
-        runs: with the same test cases and, for each variant, the same seeds.
-        metric: one of `COMPARED`.
+        runs: trainings with the same test cases and, for each variant, the same seeds.
+        metric: one of `COMPARED_METRICS`.
     """
-    values = _by_variant(runs, metric)
-    members = _members(runs[0].scores)
-    columns = {
-        name: _column({variant: held[:, chosen] for variant, held in values.items()})
-        for name, chosen in members.items()
+    values = _values_by_variant(runs, metric)
+    masks = _masks_by_group(runs[0].scores)
+    groups = {
+        name: _summarise_group({variant: each[:, mask] for variant, each in values.items()})
+        for name, mask in masks.items()
     }
     return Comparison(
         metric=metric,
-        entries={
-            variant: {name: column[variant] for name, column in columns.items()}
-            for variant in values
+        summaries={
+            variant: {name: group[variant] for name, group in groups.items()} for variant in values
         },
     )
 
 
-def _by_variant(
+def _values_by_variant(
     runs: Sequence[RunScores], metric: str
 ) -> dict[str, Float[np.ndarray, "seed case"]]:
     case_ids = [score.case_id for score in runs[0].scores]
     rows: dict[str, list[list[float]]] = {}
     for run in runs:
         assert [score.case_id for score in run.scores] == case_ids, "all runs have the same cases"
-        own = [getattr(score, metric) for score in run.scores]
-        rows.setdefault(run.variant, []).append(own)
-    return {variant: np.array(held) for variant, held in rows.items()}
+        rows.setdefault(run.variant, []).append([getattr(score, metric) for score in run.scores])
+    return {variant: np.array(values) for variant, values in rows.items()}
 
 
-def _members(scores: Sequence[CaseScore]) -> dict[str, Bool[np.ndarray, " case"]]:
-    """Which cases belong to each column that has any."""
-    chosen = {
+def _masks_by_group(scores: Sequence[CaseScore]) -> dict[str, Bool[np.ndarray, " case"]]:
+    """Return a mask of the cases of each group that has any."""
+    masks = {
         name: np.array([name in (score.condition, ALL_CONDITIONS) for score in scores])
         for name in COLUMNS
     }
-    return {name: which for name, which in chosen.items() if which.any()}
+    return {name: mask for name, mask in masks.items() if mask.any()}
 
 
-def _column(values: Mapping[str, Float[np.ndarray, "seed case"]]) -> dict[str, Entry]:
-    """The entries of a column, each variant compared with the first."""
-    whole, *others = values
-    means = {variant: held.mean(axis=0) for variant, held in values.items()}
-    differences = [PairedDifference.between(means[variant], means[whole]) for variant in others]
+def _summarise_group(
+    values: Mapping[str, Float[np.ndarray, "seed case"]],
+) -> dict[str, VariantSummary]:
+    """Return the summary of each variant over one group, compared with the first variant."""
+    full, *others = values
+    means = {variant: each.mean(axis=0) for variant, each in values.items()}
+    differences = [PairedDifference.between(means[variant], means[full]) for variant in others]
     corrected = holm([difference.p_value for difference in differences])
-    entries = {variant: _entry(held) for variant, held in values.items()}
+    summaries = {variant: _summarise_variant(each) for variant, each in values.items()}
     for variant, difference, p in zip(others, differences, corrected, strict=True):
-        against = Against(difference=difference, p_corrected=p)
-        entries[variant] = replace(entries[variant], against=against)
-    return entries
+        against = CorrectedDifference(difference=difference, p_corrected=p)
+        summaries[variant] = replace(summaries[variant], against=against)
+    return summaries
 
 
-def _entry(values: Float[np.ndarray, "seed case"]) -> Entry:
-    of_cases, of_seeds = values.mean(axis=0), values.mean(axis=1)
-    return Entry(
+def _summarise_variant(values: Float[np.ndarray, "seed case"]) -> VariantSummary:
+    case_means, seed_means = values.mean(axis=0), values.mean(axis=1)
+    return VariantSummary(
         cases=values.shape[1],
         mean=float(values.mean()),
-        median=float(np.median(of_cases)),
-        interval=mean_interval(of_cases),
-        seed_spread=float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else None,
+        median=float(np.median(case_means)),
+        interval=mean_interval(case_means),
+        seed_spread=float(np.std(seed_means, ddof=1)) if len(seed_means) > 1 else None,
     )

@@ -1,8 +1,8 @@
-"""Whether two networks differ over the same cases: paired test, effect size, interval, correction.
+"""Paired comparison of two networks: test, effect size, confidence interval, and correction.
 
-The differences of a case are one value; cases are independent draws. Everything here is of that
-sample of differences, which may be small, skewed, and have outliers: hence ranks for the test, and
-the bootstrap for the interval.
+Each case contributes one difference, and the cases are independent draws. The sample of differences
+may be small, skewed or contain outliers. The test therefore uses ranks, and the interval uses the
+bootstrap.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
-RESAMPLING_SEED = 0  # the same values have the same interval
-MARKS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
+RESAMPLING_SEED = 0  # fixed, so that equal values have equal intervals
+MARKS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))  # stars for p values below a limit
 
 Values = Float[np.ndarray, " case"]
 
@@ -30,14 +30,14 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class PairedDifference:
-    """How much a network differs from a reference over the same cases.
+    """The difference between a network and a reference on the same cases.
 
     Attributes:
-        cases: their number.
-        mean: of the differences, network minus reference, in the unit of the metric.
-        interval: of that mean; None for a single case.
+        cases: number of cases.
+        mean: mean difference, network minus reference, in the unit of the metric.
+        interval: confidence interval of the mean; None for a single case.
         effect_size: matched-pairs rank-biserial correlation, see `rank_biserial`.
-        p_value: two-sided, of the Wilcoxon signed-rank test, not corrected.
+        p_value: two-sided p value of the Wilcoxon signed-rank test, not corrected.
     """
 
     cases: int
@@ -48,7 +48,7 @@ class PairedDifference:
 
     @classmethod
     def between(cls, network: Values, reference: Values) -> "PairedDifference":
-        """The difference of a network from a reference, case by case, of at least one case."""
+        """Compare a network with a reference on at least one case."""
         differences = network - reference
         return cls(
             cases=len(differences),
@@ -60,38 +60,38 @@ class PairedDifference:
 
 
 def signed_rank_p(differences: Values) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test that the differences are symmetric about 0.
+    """Return the two-sided p value of Wilcoxon's test that the differences are symmetric about 0.
 
-    Exact for up to 50 cases without ties. Cases without a difference say nothing and are left out,
-    as Wilcoxon did; where no case differs p is 1.
+    The value is exact for up to 50 cases without ties. As in Wilcoxon's original test, cases with a
+    difference of 0 are left out. If all differences are 0, p is 1.
     """
-    moved = differences[differences != 0]
-    return float(stats.wilcoxon(moved).pvalue) if moved.size else 1.0
+    nonzero = differences[differences != 0]
+    return float(stats.wilcoxon(nonzero).pvalue) if nonzero.size else 1.0
 
 
 def smallest_p(cases: int) -> float:
-    """The least exact p that `signed_rank_p` can find in so many cases: that of equal signs."""
+    """Return the smallest p value of `signed_rank_p`, which needs equal signs in all cases."""
     return 2.0 ** (1 - cases)
 
 
 def rank_biserial(differences: Values) -> float:
-    """Rank-biserial correlation: share of the ranks of gains less that of losses, in [-1, 1].
+    """Return the rank-biserial correlation: rank sum of gains minus that of losses, over the total.
 
-    1 where every case gains, -1 where every case loses, 0 where the two are even or no case
-    differs (Kerby, Comprehensive Psychology 3, 2014).
+    It is 1 if every case gains, -1 if every case loses, and 0 if gains and losses balance or all
+    differences are 0 (Kerby, Comprehensive Psychology 3, 2014).
     """
-    moved = differences[differences != 0]
-    if not moved.size:
+    nonzero = differences[differences != 0]
+    if not nonzero.size:
         return 0.0
-    ranks = stats.rankdata(np.abs(moved))
-    return float((ranks * np.sign(moved)).sum() / ranks.sum())
+    ranks = stats.rankdata(np.abs(nonzero))
+    return float((ranks * np.sign(nonzero)).sum() / ranks.sum())
 
 
 def mean_interval(values: Values) -> Interval | None:
-    """Bootstrap interval (BCa, 95 %) of the mean over cases; None for a single case."""
+    """Return the 95 % bootstrap interval (BCa) of the mean over cases; None for a single case."""
     if len(values) < 2:
         return None
-    if np.ptp(values) == 0:  # the bootstrap cannot tell the skewness of equal values
+    if np.ptp(values) == 0:  # BCa is undefined for equal values, because it divides by the skewness
         return Interval(low=float(values[0]), high=float(values[0]))
     found = stats.bootstrap(
         (values,),
@@ -105,10 +105,10 @@ def mean_interval(values: Values) -> Interval | None:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p values corrected for their number by Holm's step-down method, in the same order.
+    """Correct p values for their number by Holm's step-down method; the order is kept.
 
-    To call all those below alpha significant is wrong about any of them with a probability of at
-    most alpha (Holm, Scandinavian Journal of Statistics 6, 1979).
+    If all corrected values below alpha are called significant, the probability of any false claim
+    is at most alpha (Holm, Scandinavian Journal of Statistics 6, 1979).
     """
     order = np.argsort(p_values)
     steps = np.array(p_values)[order] * np.arange(len(order), 0, -1)
@@ -117,6 +117,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected.tolist()
 
 
-def mark(p_value: float) -> str:
-    """Stars of a p value: one below 0.05, two below 0.01, three below 0.001."""
-    return next((stars for limit, stars in MARKS if p_value < limit), "")
+def stars(p_value: float) -> str:
+    """Return "*" for p below 0.05, "**" below 0.01, "***" below 0.001, and "" otherwise."""
+    return next((mark for limit, mark in MARKS if p_value < limit), "")

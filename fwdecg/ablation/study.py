@@ -1,11 +1,11 @@
-"""An ablation study: variants of the network, each trained with several seeds, against the whole.
+"""An ablation study: train variants of the network with several seeds and compare them.
 
-Every training is one Ray task, alone in its process, and leaves a folder of its own. So finished
-trainings are not repeated, killed ones go on from their last checkpoint, and a study grows by more
-variants and seeds. A folder of a study holds:
+Every training is one Ray task in a process of its own, with a folder of its own. Finished trainings
+are therefore not repeated, interrupted ones resume from their last checkpoint, and a study can be
+extended by variants and seeds. The folder of a study contains:
 
-    runs/VARIANT/seed-N/  what `training.trainer.train` leaves, and scores.parquet of the test cases
-    cases.parquet         all scores, one row per variant, seed and case
+    runs/VARIANT/seed-N/  result of `training.trainer.train`, and scores.parquet of the test cases
+    cases.parquet         all scores, one row for each variant, seed and case
     ablation.png          Fig. 3 of the paper
     report.txt, metrics.json
 """
@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 import torch
 
 from fwdecg.ablation.ablation_report import ablation_text, plot_comparisons
-from fwdecg.ablation.comparison import COMPARED, RunScores, compare_variants
-from fwdecg.ablation.variants import WHOLE, AblationConfig, recipes
+from fwdecg.ablation.comparison import COMPARED_METRICS, RunScores, compare_variants
+from fwdecg.ablation.variants import FULL, AblationConfig, recipes
 from fwdecg.cases.splits import TEST
 from fwdecg.config import identity_tree
 from fwdecg.errors import RunError
@@ -49,18 +49,18 @@ from fwdecg.training.workers import WORKER_ENVIRONMENT
 
 logger = logging.getLogger(__name__)
 
-CASES, SCORES, FIGURE = "cases.parquet", "scores.parquet", "ablation.png"
-CASES_PER_BATCH = 8  # predicted
+ALL_SCORES_FILE, RUN_SCORES_FILE, PICTURE_FILE = "cases.parquet", "scores.parquet", "ablation.png"
+BATCH_SIZE = 8  # cases predicted at once
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class AblationRun:
     """One training of one variant.
 
     Attributes:
-        variant: its name.
-        recipe: with the seed.
-        folder: of the training, which every node of the cluster must see under this name.
+        variant: name of the variant.
+        recipe: recipe of the variant with the seed of this training.
+        folder: folder of the training. All nodes of the cluster must share it under this path.
     """
 
     variant: str
@@ -69,28 +69,28 @@ class Run:
 
     @property
     def seed(self) -> int:
-        """Of the training."""
+        """Seed of the training."""
         return self.recipe.training.seed
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """Name for messages."""
         return f"{self.variant}, seed {self.seed}"
 
     @property
     def store(self) -> Store:
-        """Its folder."""
+        """Folder of the training as a store."""
         return Store.at(self.folder)
 
 
-def ablate(library: Library, config: AblationConfig, whole: Recipe, folder: Path) -> dict[str, Any]:
-    """Train what is missing of a study on the connected Ray cluster, and compare the variants.
+def ablate(library: Library, config: AblationConfig, full: Recipe, folder: Path) -> dict[str, Any]:
+    """Run the missing trainings of a study on the connected Ray cluster and compare the variants.
 
     Args:
-        library: with training, validation and test cases.
-        config: of the study.
-        whole: the network without edits, and its training.
-        folder: of the result, which every node of the cluster must see under this name.
+        library: library with training, validation and test cases.
+        config: settings of the study.
+        full: recipe of the full network.
+        folder: folder of the study. All nodes of the cluster must share it under this path.
 
     Returns:
         The content of metrics.json.
@@ -98,39 +98,34 @@ def ablate(library: Library, config: AblationConfig, whole: Recipe, folder: Path
     Raises:
         ConfigError: a variant is not acceptable.
         LibraryError: a split has no case.
-        ResultError: the folder holds trainings with other settings.
+        ResultError: the folder contains trainings with other settings.
         RunError: a training failed.
     """
-    if not config.gpus_per_run:  # a GPU that Ray does not know of would be everybody's
-        whole = replace(whole, training=replace(whole.training, device="cpu"))
+    if not config.gpus_per_run:  # without a reservation, all trainings would share one GPU
+        full = replace(full, training=replace(full.training, device="cpu"))
     runs = [
-        Run(
+        AblationRun(
             variant=name,
             recipe=recipe.with_seed(seed),
             folder=folder / "runs" / name.replace(" ", "_") / f"seed-{seed}",
         )
-        for name, recipe in recipes(config, whole).items()
+        for name, recipe in recipes(config, full).items()
         for seed in config.seeds
     ]
     library.require_cases(TEST)
-    _claim(runs, library)
+    for run in runs:  # refuse the folder of another training before any training starts
+        spec = TrainingSpec.from_library(library, run.recipe.model, run.recipe.training)
+        record_owner(run.store, spec.identity)
     _train_missing(runs, library, config, folder)
     return _publish(runs, library, config, folder)
 
 
-def _claim(runs: Sequence[Run], library: Library) -> None:
-    """Refuse folders of other trainings before the first of these begins."""
-    for run in runs:
-        plan = TrainingSpec.from_library(library, run.recipe.model, run.recipe.training)
-        record_owner(run.store, plan.identity)
-
-
 def _train_missing(
-    runs: Sequence[Run], library: Library, config: AblationConfig, folder: Path
+    runs: Sequence[AblationRun], library: Library, config: AblationConfig, folder: Path
 ) -> None:
-    missing = [run for run in runs if not run.store.exists(SCORES)]
+    missing = [run for run in runs if not run.store.exists(RUN_SCORES_FILE)]
     if not missing:
-        logger.info("all %d trainings are there already", len(runs))
+        logger.info("all %d trainings are finished already", len(runs))
         return
     require_shared_folder(Store.at(folder))
     require_same_file(library.store, MANIFEST)
@@ -145,7 +140,7 @@ def _train_missing(
             name=run.name,
             work=partial(train_and_score, library.store, run, threads=config.cpus_per_run),
             on_result=lambda _: _count(progress),
-            on_failure=_give_up,
+            on_failure=_raise,
             options=options,
         )
         for run in missing
@@ -159,36 +154,43 @@ def _count(progress: Progress) -> None:
     FRACTION_DONE.set(ABLATION, progress.fraction_done)
 
 
-def _give_up(error: RunError) -> None:
+def _raise(error: RunError) -> None:
     raise error
 
 
-def train_and_score(place: Store, run: Run, *, threads: int) -> None:
-    """Train one variant, or go on with it, and leave its scores of the test split."""
+def train_and_score(place: Store, run: AblationRun, *, threads: int) -> None:
+    """Train one variant, or resume its training, and write its scores on the test split.
+
+    Args:
+        place: place of the library.
+        run: the training.
+        threads: number of threads of PyTorch.
+    """
     log_to_stdout(run.name)
     require_folder_visible(run.store)
     torch.set_num_threads(threads)
     library = open_library(place)
     train(library, run.recipe.model, run.recipe.training, run.folder)
-    network = Network.from_checkpoint(load_surrogate(run.folder / BEST), CASES_PER_BATCH)
+    network = Network.from_checkpoint(load_surrogate(run.folder / BEST), BATCH_SIZE)
     scores = [
         score
         for cases in stream_labelled_cases(library, TEST)
         for score in score_cases(run.variant, network.predict(cases), cases, library.statistics)
     ]
-    run.store.publish_with(SCORES, partial(pq.write_table, scores_table(scores)))
+    run.store.publish_with(RUN_SCORES_FILE, partial(pq.write_table, scores_table(scores)))
 
 
 def _publish(
-    runs: Sequence[Run], library: Library, config: AblationConfig, folder: Path
+    runs: Sequence[AblationRun], library: Library, config: AblationConfig, folder: Path
 ) -> dict[str, Any]:
-    tables = [pq.read_table(run.folder / SCORES) for run in runs]
-    held = [
+    """Compare all trainings and write the scores, the picture, the report and the metrics."""
+    tables = [pq.read_table(run.folder / RUN_SCORES_FILE) for run in runs]
+    scores = [
         RunScores(variant=run.variant, seed=run.seed, scores=scores_from_table(table))
         for run, table in zip(runs, tables, strict=True)
     ]
-    comparisons = [compare_variants(held, metric) for metric in COMPARED]
-    seeded = [
+    comparisons = [compare_variants(scores, metric) for metric in COMPARED_METRICS]
+    with_seeds = [
         table.append_column("seed", pa.array([run.seed] * table.num_rows))
         for run, table in zip(runs, tables, strict=True)
     ]
@@ -200,15 +202,15 @@ def _publish(
     content = {
         "library_hash": library.config_hash,
         "study": identity_tree(config),
-        WHOLE: identity_tree(runs[0].recipe),
+        FULL: identity_tree(runs[0].recipe),
         "trainings": trainings,
         "cost": sum(costs, Cost()).as_dict(),
         "comparisons": {each.metric: each.as_dict() for each in comparisons},
     }
     store = Store.at(folder)
-    table = pa.concat_tables(seeded).rename_columns({"predictor": "variant"})
-    store.publish_with(CASES, partial(pq.write_table, table))
-    store.publish_with(FIGURE, plot_comparisons(comparisons).savefig)
+    table = pa.concat_tables(with_seeds).rename_columns({"predictor": "variant"})
+    store.publish_with(ALL_SCORES_FILE, partial(pq.write_table, table))
+    store.publish_with(PICTURE_FILE, plot_comparisons(comparisons).savefig)
     store.publish(REPORT_FILE, ablation_text(comparisons, config.seeds) + "\n")
     store.publish_json(METRICS_FILE, content)
     store.clear_staging()

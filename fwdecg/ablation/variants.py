@@ -1,4 +1,4 @@
-"""The variants of an ablation study: named edits of one configuration."""
+"""The variants of an ablation study: named edits of one recipe."""
 
 import re
 from dataclasses import dataclass, replace
@@ -7,9 +7,9 @@ from fwdecg.config import check_settings, identity_hash, setting, with_overrides
 from fwdecg.errors import ConfigError
 from fwdecg.training.recipe import Recipe
 
-WHOLE = "full"  # the network without any edit
+FULL = "full"  # name of the network without edits
 
-# Those of the paper's Fig. 3.
+# The variants in Fig. 3 of the paper.
 PAPER_VARIANTS = (
     "mean voltage: model.encoder=mean_voltage",
     "no attention: model.attention=false",
@@ -21,73 +21,78 @@ _VARIANT = re.compile(r"(?P<name>\w[\w -]*): *(?P<edits>\S.*)")
 
 @dataclass(frozen=True, kw_only=True)
 class AblationConfig:
-    """Which parts of the network and its training are tried without, and how often."""
+    """Settings of an ablation study: its variants and their trainings."""
 
     path: str = setting(
         "", "folder of the ablation study; default: ablation/ in results.path", identity=False
     )
     variants: tuple[str, ...] = setting(
         PAPER_VARIANTS,
-        'each "name: key=value; key=value", keys of model and training; beside "full", the preset',
+        'edits of model and training, each "name: key=value; key=value"; the unedited preset, '
+        '"full", is always included',
     )
     seeds: tuple[int, ...] = setting(
         (1, 2, 3), "training.seed of the trainings of each variant", at_least=0, at_most=2**63 - 1
     )
-    epochs: int | None = setting(None, "of each training, in place of training.epochs", at_least=1)
+    epochs: int | None = setting(
+        None, "epochs of each training; default: training.epochs", at_least=1
+    )
     cpus_per_run: int = setting(
-        1, "processors of each training, which run side by side", identity=False, at_least=1
+        1, "CPUs of each training; trainings run in parallel", identity=False, at_least=1
     )
     gpus_per_run: float = setting(
-        0.0, "GPUs of each training, or a share of one", identity=False, at_least=0
+        0.0, "GPUs of each training; may be a fraction", identity=False, at_least=0
     )
 
     def __post_init__(self) -> None:
-        """Check each value, and the form of the variants."""
+        """Check each value and the form of the variants."""
         check_settings(self)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise ConfigError(f"seeds = {list(self.seeds)}: must be one or more, each once")
-        names = [WHOLE]
+            raise ConfigError(f"seeds = {list(self.seeds)}: must be one or more different numbers")
+        names = [FULL]
         for text in self.variants:
             match = _VARIANT.fullmatch(text)
             if match is None:
                 raise ConfigError(
-                    f"variants: {text!r} must read name: key=value, the name of letters, digits, "
-                    "spaces and hyphens"
+                    f"variants: {text!r} must read name: key=value, with a name of letters, "
+                    "digits, spaces and hyphens"
                 )
             names.append(match["name"])
         for name in names:
             if names.count(name) > 1:
-                raise ConfigError(f"variants: {name} is there twice; give each another name")
+                raise ConfigError(f"variants: {name} occurs twice; give each another name")
 
 
-def recipes(config: AblationConfig, whole: Recipe) -> dict[str, Recipe]:
-    """The recipe of each variant by name, the whole network first; trained in one process each.
+def recipes(config: AblationConfig, full: Recipe) -> dict[str, Recipe]:
+    """Return the recipe of each variant by name, the full network first.
+
+    Every recipe trains in a single process, whatever the number of workers in `full`.
 
     Args:
-        config: of the study.
-        whole: what the variants are edits of.
+        config: settings of the study.
+        full: recipe that the variants edit.
 
     Raises:
-        ConfigError: an edit is not acceptable, or a variant's edits change nothing.
+        ConfigError: an edit is not acceptable, or the edits of a variant change nothing.
     """
-    epochs = whole.training.epochs if config.epochs is None else config.epochs
-    base = replace(whole, training=replace(whole.training, epochs=epochs, workers=0))
-    found = {WHOLE: base}
+    epochs = full.training.epochs if config.epochs is None else config.epochs
+    base = replace(full, training=replace(full.training, epochs=epochs, workers=0))
+    found = {FULL: base}
     for text in config.variants:
         name, _, edits = text.partition(":")
-        found[name] = _variant(base, name, [edit.strip() for edit in edits.split(";")])
+        found[name] = _edited(base, name, [edit.strip() for edit in edits.split(";")])
     return found
 
 
-def _variant(base: Recipe, name: str, edits: list[str]) -> Recipe:
+def _edited(base: Recipe, name: str, edits: list[str]) -> Recipe:
     try:
         variant = with_overrides(base, edits)
     except ConfigError as error:
         raise ConfigError(f"ablation.variants: {name}: {error}") from error
-    seed = base.training.seed  # the study's own seeds come in its place
+    seed = base.training.seed  # an edited seed has no effect, because the study sets its own seeds
     if identity_hash(variant.with_seed(seed)) == identity_hash(base):
         raise ConfigError(
-            f"ablation.variants: {name}: {'; '.join(edits)} changes nothing, it is so already; "
-            "leave the variant out or edit another key"
+            f"ablation.variants: {name}: {'; '.join(edits)} changes nothing; remove the variant or "
+            "edit another key"
         )
     return replace(variant, training=replace(variant.training, workers=0))

@@ -1,10 +1,10 @@
-"""Variants against the whole network, by hand: means over seeds, columns, correction."""
+"""Variants against the full network, computed by hand: means over seeds, groups, correction."""
 
 import json
 
 import pytest
 
-from fwdecg.ablation.comparison import Comparison, RunScores, compare_variants
+from fwdecg.ablation.comparison import RunScores, compare_variants
 from fwdecg.evaluation.scores import CaseScore
 
 CONDITIONS = ("healthy", "fibrosis", "fibrosis")
@@ -38,59 +38,59 @@ RUNS = [
 
 
 @pytest.fixture
-def comparison() -> Comparison:
+def comparison():
     return compare_variants(RUNS, "r2")
 
 
-def test_means_over_seeds_and_cases(comparison: Comparison) -> None:
-    assert list(comparison.entries) == ["full", "less", "same"]
-    assert comparison.columns == ["healthy", "fibrosis", "all"]
-    less = comparison.entries["less"]["all"]
-    # Cases 0.5, 0.5, 0.8; seeds 2.0 / 3 and 1.6 / 3, whose sample spread is 0.4 / 3 / sqrt(2).
+def test_means_over_seeds_and_cases(comparison):
+    assert list(comparison.summaries) == ["full", "less", "same"]
+    assert comparison.groups == {"healthy": 1, "fibrosis": 2, "all": 3}
+    less = comparison.summaries["less"]["all"]
+    # Cases 0.5, 0.5 and 0.8. Seeds 2.0 / 3 and 1.6 / 3: standard deviation 0.4 / 3 / sqrt(2).
     assert (less.cases, less.mean, less.median) == (3, pytest.approx(0.6), pytest.approx(0.5))
     assert less.seed_spread == pytest.approx(0.4 / 3 / 2**0.5)
-    assert comparison.entries["full"]["healthy"].mean == pytest.approx(0.8)
+    assert comparison.summaries["full"]["healthy"].mean == pytest.approx(0.8)
 
 
-def test_differences_are_paired(comparison: Comparison) -> None:
-    against = comparison.entries["less"]["all"].against
+def test_differences_are_paired(comparison):
+    against = comparison.summaries["less"]["all"].against
     assert against is not None
-    # -0.3, -0.3, 0: two of equal rank, both losses.
+    # Differences -0.3, -0.3 and 0: two losses of equal rank.
     assert against.difference.mean == pytest.approx(-0.2)
     assert against.difference.effect_size == pytest.approx(-1.0)
     assert against.difference.p_value == pytest.approx(0.5)
     assert against.p_corrected == pytest.approx(1.0)  # two variants
-    assert comparison.entries["full"]["all"].against is None
-    same = comparison.entries["same"]["fibrosis"].against
+    assert comparison.summaries["full"]["all"].against is None
+    same = comparison.summaries["same"]["fibrosis"].against
     assert same is not None
     assert (same.difference.mean, same.difference.p_value) == (0.0, 1.0)
 
 
-def test_a_column_has_its_own_cases(comparison: Comparison) -> None:
-    healthy = comparison.entries["less"]["healthy"]
+def test_a_group_has_its_own_cases(comparison):
+    healthy = comparison.summaries["less"]["healthy"]
     assert (healthy.cases, healthy.interval) == (1, None)
     assert healthy.against is not None
     assert healthy.against.difference.mean == pytest.approx(-0.3)
 
 
-def test_the_error_is_another_metric() -> None:
-    entry = compare_variants(RUNS, "mae").entries["less"]["all"]
+def test_the_error_is_compared_as_well():
+    entry = compare_variants(RUNS, "mae").summaries["less"]["all"]
     assert entry.mean == pytest.approx(0.4)
     assert entry.against is not None
     assert entry.against.difference.mean == pytest.approx(0.2)
 
 
-def test_a_single_seed_has_no_spread() -> None:
-    entry = compare_variants(RUNS[::2], "r2").entries["less"]["all"]
+def test_a_single_seed_has_no_standard_deviation():
+    entry = compare_variants(RUNS[::2], "r2").summaries["less"]["all"]
     assert entry.seed_spread is None
 
 
-def test_it_is_valid_json(comparison: Comparison) -> None:
-    held = json.loads(json.dumps(comparison.as_dict(), allow_nan=False))
-    assert held["less"]["all"]["against"]["difference"]["cases"] == 3
-    assert held["full"]["all"]["against"] is None
+def test_a_comparison_is_valid_json(comparison):
+    loaded = json.loads(json.dumps(comparison.as_dict(), allow_nan=False))
+    assert loaded["less"]["all"]["against"]["difference"]["cases"] == 3
+    assert loaded["full"]["all"]["against"] is None
 
 
-def test_runs_of_other_cases_are_no_pairs() -> None:
+def test_runs_with_different_cases_are_not_compared():
     with pytest.raises(AssertionError, match="the same cases"):
         compare_variants([RUNS[0], _run("less", 1, 0.5)], "r2")
