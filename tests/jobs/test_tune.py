@@ -11,31 +11,31 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from fwdecg.config import load
+from fwdecg.experiment.experiment import Experiment
 from fwdecg.tuning.trials import TrialFolders
 
-JOBS = Path(__file__).parents[2] / "jobs"
+JOB = Path(__file__).parents[2] / "jobs/tune.py"
 SPACE = 'tuning.space={"model.dropout"={uniform=[0.0, 0.5]}, model.readout_size={choice=[8, 16]}}'
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
-def command(job, preset, results, *settings):
-    pairs = [f"results.path={results}", *settings]
-    overrides = [word for pair in pairs for word in ("--set", pair)]
-    return [sys.executable, str(JOBS / f"{job}.py"), str(preset), *overrides]
-
-
-def build_and_plan(preset, results, *settings):
+def search_command(preset, results, build, *settings):
     """Build the library, and return the command of a search with one trial at a time."""
-    subprocess.run(command("build_library", preset, results), check=True)
-    return command("tune", preset, results, SPACE, "tuning.concurrency=1", *settings)
+    settings = (f"results.path={results}", SPACE, "tuning.concurrency=1", *settings)
+    experiment = load(Experiment, preset, settings)
+    build(experiment.library, results / "library")
+    overrides = [word for pair in settings for word in ("--set", pair)]
+    return [sys.executable, str(JOB), str(preset), *overrides]
 
 
-@pytest.mark.timeout(600)  # Ray starts three times
-def test_killed_search_continues(small_preset, tmp_path):
+@pytest.mark.timeout(600)  # Ray starts twice
+def test_killed_search_continues(small_preset, without_ray, tmp_path):
     results = tmp_path / "results"
     # Without early stopping the outcome of every trial is known.
-    search = build_and_plan(small_preset, results, "tuning.trials=3", "tuning.grace_period=15")
+    settings = ("tuning.trials=3", "tuning.grace_period=15")
+    search = search_command(small_preset, results, without_ray, *settings)
     folder = results / "tuning"
     folders = TrialFolders(folder)
     process = subprocess.Popen(search, start_new_session=True)
@@ -61,11 +61,12 @@ def test_killed_search_continues(small_preset, tmp_path):
     assert json.loads((folder / "metrics.json").read_text())["epochs"]["spent"] == 45
 
 
-@pytest.mark.timeout(600)  # Ray starts twice, and Ray Train once
-def test_trial_with_two_workers(small_preset, tmp_path):
+@pytest.mark.timeout(600)  # Ray and Ray Train start
+def test_trial_with_two_workers(small_preset, without_ray, tmp_path):
     results = tmp_path / "results"
     settings = ("tuning.trials=1", "tuning.epochs=4", "tuning.grace_period=1")
-    search = build_and_plan(small_preset, results, *settings, "tuning.workers_per_trial=2")
+    settings += ("tuning.workers_per_trial=2",)
+    search = search_command(small_preset, results, without_ray, *settings)
     log = subprocess.run(search, check=True, capture_output=True, text=True).stdout
     assert "best validation R2" in log
     (row,) = pq.read_table(results / "tuning/trials.parquet").to_pylist()

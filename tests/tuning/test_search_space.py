@@ -3,7 +3,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fwdecg.errors import ConfigError
@@ -18,7 +18,7 @@ SPACE = {
 }
 
 
-def test_quoted_and_nested_names_are_the_same():
+def test_quoted_and_nested_names_are_equivalent():
     nested = {
         "model": {name.split(".")[1]: SPACE[name] for name in list(SPACE)[:2]},
         "training": {name.split(".")[1]: SPACE[name] for name in list(SPACE)[2:]},
@@ -28,7 +28,7 @@ def test_quoted_and_nested_names_are_the_same():
 
 
 @pytest.mark.parametrize(
-    ("described", "message"),
+    ("table", "message"),
     [
         (3, "must be a table with one of choice, uniform, loguniform, integer"),
         ({}, "must be a table with one of"),
@@ -46,9 +46,9 @@ def test_quoted_and_nested_names_are_the_same():
         ({"loguniform": [0.0, 1.0]}, "low must be above 0"),
     ],
 )
-def test_bad_dimensions(described, message):
+def test_invalid_dimensions_are_refused(table, message):
     with pytest.raises(ConfigError, match=re.escape(message)) as error:
-        read_space({"model.dropout": described})
+        read_space({"model.dropout": table})
     assert str(error.value).startswith("tuning.space.model.dropout = ")
 
 
@@ -67,27 +67,15 @@ def test_bad_dimensions(described, message):
         ({"model.time_embedding_size": {"integer": [2, 4]}}, "time_embedding_size = 3: must be"),
     ],
 )
-def test_values_are_tried_on_the_experiment(space, message):
+def test_values_are_checked_against_the_rules_of_their_keys(space, message):
     with pytest.raises(ConfigError, match=re.escape(message)) as error:
         check_space(read_space(space), Recipe().with_settings)
     assert str(error.value).startswith("tuning.space")
 
 
-def test_settings_go_where_their_names_say():
-    settings = {
-        "model.hidden_size": 64,
-        "model.channels": [4, 8],
-        "training.loss.spectral_weight": 2,
-    }
-    changed = Recipe().with_settings(settings)
-    assert changed.model.hidden_size == 64
-    assert changed.model.channels == (4, 8)
-    assert changed.training.loss.spectral_weight == 2.0
-    assert changed.training.loss.huber_delta == Recipe().training.loss.huber_delta
-
-
+@settings(max_examples=25)  # each example draws up to 20 settings
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 20))
-def test_draws_depend_on_the_seed_alone_and_are_acceptable(seed, count):
+def test_draws_are_reproducible_different_and_valid(seed, count):
     space = read_space(SPACE)
     drawn = draw_settings(space, seed, count)
     assert drawn == draw_settings(space, seed, 20)[:count]
@@ -101,13 +89,15 @@ def test_draws_depend_on_the_seed_alone_and_are_acceptable(seed, count):
         Recipe().with_settings(settings)
 
 
-def test_a_range_too_narrow_for_the_trials_is_refused():
-    space = [Dimension("training.learning_rate", "uniform", (0.10001, 0.10002))]  # of one value
+def test_range_with_too_few_rounded_values_is_refused():
+    space = [
+        Dimension("training.learning_rate", "uniform", (0.10001, 0.10002))
+    ]  # both ends round to 0.1
     with pytest.raises(ConfigError, match="only 1 different settings could be drawn; lower it or"):
         draw_settings(space, 0, 2)
 
 
-def test_another_seed_draws_others():
+def test_another_seed_draws_other_settings():
     space = read_space(SPACE)
     assert draw_settings(space, 1, 5) != draw_settings(space, 2, 5)
 
@@ -117,10 +107,10 @@ def test_loguniform_draws_are_uniform_in_the_logarithm(low, high):
     dimension = Dimension("x", "loguniform", (low, high))
     rng = np.random.default_rng(0)
     logs = np.log([dimension.draw(rng) for _ in range(2000)])
-    share = (logs - math.log(low)) / (math.log(high) - math.log(low))
+    fraction = (logs - math.log(low)) / (math.log(high) - math.log(low))
     # Mean and standard deviation of a uniform variable, within four standard errors.
-    assert share.mean() == pytest.approx(0.5, abs=4 * math.sqrt(1 / 12 / 2000))
-    assert share.std() == pytest.approx(math.sqrt(1 / 12), abs=0.02)
+    assert fraction.mean() == pytest.approx(0.5, abs=4 * math.sqrt(1 / 12 / 2000))
+    assert fraction.std() == pytest.approx(math.sqrt(1 / 12), abs=0.02)
 
 
 def test_rounding_stays_inside_the_range():
@@ -130,7 +120,7 @@ def test_rounding_stays_inside_the_range():
     assert dimension.rounded(0.512345) == 0.5123
 
 
-def test_a_space_with_fewer_settings_than_trials_is_refused():
+def test_space_with_fewer_settings_than_trials_is_refused():
     space = read_space(
         {"model.hidden_size": {"choice": [4, 8]}, "training.seed": {"integer": [1, 3]}}
     )

@@ -83,7 +83,7 @@ def test_a_trial_checks_that_it_sees_the_folder(context, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("error", "transient"),
+    ("error", "retryable"),
     [
         (OSError(errno.ENOSPC, "disk full"), True),
         (RayActorError(), True),
@@ -92,5 +92,5 @@ def test_a_trial_checks_that_it_sees_the_folder(context, monkeypatch):
         (MemoryError(), False),
     ],
 )
-def test_transient_errors(error, transient):
-    assert trial.may_succeed_on_retry(error) is transient
+def test_retryable_errors(error, retryable):
+    assert trial.may_succeed_on_retry(error) is retryable

@@ -17,14 +17,14 @@ POINTS = st.tuples(st.integers(0, 20).map(float), st.integers(0, 20).map(float))
         ([(1.0, 0.5), (2.0, 0.5)], [0]),
     ],
 )
-def test_fronts_by_hand(points, front):
+def test_pareto_front_by_hand(points, front):
     assert pareto_front(points) == front
 
 
 @given(points=st.lists(POINTS, min_size=1, max_size=30))
-def test_a_front_is_what_none_beats(points):
+def test_pareto_front_holds_the_unbeaten_points(points):
     front = pareto_front(points)
-    for place in range(len(points)):
-        cost, gain = points[place]
+    for index in range(len(points)):
+        cost, gain = points[index]
         beaten = any(c <= cost and g >= gain and (c, g) != (cost, gain) for c, g in points)
-        assert beaten == (points[place] not in [points[i] for i in front])
+        assert beaten == (points[index] not in [points[i] for i in front])
