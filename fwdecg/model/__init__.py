@@ -1,4 +1,4 @@
-"""The neural surrogate that predicts the ECG from voltage maps; torch alone, no files, no Ray."""
+"""The neural surrogate that predicts the ECG from voltage maps. It uses neither files nor Ray."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ __all__ = ["Surrogate", "SurrogateConfig"]
 
 
 def __getattr__(name: str) -> Any:
-    """`Surrogate`, when it is asked for: it brings torch, which a configuration does not need."""
+    """Import `Surrogate` on first use, because a configuration needs no torch."""
     if name != "Surrogate":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from fwdecg.model.surrogate import Surrogate  # noqa: PLC0415

@@ -1,15 +1,39 @@
-"""Bahdanau's additive attention over the latents and their times, Eq. 2-3, and its absence.
+"""Additive attention over the latents and the embedding of their times.
 
 Axes: B batch, T frame, L latent, D entry of the time embedding, S decoder state, A attention.
 """
+
+import math
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+LONGEST_WAVE = 10_000.0  # frames per radian of the slowest sinusoid (Vaswani et al., 2017)
+
+
+def sinusoidal_embedding(
+    frames: int, size: int, *, like: Float[Tensor, "..."]
+) -> Float[Tensor, "T D"]:
+    """Return the sinusoidal embedding of the frame number (Vaswani et al., 2017, section 3.5).
+
+    The first half are sines and the second half cosines, at D / 2 geometrically spaced frequencies.
+
+    Args:
+        frames: number of frames T.
+        size: size D of the embedding, even; 0 for an empty embedding.
+        like: tensor with the device and the precision of the result.
+    """
+    octaves = torch.arange(size // 2, device=like.device, dtype=like.dtype)
+    # max avoids a division by 0 for an empty embedding.
+    frequencies = torch.exp(-math.log(LONGEST_WAVE) * 2.0 / max(size, 1) * octaves)
+    frame = torch.arange(frames, device=like.device, dtype=like.dtype)
+    angles = frame[:, None] * frequencies
+    return torch.cat((angles.sin(), angles.cos()), dim=1)
+
 
 class AdditiveAttention(nn.Module):
-    """Context c_t: the latents weighted by how well they and their times answer the state."""
+    """Bahdanau's additive attention (Eq. 2-3), queried by the state of the decoder."""
 
     def __init__(
         self, *, latent_size: int, time_embedding_size: int, state_size: int, attention_size: int
@@ -24,7 +48,7 @@ class AdditiveAttention(nn.Module):
     def keys(
         self, latents: Float[Tensor, "B T L"], times: Float[Tensor, "T D"]
     ) -> Float[Tensor, "B T A"]:
-        """U_a (l_i || e_i) of Eq. 2, which does not depend on the state: once per sequence."""
+        """U_a (l_i || e_i) of Eq. 2, computed once because it does not depend on the state."""
         return self.U_a(torch.cat((latents, times.expand(latents.shape[0], -1, -1)), dim=-1))
 
     def forward(
@@ -33,12 +57,12 @@ class AdditiveAttention(nn.Module):
         keys: Float[Tensor, "B T A"],
         latents: Float[Tensor, "B T L"],
     ) -> tuple[Float[Tensor, "B L"], Float[Tensor, "B T"]]:
-        """Context c_t and weights alpha_{t,i}; the weights of a case sum to 1.
+        """Return the context c_t and the weights alpha_{t,i}, which sum to 1 for each case.
 
         Args:
             state: hidden state of the decoder before this step.
-            keys: of these latents, from `keys`.
-            latents: l_i.
+            keys: result of `keys` for these latents.
+            latents: latent vectors l_i.
         """
         scores = self.V_a(torch.tanh(self.W_a(state)[:, None] + keys)).squeeze(-1)  # Eq. 2
         weights = torch.softmax(scores, dim=-1)
@@ -47,14 +71,14 @@ class AdditiveAttention(nn.Module):
 
 
 class NoAttention(nn.Module):
-    """Stands where attention is left out: its context is empty, each frame sees itself alone."""
+    """Replacement of the attention in an ablation: an empty context, so no other frame counts."""
 
     context_size = 0
 
     def keys(
         self, latents: Float[Tensor, "B T L"], times: Float[Tensor, "T D"]
     ) -> Float[Tensor, "B T 0"]:
-        """Keys of no size."""
+        """Return empty keys."""
         del times
         return latents[..., :0]
 
@@ -64,6 +88,6 @@ class NoAttention(nn.Module):
         keys: Float[Tensor, "B T 0"],
         latents: Float[Tensor, "B T L"],
     ) -> tuple[Float[Tensor, "B 0"], Float[Tensor, "B T"]]:
-        """A context of no size, and weights of 0."""
+        """Return an empty context, and weights of 0."""
         del state
         return keys[:, 0], latents.new_zeros(latents.shape[:2])

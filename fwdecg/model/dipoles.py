@@ -1,29 +1,33 @@
-"""The current dipoles of Eq. 1, as far as voltage maps tell them.
+"""Encoder that estimates the current dipoles of Eq. 1 from voltage maps.
 
 Axes: B batch, T frame, H row, W column, P row or column of a coarse grid of cells, F feature,
 L latent.
 
-Eq. 1 is minus the sum of D grad u . grad(1/r): seen from afar an excited sheet is one of dipoles
-D grad u, and grad(1/r) hardly changes within a cell of the coarse grid. What stands in for D is the
-squared speed of the front; how that and grad u are read off maps is told in `readings`.
+Eq. 1 is minus the sum of D grad u . grad(1/r). Seen from a distance, excited tissue is a sheet of
+dipoles D grad u, and grad(1/r) is nearly constant within a cell of the coarse grid. The squared
+speed of the front replaces D. `map_features` computes that speed and grad u from the maps.
 """
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fwdecg.model.autocast import unrounded
-from fwdecg.model.encoded import Encoded
-from fwdecg.model.map_features import conducting_share, front_speed, read_maps, speed_of
+from fwdecg.model.encoder import Encoded, without_autocast
+from fwdecg.model.map_features import (
+    conducting_fraction,
+    front_speed,
+    front_speed_from_arrival,
+    wavefront_features,
+)
 
-TYPICAL_STEP = 0.3  # of the voltage across a cell that a front is in
+TYPICAL_STEP = 0.3  # change of the voltage across a cell that contains a front
 
 
 class DipoleEncoder(nn.Module):
-    """One latent vector per voltage map: a linear layer over the dipoles of all cells.
+    """Linear layer over the dipoles of all cells.
 
-    Eq. 1 is linear in D, so what stands in for D is the amplitude that the ECG is decoded in: a
-    small ECG of slow tissue then comes out with as small an error.
+    Eq. 1 is linear in D. The estimate of D is therefore the amplitude that scales the decoder's
+    output, so that a small ECG of slow tissue also has a small error.
     """
 
     typical_square: Tensor
@@ -32,9 +36,9 @@ class DipoleEncoder(nn.Module):
         """Initialise from torch's global generator, which also draws the dropout masks.
 
         Args:
-            cells: side P of the coarse grid that a map is divided into, whatever its size.
-            latent_size: L.
-            dropout: share of the latents' entries dropped in training, in [0, 1).
+            cells: side P of the coarse grid that maps of any size are divided into.
+            latent_size: size L of a latent vector.
+            dropout: fraction of the latents' entries dropped in training, in [0, 1).
         """
         super().__init__()
         self.cells = cells
@@ -43,25 +47,25 @@ class DipoleEncoder(nn.Module):
         self.weigh = nn.Linear(4 * cells**2 + 1, latent_size)
         self.dropout = nn.Dropout(dropout)
 
-    def calibrate(self, u: Float[Tensor, "B T H W"]) -> None:
-        """Take the mean squared speed of some maps, the geometric one, for the unit of speeds.
+    def fit_typical_speed(self, u: Float[Tensor, "B T H W"]) -> None:
+        """Set the unit of squared speeds to the geometric mean over some maps.
 
-        A network learns soonest from features near 1.
+        Training is fastest with features near 1.
         """
         squares = front_speed(u.to(self.typical_square.dtype)).square()
         self.typical_square.copy_(squares.log().mean().exp())
 
     def forward(self, u: Float[Tensor, "B T H W"]) -> Encoded:
-        """Latent vectors l_t of dimensionless maps with at least 4 rows and columns."""
-        # Neighbours differ little: the differences need the precision that the maps have.
-        with unrounded(u):
+        """Return the latent vectors of dimensionless maps with at least 4 rows and columns."""
+        # Differences of neighbouring pixels are small and need the full precision of the maps.
+        with without_autocast(u):
             maps = u.to(self.weigh.weight.dtype)
-            share = conducting_share(maps)
-            steps, arrival = read_maps(maps, share, self.cells)
-            return self.encode(steps, speed_of(arrival, share))
+            fraction = conducting_fraction(maps)
+            steps, arrival = wavefront_features(maps, fraction, self.cells)
+            return self.encode(steps, front_speed_from_arrival(arrival, fraction))
 
     def encode(self, steps: Float[Tensor, "B T 2 P P"], speed: Float[Tensor, " B"]) -> Encoded:
-        """Latent vectors of what was read off the maps: voltage steps, and the front's speed."""
+        """Return the latent vectors of given voltage steps and front speeds."""
         diffusivity = (speed.square() / self.typical_square)[:, None, None]
         features = dipole_features(steps, diffusivity)
         return Encoded(self.dropout(self.weigh(features)), diffusivity)
@@ -70,7 +74,12 @@ class DipoleEncoder(nn.Module):
 def dipole_features(
     steps: Float[Tensor, "B T 2 P P"], diffusivity: Float[Tensor, "B 1 1"]
 ) -> Float[Tensor, "B T F"]:
-    """Voltage steps across each cell, the same times what stands in for D, and its logarithm."""
+    """Return the voltage steps of all cells, the same times the estimate of D, and its logarithm.
+
+    Args:
+        steps: voltage steps across each cell, to the right and down.
+        diffusivity: estimate of D, relative to a typical one.
+    """
     voltages = steps.flatten(2) / TYPICAL_STEP
     logarithm = diffusivity.log().expand(-1, steps.shape[1], 1)
     return torch.cat([voltages, diffusivity * voltages, logarithm], dim=2)

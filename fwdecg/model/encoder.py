@@ -1,7 +1,11 @@
-"""The convolutional encoder: one latent vector per voltage map.
+"""Encoders that turn each voltage map into one latent vector: a CNN, and the mean voltage.
 
-Axes: B batch, T frame, H row, W column, L latent; within, N = B x T frames, C channel.
+Axes: B batch, T frame, H row, W column, L latent, N = B x T map of any case, C channel, h, w row
+and column after pooling.
 """
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -9,20 +13,53 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
-from fwdecg.model.encoded import Encoded
 from fwdecg.model.pooled_norm import PooledNorm
-from fwdecg.model.standardise import Standardise
+from fwdecg.model.standardise import ZScore
 
-SMALLEST_SIDE = 4  # rows or columns of a map: two poolings by 2 must leave one
-FRAMES_AT_ONCE = 32  # in evaluation on a CPU, so that activations of 64 x 64 maps stay in cache
+SMALLEST_SIDE = 4  # rows or columns of a map: one must remain after two poolings by 2
+FRAMES_PER_BATCH = 32  # in evaluation on a CPU, so that activations of 64 x 64 maps stay in cache
+
+
+class Encoded(NamedTuple):
+    """Output of an encoder: latent vectors, and the factor that scales the decoder's output."""
+
+    latents: Float[Tensor, "B T L"]
+    amplitude: Float[Tensor, "B 1 1"] | float = 1.0
+
+
+def without_autocast(like: Tensor) -> AbstractContextManager[None]:
+    """Return a context that disables autocast on the device of a tensor.
+
+    It does nothing where autocast is already off, so that exported programs do not contain it.
+    """
+    device = like.device.type
+    if not torch.is_autocast_enabled(device):
+        return nullcontext()
+    return torch.autocast(device, enabled=False)
+
+
+class MeanVoltage(nn.Module):
+    """Encoder without weights: the latent is the mean voltage of a map."""
+
+    latent_size = 1
+
+    def __init__(self, u_score: ZScore) -> None:
+        """Keep the z-score of the maps."""
+        super().__init__()
+        self.u_score = u_score
+
+    def forward(self, u: Float[Tensor, "B T H W"]) -> Encoded:
+        """Return the z-score of each map's mean."""
+        mean = u.mean((2, 3), dtype=self.u_score.mean.dtype)
+        return Encoded(self.u_score(mean).unsqueeze(-1))
 
 
 class FrameEncoder(nn.Module):
-    """Two convolution blocks, adaptive average pooling, flattening and a linear layer."""
+    """Two convolution blocks, adaptive average pooling and a linear layer, for each map."""
 
     def __init__(
         self,
-        u_score: Standardise,
+        u_score: ZScore,
         *,
         channels: tuple[int, int],
         pooled_size: int,
@@ -34,11 +71,11 @@ class FrameEncoder(nn.Module):
 
         Args:
             u_score: z-score of the maps.
-            channels: of the first and the second block.
-            pooled_size: side of the grid that every map is pooled to, whatever its size.
-            latent_size: L.
-            dropout: share of the activations dropped after each block in training, in [0, 1).
-            changes: whether the changes from and to the neighbouring frames are seen too.
+            channels: channels of the first and the second block.
+            pooled_size: side of the grid that maps of any size are pooled to.
+            latent_size: size L of a latent vector.
+            dropout: fraction of the activations dropped after each block in training, in [0, 1).
+            changes: whether the input includes the changes between neighbouring frames.
         """
         super().__init__()
         self.u_score = u_score
@@ -53,29 +90,30 @@ class FrameEncoder(nn.Module):
             nn.Flatten(),
             nn.Linear(second * pooled_size**2, latent_size),
         )
-        # Activations follow the weights' order in memory; pooling is several times faster in this.
+        # Activations take the memory format of the weights. Pooling is several times faster with
+        # the channels last.
         convert_conv2d_weight_memory_format(self.blocks, torch.channels_last)
 
     def forward(self, u: Float[Tensor, "B T H W"]) -> Encoded:
-        """Latent vectors l_t of dimensionless maps with at least 4 rows and columns."""
-        return Encoded(self.encode(self.seen(u)))
+        """Return the latent vectors of dimensionless maps with at least 4 rows and columns."""
+        return Encoded(self.encode(self.network_input(u)))
 
-    def seen(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T H W C"]:
-        """What the convolutions are shown of each frame."""
+    def network_input(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T H W C"]:
+        """Return the channels that the convolutions receive for each frame."""
         maps = self.u_score(u)
         return with_changes(maps) if self.changes else maps.unsqueeze(-1)
 
-    def encode(self, seen: Float[Tensor, "B T H W C"]) -> Float[Tensor, "B T L"]:
-        """Latent vectors of what is seen of the frames."""
-        frames = seen.flatten(0, 1).movedim(-1, 1)
-        # An exported program takes any number of cases: it cannot know how many parts to make.
+    def encode(self, maps: Float[Tensor, "B T H W C"]) -> Float[Tensor, "B T L"]:
+        """Return the latent vectors of the network input."""
+        frames = maps.flatten(0, 1).movedim(-1, 1)
+        # The number of batches is not fixed in an exported program, which takes any case count.
         whole = self.training or frames.device.type != "cpu" or torch.compiler.is_exporting()
-        parts = (frames,) if whole else frames.split(FRAMES_AT_ONCE)
-        latents = torch.cat([self._summary(self.blocks(part)) for part in parts])
-        return latents.unflatten(0, seen.shape[:2])
+        batches = (frames,) if whole else frames.split(FRAMES_PER_BATCH)
+        latents = torch.cat([self._summarise(self.blocks(batch)) for batch in batches])
+        return latents.unflatten(0, maps.shape[:2])
 
-    def _summary(self, activations: Float[Tensor, "N C h w"]) -> Float[Tensor, "N L"]:
-        """`summarise` of activations, which lie channels last: the weights follow them."""
+    def _summarise(self, activations: Float[Tensor, "N C h w"]) -> Float[Tensor, "N L"]:
+        """Apply `summarise` to channels-last activations by reordering its weights instead."""
         pool, linear = self.summarise[0], self.summarise[-1]
         assert isinstance(linear, nn.Linear)
         pooled = pool(activations).permute(0, 2, 3, 1)
@@ -85,23 +123,24 @@ class FrameEncoder(nn.Module):
 
 
 def with_changes(maps: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T H W 3"]:
-    """Each map, its change since the frame before, and that to the next; 0 where there is none.
+    """Return each map, its change from the previous frame, and the change to the next one.
 
-    What a front gives to Eq. 1 follows from how fast u rises and falls, which one map cannot tell.
+    Changes beyond the first and the last frame are 0. The contribution of a front to Eq. 1 depends
+    on how fast u rises and falls, which a single map does not show.
     """
-    # In the precision of the convolution, but the differences are taken before they are rounded.
+    # The result has the precision of the convolution; the differences are taken before rounding.
     device = maps.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else maps.dtype
-    seen = maps.new_zeros((*maps.shape, 3), dtype=dtype)
+    channels = maps.new_zeros((*maps.shape, 3), dtype=dtype)
     change = maps.diff(dim=1)
-    seen[..., 0] = maps
-    seen[:, 1:, ..., 1] = change
-    seen[:, :-1, ..., 2] = change
-    return seen
+    channels[..., 0] = maps
+    channels[:, 1:, ..., 1] = change
+    channels[:, :-1, ..., 2] = change
+    return channels
 
 
 def _block(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
-    # The convolution needs no bias, for the normalisation subtracts it again.
+    # The convolution has no bias because the normalisation would subtract it again.
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=False),
         PooledNorm(outputs),

@@ -1,6 +1,6 @@
-"""z-scores with the mean and spread of the training split, kept inside the model.
+"""z-scores with the mean and standard deviation of the training split, stored in the model.
 
-Axes: E electrode (or any last axis with a mean and spread of its own).
+Axes: E electrode (or any last axis whose entries have their own mean and standard deviation).
 """
 
 import math
@@ -15,17 +15,17 @@ from fwdecg.errors import LibraryError
 
 @dataclass(frozen=True, kw_only=True)
 class Standardisation:
-    """Mean and spread (standard deviation) over a library's training split.
+    """Means and standard deviations over a library's training split, as in statistics.json.
 
     Attributes:
         u_mean: mean of the voltage maps, dimensionless.
-        u_spread: spread of the voltage maps, dimensionless.
+        u_spread: standard deviation of the voltage maps, dimensionless.
         phi_e_mean: mean of each electrode's ECG, in the library's unit.
-        phi_e_spread: spread of each electrode's ECG, in the library's unit.
+        phi_e_spread: standard deviation of each electrode's ECG, in the library's unit.
 
     Raises:
-        LibraryError: a value is not finite, a spread is not above 0, or the electrodes' numbers of
-            means and spreads differ.
+        LibraryError: a value is not finite, a standard deviation is not above 0, or the numbers of
+            means and standard deviations differ.
     """
 
     u_mean: float
@@ -34,37 +34,37 @@ class Standardisation:
     phi_e_spread: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        """Refuse statistics that no z-score can be made of."""
-        means, spreads = (self.u_mean, *self.phi_e_mean), (self.u_spread, *self.phi_e_spread)
-        if len(means) != len(spreads):
+        """Check that z-scores can be computed."""
+        means, deviations = (self.u_mean, *self.phi_e_mean), (self.u_spread, *self.phi_e_spread)
+        if len(means) != len(deviations):
             raise LibraryError(
-                f"{len(self.phi_e_mean)} means and {len(self.phi_e_spread)} spreads of phi_e: must "
-                "be one each per electrode; compute the library's statistics anew"
+                f"{len(self.phi_e_mean)} means and {len(self.phi_e_spread)} standard deviations of "
+                "phi_e: must be one of each per electrode; recompute the library's statistics"
             )
-        for value in (*means, *spreads):
+        for value in (*means, *deviations):
             if not math.isfinite(value):
                 raise LibraryError(
-                    f"a mean or spread is {value}: must be finite; compute the library's "
-                    "statistics anew"
+                    f"a mean or standard deviation is {value}: must be finite; recompute the "
+                    "library's statistics"
                 )
-        if min(spreads) <= 0:
+        if min(deviations) <= 0:
             raise LibraryError(
-                f"a spread is {min(spreads):g}: must be above 0; the training split needs cases "
-                "that activate"
+                f"a standard deviation is {min(deviations):g}: must be above 0; the training split "
+                "needs cases that activate"
             )
 
 
-class Standardise(nn.Module):
-    """x -> (x - mean) / spread and back, with mean and spread broadcast over the last axis."""
+class ZScore(nn.Module):
+    """x -> (x - mean) / standard deviation and its inverse, broadcast over the last axis."""
 
     mean: Tensor
     spread: Tensor
 
     def __init__(self, mean: Float[Tensor, "*E"], spread: Float[Tensor, "*E"]) -> None:
-        """Keep mean and spread as buffers, so that checkpoints carry them.
+        """Register both as buffers, so that checkpoints contain them.
 
         Args:
-            mean: scalar, or one value per entry of the last axis; unit of the quantity.
+            mean: scalar, or one value per entry of the last axis, in the unit of the quantity.
             spread: standard deviation, of the same shape; above 0.
         """
         super().__init__()
@@ -72,9 +72,9 @@ class Standardise(nn.Module):
         self.register_buffer("spread", spread.clone())
 
     def forward(self, values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """z-scores of `values`, in the buffers' precision (half-precision input is widened)."""
+        """Return the z-scores of values, in the precision of the buffers."""
         return (values.to(self.mean.dtype) - self.mean) / self.spread
 
     def inverse(self, scores: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """The values whose z-scores are `scores`, in the unit of mean and spread."""
+        """Return the values with the given z-scores, in the unit of the mean."""
         return torch.addcmul(self.mean, scores, self.spread)

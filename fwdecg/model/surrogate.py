@@ -8,60 +8,57 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fwdecg.errors import ConfigError, MapsError
-from fwdecg.model.autocast import unrounded
 from fwdecg.model.decoder import EcgDecoder
 from fwdecg.model.dipoles import DipoleEncoder
-from fwdecg.model.encoded import Encoded
-from fwdecg.model.encoder import SMALLEST_SIDE, FrameEncoder
-from fwdecg.model.mean_voltage import MeanVoltage
-from fwdecg.model.standardise import Standardisation, Standardise
+from fwdecg.model.encoder import (
+    SMALLEST_SIDE,
+    Encoded,
+    FrameEncoder,
+    MeanVoltage,
+    without_autocast,
+)
+from fwdecg.model.standardise import Standardisation, ZScore
 from fwdecg.model.surrogate_config import CNN, MEAN_VOLTAGE, SurrogateConfig
 
 Encoder = DipoleEncoder | FrameEncoder | MeanVoltage
 
 
 class Surrogate(nn.Module):
-    """An encoder, and a decoder to the z-score of the ECG.
+    """Encoder of voltage maps, and decoder to the z-score of the ECG.
 
-    Maps may have any number of frames, and of rows and columns from 4 on.
+    Maps may have any number of frames, and any number of rows and columns from 4 on.
     """
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        decoder: EcgDecoder,
-        *,
-        phi_e_score: Standardise,
-    ) -> None:
-        """Join the parts; `SurrogateConfig.build` makes them to fit."""
+    def __init__(self, encoder: Encoder, decoder: EcgDecoder, *, phi_e_score: ZScore) -> None:
+        """Combine matching parts; `build_surrogate` creates them from a configuration."""
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.phi_e_score = phi_e_score
 
-    def calibrate(self, u: Float[Tensor, "B T H W"]) -> None:
-        """Fit what is not learnt by gradients to some maps of the training split, before it."""
+    def fit_typical_speed(self, u: Float[Tensor, "B T H W"]) -> None:
+        """Set the dipole encoder's unit of speed from training maps, before the training."""
         if isinstance(self.encoder, DipoleEncoder):
-            self.encoder.calibrate(u)
+            self.encoder.fit_typical_speed(u)
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters lie."""
+        """Device of the parameters."""
         return self.phi_e_score.mean.device
 
     def forward(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T E"]:
-        """Standardised ECG of dimensionless voltage maps in float16 or wider.
+        """Return the standardised ECG of dimensionless voltage maps in float16 or wider.
 
         Raises:
             MapsError: there are no frames, or the maps are too small for the encoder.
         """
         latents, amplitude = self._encode(u)
         # Rounding errors of a recurrence grow from frame to frame.
-        with unrounded(u):
+        with without_autocast(u):
             return self.decoder(latents) * amplitude
 
     def _encode(self, u: Float[Tensor, "B T H W"]) -> Encoded:
-        """Latents in the precision of the decoder, and the unit that it decodes in."""
+        """Return the latents in the precision of the decoder, and the amplitude."""
         frames, *sides = u.shape[1:]
         if frames == 0 or min(sides) < SMALLEST_SIDE:
             raise MapsError(
@@ -72,26 +69,26 @@ class Surrogate(nn.Module):
         return Encoded(latents.to(self.phi_e_score.mean.dtype), amplitude)
 
     def standardise_ecg(self, phi_e: Float[Tensor, "B T E"]) -> Float[Tensor, "B T E"]:
-        """z-score of an ECG in the library's unit: the target that `forward` is trained on."""
+        """Return the z-score of an ECG in the library's unit: the training target of `forward`."""
         return self.phi_e_score(phi_e)
 
     @torch.no_grad()
     def predict(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T E"]:
-        """ECG in the library's unit, without gradients; call `eval()` before it.
+        """Return the ECG in the library's unit, without gradients; call `eval()` first.
 
         Raises:
-            MapsError: as `forward`.
+            MapsError: see `forward`.
         """
         return self.phi_e_score.inverse(self(u))
 
     @torch.no_grad()
     def attend(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T T"]:
-        """Attention weights (case, ECG sample, frame), without gradients; `eval()` before it.
+        """Return attention weights (case, ECG sample, frame), without gradients; `eval()` first.
 
-        The weights of a sample sum to 1; without attention all are 0.
+        The weights of a sample sum to 1. A surrogate without attention has weights of 0.
 
         Raises:
-            MapsError: as `forward`.
+            MapsError: see `forward`.
         """
         return self.decoder.attention_weights(self._encode(u).latents)
 
@@ -99,13 +96,22 @@ class Surrogate(nn.Module):
 def build_surrogate(
     config: SurrogateConfig, *, electrodes: int, standardisation: Standardisation
 ) -> Surrogate:
-    """As `SurrogateConfig.build`."""
+    """Return an untrained surrogate, initialised from torch's global generator.
+
+    Args:
+        config: sizes and parts of the surrogate.
+        electrodes: number of ECG channels.
+        standardisation: statistics of the library's training split.
+
+    Raises:
+        ConfigError: the statistics have another number of electrodes.
+    """
     if electrodes != len(standardisation.phi_e_mean):
         raise ConfigError(
             f"electrodes = {electrodes}: must be {len(standardisation.phi_e_mean)}, as in the "
             "library's statistics"
         )
-    encoder = _encoder(config, _standardise(standardisation.u_mean, standardisation.u_spread))
+    encoder = _build_encoder(config, _z_score(standardisation.u_mean, standardisation.u_spread))
     decoder = EcgDecoder(
         latent_size=encoder.latent_size,
         hidden_size=config.hidden_size,
@@ -114,11 +120,11 @@ def build_surrogate(
         electrodes=electrodes,
         attention=config.attention,
     )
-    phi_e_score = _standardise(standardisation.phi_e_mean, standardisation.phi_e_spread)
+    phi_e_score = _z_score(standardisation.phi_e_mean, standardisation.phi_e_spread)
     return Surrogate(encoder, decoder, phi_e_score=phi_e_score)
 
 
-def _encoder(config: SurrogateConfig, u_score: Standardise) -> Encoder:
+def _build_encoder(config: SurrogateConfig, u_score: ZScore) -> Encoder:
     if config.encoder == MEAN_VOLTAGE:
         return MeanVoltage(u_score)
     if config.encoder == CNN:
@@ -135,5 +141,5 @@ def _encoder(config: SurrogateConfig, u_score: Standardise) -> Encoder:
     )
 
 
-def _standardise(mean: float | tuple[float, ...], spread: float | tuple[float, ...]) -> Standardise:
-    return Standardise(torch.tensor(mean), torch.tensor(spread))
+def _z_score(mean: float | tuple[float, ...], spread: float | tuple[float, ...]) -> ZScore:
+    return ZScore(torch.tensor(mean), torch.tensor(spread))
