@@ -35,6 +35,7 @@ from fwdecg.library.part import build_part
 from fwdecg.library.reader import Library, open_library
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
+from fwdecg.model.surrogate import build_surrogate
 from fwdecg.runtime.cost import Cost
 from fwdecg.runtime.storage import Store
 from fwdecg.training.epoch import Validation
@@ -272,7 +273,7 @@ def _random_surrogate(library: Library, seed: int) -> TrainedSurrogate:
         phi_e_mean=statistics.phi_e_mean,
         phi_e_spread=statistics.phi_e_spread,
     )
-    surrogate = TINY_MODEL.build(electrodes=2, standardisation=standardisation)
+    surrogate = build_surrogate(TINY_MODEL, electrodes=2, standardisation=standardisation)
     return TrainedSurrogate(
         state=surrogate.state_dict(),
         config=TINY_MODEL,

@@ -16,6 +16,7 @@ import torch
 from fwdecg.benchmarks.interleave import interleave
 from fwdecg.model import Surrogate, SurrogateConfig
 from fwdecg.model.standardise import Standardisation
+from fwdecg.model.surrogate import build_surrogate
 from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 from fwdecg.training.batches import Batch, Cases
 from fwdecg.training.epoch import Objective, runs_in_bfloat16, train_epoch
@@ -90,7 +91,7 @@ def untrained_surrogate(model: SurrogateConfig, electrodes: int) -> Surrogate:
     scale = Standardisation(
         u_mean=0.5, u_spread=0.5, phi_e_mean=(0.0,) * electrodes, phi_e_spread=(1.0,) * electrodes
     )
-    return model.build(electrodes=electrodes, standardisation=scale)
+    return build_surrogate(model, electrodes=electrodes, standardisation=scale)
 
 
 @contextmanager

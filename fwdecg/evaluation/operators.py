@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32
 from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.evaluation.predictors import Ecgs, weighted_sums
 from fwdecg.library.labelled_cases import LabelledCases
-from fwdecg.model.map_features import conducting_share, front_speed
+from fwdecg.model.map_features import conducting_fraction, front_speed
 from fwdecg.physics.pseudo_ecg import lead_fields
 from fwdecg.physics.tissue import Tissue
 from fwdecg.shapes import Electrodes, Frames
@@ -83,7 +83,7 @@ class ReadOffOperator:
         """Return the ECG of one case in mm/ms."""
         maps = torch.from_numpy(u.astype(np.float32)).unsqueeze(0)
         speed = float(front_speed(maps))
-        fraction = conducting_share(maps).squeeze(0).double().numpy()
+        fraction = conducting_fraction(maps).squeeze(0).double().numpy()
         tissue = Tissue(
             spacing_mm=self.map_spacing_mm,
             diffusivity_mm2_per_ms=self.diffusivity_per_square_speed * speed**2 * fraction,

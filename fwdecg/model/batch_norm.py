@@ -78,8 +78,9 @@ class _DistributedBatchNorm(torch.autograd.Function):
         scale (dy - mean(dy) - z mean(dy z)), where the means are over the frames of all workers.
         """
         frames, weight, count, mean, inverse_deviation = ctx.saved_tensors
+        dy, outputs = gradients[0], PARAMETERS_ONLY
         _, weight_gradient, bias_gradient = torch.ops.aten.native_batch_norm_backward(
-            gradients[0], frames, weight, None, None, mean, inverse_deviation, True, 0.0, PARAMETERS_ONLY
+            dy, frames, weight, None, None, mean, inverse_deviation, True, 0.0, outputs
         )
         means = torch.stack((weight_gradient, bias_gradient)) / count
         distributed.all_reduce(means)
@@ -87,7 +88,8 @@ class _DistributedBatchNorm(torch.autograd.Function):
         z_coefficient, constant = scale * means
         slope = z_coefficient * inverse_deviation
         frame_gradient = _affine(frames, -slope, slope * mean - constant)
-        return frame_gradient.add_(_affine(gradients[0], scale)), weight_gradient, bias_gradient, None
+        frame_gradient.add_(_affine(dy, scale))
+        return frame_gradient, weight_gradient, bias_gradient, None
 
 
 def _affine(

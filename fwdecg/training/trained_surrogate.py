@@ -25,6 +25,7 @@ from fwdecg.config import from_tree, to_tree
 from fwdecg.errors import CheckpointError, FwdEcgError
 from fwdecg.model import Surrogate, SurrogateConfig
 from fwdecg.model.standardise import Standardisation
+from fwdecg.model.surrogate import build_surrogate
 from fwdecg.training.epoch import Validation
 from fwdecg.training.training_spec import ModelSignature
 
@@ -84,7 +85,9 @@ class TrainedSurrogate:
     def build(self) -> Surrogate:
         """Return the network with these weights, on the CPU and in evaluation mode."""
         electrodes = len(self.signature.electrodes_mm)
-        surrogate = self.config.build(electrodes=electrodes, standardisation=self.standardisation)
+        surrogate = build_surrogate(
+            self.config, electrodes=electrodes, standardisation=self.standardisation
+        )
         surrogate.load_state_dict(self.state)
         return surrogate.eval()
 

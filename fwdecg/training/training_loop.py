@@ -17,7 +17,7 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
-from fwdecg.model import Surrogate
+from fwdecg.model.surrogate import Surrogate, build_surrogate
 from fwdecg.runtime.cost import CostMeter
 from fwdecg.runtime.progress import SECONDS_BETWEEN_LINES, duration_text
 from fwdecg.runtime.telemetry import FRACTION_DONE, ITEMS, ITEMS_PER_SECOND, TRAINING
@@ -43,8 +43,8 @@ logger = logging.getLogger(__name__)
 
 # The remaining time is estimated by the median of the last epochs, because the first one is slow.
 TIMED_EPOCHS = 5
-# Number of training cases from which the encoder determines its units.
-CALIBRATION_CASES = 64
+# Number of training cases from which the encoder determines its unit of speed.
+TYPICAL_SPEED_CASES = 64
 
 
 def run_training(
@@ -75,7 +75,7 @@ def run_training(
     if epoch > 0:
         run.restore(checkpoint_path(folder, epoch))
     else:
-        run.surrogate.calibrate(splits.train.u[:CALIBRATION_CASES].to(device))
+        run.surrogate.fit_typical_speed(splits.train.u[:TYPICAL_SPEED_CASES].to(device))
     if run.first:
         cases, validation = len(splits.train), len(splits.validation)
         logger.info("training on %d cases, %d for validation", cases, validation)
@@ -114,8 +114,8 @@ class _Run:
         self.spec = spec
         self.rank = own_rank()
         electrodes = len(spec.signature.electrodes_mm)
-        self.surrogate: Surrogate = spec.model.build(
-            electrodes=electrodes, standardisation=spec.standardisation
+        self.surrogate: Surrogate = build_surrogate(
+            spec.model, electrodes=electrodes, standardisation=spec.standardisation
         ).to(device)
         self.model = parallel(self.surrogate)
         self.optimizer = torch.optim.Adam(self.surrogate.parameters(), lr=config.learning_rate)

@@ -165,8 +165,11 @@ def read_trial(folders: TrialFolders, number: int, spec: TrainingSpec | None) ->
 
 
 def _parameters(spec: TrainingSpec) -> int:
-    surrogate = spec.model.build(
-        electrodes=len(spec.signature.electrodes_mm), standardisation=spec.standardisation
+    from fwdecg.model.surrogate import build_surrogate  # noqa: PLC0415  # imports torch
+
+    electrodes = len(spec.signature.electrodes_mm)
+    surrogate = build_surrogate(
+        spec.model, electrodes=electrodes, standardisation=spec.standardisation
     )
     return sum(parameter.numel() for parameter in surrogate.parameters())
 

@@ -1,4 +1,4 @@
-"""Maps of a wave of known speed."""
+"""Voltage maps of a wave with a known speed."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,9 @@ from torch import Tensor
 
 @pytest.fixture
 def straight_front() -> Callable[..., Tensor]:
-    """(map widths per frame, frames, side) -> maps of a front that runs to the right.
+    """Return a function (map widths per frame, frames, side) -> maps of a front moving right.
 
-    It is eight pixels wide and comes from outside the map.
+    The front is eight pixels wide and starts outside the map.
     """
 
     def maps(widths_per_frame: float, frames: int, side: int) -> Tensor:

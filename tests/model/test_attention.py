@@ -1,10 +1,12 @@
-"""Additive attention, Eq. 2-3: by hand, against the printed form, and its limits."""
+"""Additive attention equals Eq. 2-3; the time embedding equals its definition."""
+
+import math
 
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fwdecg.model.attention import AdditiveAttention, NoAttention
+from fwdecg.model.attention import AdditiveAttention, NoAttention, sinusoidal_embedding
 
 
 def _attention() -> AdditiveAttention:
@@ -30,29 +32,47 @@ def test_equals_the_printed_equations(seed: int, batch: int, frames: int) -> Non
         ]
         alpha = torch.softmax(torch.stack(score), dim=0)
         expected = torch.stack([alpha[i] * latents[case, i] for i in range(frames)]).sum(0)
-        # A few roundings of values near 1.
+        # A few rounding errors of values near 1.
         torch.testing.assert_close(weights[case], alpha, rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(context[case], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_weights_are_a_distribution() -> None:
+def test_weights_are_positive_and_sum_to_one() -> None:
     attention, latents = _attention(), torch.randn(2, 6, 3)
     _, weights = attention(torch.randn(2, 4), attention.keys(latents, torch.randn(6, 2)), latents)
     assert (weights >= 0).all()
     torch.testing.assert_close(weights.sum(1), torch.ones(2))
 
 
-def test_without_preference_the_context_is_the_mean() -> None:
+def test_with_equal_scores_the_context_is_the_mean() -> None:
     attention, latents = _attention(), torch.randn(2, 6, 3)
     torch.nn.init.zeros_(attention.V_a.weight)
     context, _ = attention(torch.randn(2, 4), attention.keys(latents, torch.randn(6, 2)), latents)
     torch.testing.assert_close(context, latents.mean(1))
 
 
-def test_its_absence_is_an_empty_context() -> None:
+def test_no_attention_gives_an_empty_context() -> None:
     attention, latents = NoAttention(), torch.randn(2, 6, 3)
     keys = attention.keys(latents, torch.randn(6, 2))
     context, weights = attention(torch.randn(2, 4), keys, latents)
     assert context.shape == (2, attention.context_size) == (2, 0)
     assert torch.equal(weights, torch.zeros(2, 6))
     assert list(attention.parameters()) == []
+
+
+def test_time_embedding_by_hand() -> None:
+    embedding = sinusoidal_embedding(3, 4, like=torch.zeros((), dtype=torch.float64))
+    angles = [2.0, 2.0 / 100.0]  # frame 2 at frequencies 1 and 10000^(-1/2)
+    expected = [*map(math.sin, angles), *map(math.cos, angles)]
+    torch.testing.assert_close(embedding[2], torch.tensor(expected, dtype=torch.float64))
+    assert embedding[0].tolist() == [0.0, 0.0, 1.0, 1.0]
+
+
+@given(frames=st.integers(0, 300), half=st.integers(0, 16))
+def test_time_embeddings_of_all_frames_have_the_same_norm(frames: int, half: int) -> None:
+    embedding = sinusoidal_embedding(frames, 2 * half, like=torch.zeros(()))
+    assert embedding.shape == (frames, 2 * half)
+    # `half` pairs of sin^2 + cos^2, each with a few rounding errors of 2^-24.
+    torch.testing.assert_close(
+        embedding.square().sum(1), torch.full((frames,), float(half)), rtol=1e-5, atol=0
+    )

@@ -1,4 +1,4 @@
-"""The recurrence in machine code against the one in torch, in value and gradient."""
+"""The compiled recurrence equals the torch operations in value and gradient."""
 
 import pytest
 import torch
@@ -19,24 +19,24 @@ def _decoder(size: int, *, times: int = 4) -> EcgDecoder:
 
 
 def _both(decoder: EcgDecoder, latents: Tensor) -> tuple[Tensor, Tensor]:
-    """States in machine code in single precision, and by torch in double."""
+    """Return the states of the kernel in float32, and of torch in float64."""
     ours = decoder._states(latents)
-    return ours, torch.stack(decoder.double()._steps(latents.double())[0], dim=1)
+    return ours, torch.stack(decoder.double()._torch_steps(latents.double())[0], dim=1)
 
 
 @pytest.mark.parametrize("size", [1, 5, 32])
 @pytest.mark.parametrize("frames", [1, 2, 40])
 @pytest.mark.parametrize("times", [0, 4])
-def test_states_are_those_of_torch(size: int, frames: int, times: int) -> None:
+def test_states_equal_torch(size: int, frames: int, times: int) -> None:
     with torch.no_grad():
         ours, torchs = _both(_decoder(size, times=times), 2 * torch.randn(3, frames, 6))
-    # tanh is off by 1e-6 at most, and an LSTM forgets.
+    # The error of tanh is at most 1e-6, and an LSTM forgets earlier errors.
     torch.testing.assert_close(ours.double(), torchs, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 40])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_gradients_are_those_of_torch(frames: int, threads: int) -> None:
+def test_gradients_equal_torch(frames: int, threads: int) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -47,13 +47,13 @@ def test_gradients_are_those_of_torch(frames: int, threads: int) -> None:
         ours = torch.autograd.grad((decoder._states(latents) * weight).sum(), inputs)
         decoder.double()
         exact = latents.detach().double().requires_grad_()
-        states = torch.stack(decoder._steps(exact)[0], dim=1)
+        states = torch.stack(decoder._torch_steps(exact)[0], dim=1)
         inputs = [exact, *decoder.attention.parameters(), *decoder.cell.parameters()]
         torchs = torch.autograd.grad((states * weight).sum(), inputs)
     finally:
         torch.set_num_threads(before)
     for mine, theirs in zip(ours, torchs, strict=True):
-        # Up to 120 terms of order 1, each off by some 1e-6.
+        # Up to 120 terms of order 1, each with an error of about 1e-6.
         torch.testing.assert_close(mine.double(), theirs, rtol=1e-5, atol=2e-5)
 
 
@@ -70,7 +70,7 @@ def test_a_saturated_attention_and_gates_stay_finite() -> None:
     assert latents.grad.isfinite().all()
 
 
-def test_a_latent_that_is_not_finite_stays_visible() -> None:
+def test_a_nan_latent_gives_nan_states() -> None:
     latents = torch.zeros(2, 4, 6)
     latents[1, 2, 3] = torch.nan
     states = _decoder(5)._states(latents)

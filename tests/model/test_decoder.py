@@ -1,11 +1,11 @@
-"""The decoder against a twin that follows the paper step by step, nothing taken out of the loop."""
+"""The decoder equals a reference that follows the paper step by step."""
 
 import pytest
 import torch
 from torch import Tensor
 
+from fwdecg.model.attention import sinusoidal_embedding
 from fwdecg.model.decoder import EcgDecoder
-from fwdecg.model.time_embedding import sinusoidal_embedding
 
 
 def _decoder(electrodes: int, *, attention: bool = True, times: int = 4) -> EcgDecoder:
@@ -20,17 +20,17 @@ def _decoder(electrodes: int, *, attention: bool = True, times: int = 4) -> EcgD
     )
 
 
-def _twin(decoder: EcgDecoder, latents: Tensor) -> Tensor:
-    """Attention, LSTM cell and read-out of each frame in turn."""
+def _reference(decoder: EcgDecoder, latents: Tensor) -> Tensor:
+    """Apply attention, LSTM cell and read-out to one frame after the other."""
     batch, frames, _ = latents.shape
     times = sinusoidal_embedding(frames, decoder.time_embedding_size, like=latents)
-    state = memory = torch.zeros(batch, decoder.cell.hidden_size, dtype=latents.dtype)
+    state = cell_state = torch.zeros(batch, decoder.cell.hidden_size, dtype=latents.dtype)
     prediction = torch.zeros(batch, decoder.last_readout.out_features, dtype=latents.dtype)
     predictions = []
     for t in range(frames):
         context, _ = decoder.attention(state, decoder.attention.keys(latents, times), latents)
         inputs = torch.cat((context, latents[:, t], times[t].expand(batch, -1)), dim=1)
-        state, memory = decoder.cell(inputs, (state, memory))
+        state, cell_state = decoder.cell(inputs, (state, cell_state))
         hidden = torch.relu(decoder.first_readout(torch.cat((state, prediction), dim=1)))
         prediction = decoder.last_readout(hidden)
         predictions.append(prediction)
@@ -40,29 +40,29 @@ def _twin(decoder: EcgDecoder, latents: Tensor) -> Tensor:
 @pytest.mark.parametrize("electrodes", [1, 3])
 @pytest.mark.parametrize("frames", [1, 12])
 @pytest.mark.parametrize("parts", [{}, {"attention": False}, {"times": 0}])
-def test_equals_the_plain_twin_in_value_and_gradient(
+def test_equals_the_reference_in_value_and_gradient(
     electrodes: int, frames: int, parts: dict[str, int]
 ) -> None:
     decoder = _decoder(electrodes, **parts).double()
     latents = torch.randn(2, frames, 6, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(2, frames, electrodes, dtype=torch.float64)
     inputs = [latents, *decoder.parameters()]
-    ours, plain = decoder(latents), _twin(decoder, latents)
-    # Rounding of float64 alone: 1e-16 a step over some hundred sums.
-    torch.testing.assert_close(ours, plain, rtol=1e-12, atol=1e-12)
-    gradients = (torch.autograd.grad((y * weight).sum(), inputs) for y in (ours, plain))
+    ours, reference = decoder(latents), _reference(decoder, latents)
+    # Only float64 rounding: 1e-16 per step over some hundred sums.
+    torch.testing.assert_close(ours, reference, rtol=1e-12, atol=1e-12)
+    gradients = (torch.autograd.grad((y * weight).sum(), inputs) for y in (ours, reference))
     for mine, theirs in zip(*gradients, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-11, atol=1e-12)
 
 
-def test_the_prediction_is_fed_back() -> None:
+def test_the_read_out_receives_its_previous_prediction() -> None:
     decoder, latents = _decoder(1), torch.randn(1, 4, 6)
-    fed = decoder(latents)
+    with_feedback = decoder(latents)
     with torch.no_grad():
         decoder.first_readout.weight[:, -1] = 0.0
-    cut = decoder(latents)
-    assert torch.equal(fed[:, 0], cut[:, 0])  # the feedback starts at zero
-    assert not torch.equal(fed[:, 1:], cut[:, 1:])
+    without = decoder(latents)
+    assert torch.equal(with_feedback[:, 0], without[:, 0])  # the feedback starts at zero
+    assert not torch.equal(with_feedback[:, 1:], without[:, 1:])
 
 
 def test_every_latent_reaches_the_first_prediction_through_attention() -> None:
@@ -79,7 +79,7 @@ def test_without_attention_no_prediction_sees_a_later_frame() -> None:
     assert (gradient[0].abs().sum(-1) > 0).tolist() == [True, True, False, False]
 
 
-def test_without_time_embedding_later_frames_may_change_places() -> None:
+def test_without_time_embedding_the_order_of_later_frames_is_irrelevant() -> None:
     latents = torch.randn(1, 4, 6)
     swapped = latents[:, [0, 1, 3, 2]]
     timeless, timed = _decoder(1, times=0), _decoder(1)
@@ -87,21 +87,21 @@ def test_without_time_embedding_later_frames_may_change_places() -> None:
     assert not torch.allclose(timed(latents)[:, :2], timed(swapped)[:, :2], rtol=1e-6, atol=0)
 
 
-def test_the_attention_weights_are_those_that_the_context_is_made_with() -> None:
-    """Each row is a distribution over the frames, and with the latents it gives Eq. 3's c_t."""
+def test_the_attention_weights_give_the_context() -> None:
+    """Each row sums to 1, and the weighted sum of the latents is c_t of Eq. 3."""
     decoder, latents = _decoder(1), torch.randn(2, 7, 6)
     weights = decoder.attention_weights(latents)
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, 7))
     times = sinusoidal_embedding(7, 4, like=latents)
-    rest = torch.zeros(2, 5)  # the state before the first frame
-    context, first = decoder.attention(rest, decoder.attention.keys(latents, times), latents)
+    initial = torch.zeros(2, 5)  # state before the first frame
+    context, first = decoder.attention(initial, decoder.attention.keys(latents, times), latents)
     torch.testing.assert_close(weights[:, 0], first)
     torch.testing.assert_close(torch.einsum("bi,bil->bl", weights[:, 0], latents), context)
     assert (weights[:, 1] != weights[:, 0]).any()
 
 
-def test_attention_sees_a_frame_that_answers_every_state() -> None:
-    """A key that is far out in the direction of V_a draws all weight to its frame."""
+def test_a_large_key_attracts_all_attention() -> None:
+    """A key that is large in the direction of V_a gives its frame a weight of 1."""
     decoder, latents = _decoder(1), torch.randn(1, 7, 6)
     with torch.no_grad():
         decoder.attention.V_a.weight.fill_(100.0)
@@ -113,5 +113,5 @@ def test_attention_sees_a_frame_that_answers_every_state() -> None:
     torch.testing.assert_close(weights[..., 4], torch.ones(1, 7))
 
 
-def test_without_attention_nothing_is_looked_at() -> None:
+def test_without_attention_all_weights_are_zero() -> None:
     assert not _decoder(1, attention=False).attention_weights(torch.randn(2, 7, 6)).any()

@@ -1,4 +1,4 @@
-"""The encoder by dipoles: its features, units and precision."""
+"""Features, units and precision of the dipole encoder."""
 
 from collections.abc import Callable
 
@@ -6,14 +6,12 @@ import torch
 from torch import Tensor
 
 from fwdecg.model.dipoles import TYPICAL_STEP, DipoleEncoder, dipole_features
-from fwdecg.model.map_features import (
-    FRAMES_PER_WIDTH,
-)
+from fwdecg.model.map_features import FRAMES_PER_WIDTH
 
 SIDE, CELLS = 16, 4
 
 
-def test_features_are_steps_the_same_times_squared_speed_and_its_logarithm() -> None:
+def test_features_are_voltages_currents_and_the_logarithm_of_diffusivity() -> None:
     steps, diffusivity = torch.rand(2, 3, 2, 4, 4), torch.tensor([0.5, 3.0]).reshape(2, 1, 1)
     voltages, currents, logarithm = dipole_features(steps, diffusivity).split([32, 32, 1], dim=2)
     torch.testing.assert_close(voltages, steps.flatten(2) / TYPICAL_STEP)
@@ -29,19 +27,19 @@ def test_the_amplitude_is_the_squared_speed(
     torch.testing.assert_close(encoded.amplitude, expected)
 
 
-def test_calibrated_features_have_a_typical_amplitude_of_one(
+def test_after_fitting_the_typical_amplitude_is_one(
     straight_front: Callable[..., Tensor],
 ) -> None:
     encoder = DipoleEncoder(cells=CELLS, latent_size=3, dropout=0.0)
     slow, fast = (straight_front(speed, 100, SIDE) for speed in (0.02, 0.08))
-    encoder.calibrate(torch.cat([slow, fast]).half())
+    encoder.fit_typical_speed(torch.cat([slow, fast]).half())
     for u, expected in ((slow, 0.25), (fast, 4.0)):
         torch.testing.assert_close(
             encoder(u).amplitude, torch.full((1, 1, 1), expected), rtol=1e-2, atol=0
         )
 
 
-def test_half_precision_around_it_does_not_round_the_dipoles() -> None:
+def test_autocast_does_not_round_the_dipoles() -> None:
     torch.manual_seed(0)
     encoder = DipoleEncoder(cells=2, latent_size=3, dropout=0.0)
     u = torch.rand(1, 5, 8, 8)
@@ -59,7 +57,7 @@ def test_gradients_with_respect_to_the_maps_are_finite(
     assert u.grad.isfinite().all()
 
 
-def test_dropout_acts_in_training_alone() -> None:
+def test_dropout_is_active_in_training_only() -> None:
     torch.manual_seed(0)
     encoder, u = DipoleEncoder(cells=2, latent_size=50, dropout=0.5), torch.rand(1, 3, 8, 8)
     assert 0.3 < (encoder(u).latents == 0).float().mean() < 0.7

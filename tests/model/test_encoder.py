@@ -1,17 +1,17 @@
-"""The encoder: shapes, independence of frames, and agreement with the paper's plain order."""
+"""Encoders: shapes, independence of frames, and equality with the order of the paper."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from fwdecg.model.encoder import FRAMES_AT_ONCE, FrameEncoder, with_changes
-from fwdecg.model.standardise import Standardise
+from fwdecg.model.encoder import FRAMES_PER_BATCH, FrameEncoder, MeanVoltage, with_changes
+from fwdecg.model.standardise import ZScore
 
 
 def _encoder(dropout: float = 0.0, *, changes: bool = False) -> FrameEncoder:
     torch.manual_seed(0)
     return FrameEncoder(
-        Standardise(torch.tensor(0.0), torch.tensor(1.0)),
+        ZScore(torch.tensor(0.0), torch.tensor(1.0)),
         channels=(3, 5),
         pooled_size=2,
         latent_size=7,
@@ -20,8 +20,8 @@ def _encoder(dropout: float = 0.0, *, changes: bool = False) -> FrameEncoder:
     )
 
 
-def _plain(encoder: FrameEncoder, maps: Tensor) -> Tensor:
-    """One case and frame batch after another in the paper's order: ReLU before pooling."""
+def _reference(encoder: FrameEncoder, maps: Tensor) -> Tensor:
+    """Return the latents in the order of the paper: ReLU before pooling."""
     activations = maps.reshape(-1, 1, *maps.shape[2:])
     for convolution, norm, _ in encoder.blocks:
         normalised = nn.functional.batch_norm(
@@ -38,13 +38,13 @@ def _plain(encoder: FrameEncoder, maps: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_equals_the_plain_order(training: bool) -> None:
+def test_equals_the_order_of_the_paper(training: bool) -> None:
     encoder = _encoder().train(training)
     maps = torch.randn(2, 3, 9, 12)
     with torch.set_grad_enabled(training):
-        ours, plain = encoder(maps).latents, _plain(encoder, maps)
-    # The same sums in another order: some float32 roundings of values near 1.
-    torch.testing.assert_close(ours, plain, rtol=1e-5, atol=1e-5)
+        ours, reference = encoder(maps).latents, _reference(encoder, maps)
+    # The same sums in another order: a few float32 rounding errors of values near 1.
+    torch.testing.assert_close(ours, reference, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("sides", [(4, 4), (5, 31), (32, 32)])
@@ -54,7 +54,7 @@ def test_any_map_size(sides: tuple[int, int]) -> None:
 
 def test_frames_do_not_mix_in_evaluation() -> None:
     encoder = _encoder().eval()
-    maps = torch.randn(2, FRAMES_AT_ONCE + 3, 8, 8)  # more than one part
+    maps = torch.randn(2, FRAMES_PER_BATCH + 3, 8, 8)  # more than one batch
     shuffled = torch.randperm(maps.shape[1])
     torch.testing.assert_close(
         encoder(maps).latents[:, shuffled], encoder(maps[:, shuffled]).latents
@@ -62,7 +62,7 @@ def test_frames_do_not_mix_in_evaluation() -> None:
     torch.testing.assert_close(encoder(maps).latents[1:], encoder(maps[1:]).latents)
 
 
-def test_dropout_acts_in_training_alone_and_repeats_with_the_seed() -> None:
+def test_dropout_is_active_in_training_only_and_reproducible() -> None:
     encoder, maps = _encoder(dropout=0.5), torch.randn(1, 4, 8, 8)
     torch.manual_seed(1)
     first, second = encoder(maps).latents, encoder(maps).latents
@@ -83,18 +83,24 @@ def test_a_single_frame_has_no_changes() -> None:
     assert torch.equal(with_changes(torch.ones(2, 1, 4, 4))[..., 1:], torch.zeros(2, 1, 4, 4, 2))
 
 
-def test_with_changes_a_latent_sees_its_neighbours_and_no_others() -> None:
+def test_with_changes_a_latent_depends_on_the_neighbouring_frames_only() -> None:
     encoder, maps = _encoder(changes=True).eval(), torch.randn(1, 6, 8, 8)
-    touched = maps.clone()
-    touched[:, 2] += 1.0
-    differs = (encoder(touched).latents != encoder(maps).latents).any(-1)[0]
+    changed = maps.clone()
+    changed[:, 2] += 1.0
+    differs = (encoder(changed).latents != encoder(maps).latents).any(-1)[0]
     assert differs.tolist() == [False, True, True, True, False, False]
 
 
-def test_changes_are_taken_before_they_are_rounded() -> None:
+def test_changes_are_computed_before_rounding() -> None:
     maps = 1.0 + 1e-3 * torch.rand(1, 3, 4, 4)  # bfloat16 resolves 8e-3 there
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        seen = with_changes(maps)
-    assert seen.dtype == torch.bfloat16
-    assert torch.equal(seen, with_changes(maps).bfloat16())
-    assert seen[..., 1:].unique().numel() > 10
+        channels = with_changes(maps)
+    assert channels.dtype == torch.bfloat16
+    assert torch.equal(channels, with_changes(maps).bfloat16())
+    assert channels[..., 1:].unique().numel() > 10
+
+
+def test_mean_voltage_by_hand() -> None:
+    score = ZScore(torch.tensor(1.0), torch.tensor(2.0))
+    maps = torch.tensor([[[[1.0, 2.0], [3.0, 6.0]], [[0.0, 0.0], [0.0, -4.0]]]])
+    assert MeanVoltage(score)(maps).latents.tolist() == [[[1.0], [-1.0]]]

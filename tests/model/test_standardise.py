@@ -1,4 +1,4 @@
-"""z-scores: hand-computed values, the way back, and statistics that are refused."""
+"""z-scores: values by hand, the inverse, and invalid statistics."""
 
 import pytest
 import torch
@@ -6,21 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwdecg.errors import LibraryError
-from fwdecg.model.standardise import Standardisation, Standardise
+from fwdecg.model.standardise import Standardisation, ZScore
 
 GOOD = {"u_mean": 0.2, "u_spread": 0.3, "phi_e_mean": (1.0, -1.0), "phi_e_spread": (2.0, 4.0)}
 
 
 def test_scores_by_hand() -> None:
-    standardise = Standardise(torch.tensor([1.0, -1.0]), torch.tensor([2.0, 4.0]))
+    score = ZScore(torch.tensor([1.0, -1.0]), torch.tensor([2.0, 4.0]))
     values = torch.tensor([[[3.0, 3.0], [1.0, -5.0]]])
     expected = torch.tensor([[[1.0, 1.0], [0.0, -1.0]]])
-    torch.testing.assert_close(standardise(values), expected)
+    torch.testing.assert_close(score(values), expected)
 
 
-def test_scalar_statistics_take_any_shape_and_widen_half_precision() -> None:
-    standardise = Standardise(torch.tensor(0.5), torch.tensor(0.25))
-    scores = standardise(torch.full((2, 3, 4, 5), 0.75, dtype=torch.float16))
+def test_scalar_statistics_apply_to_any_shape_in_full_precision() -> None:
+    score = ZScore(torch.tensor(0.5), torch.tensor(0.25))
+    scores = score(torch.full((2, 3, 4, 5), 0.75, dtype=torch.float16))
     torch.testing.assert_close(scores, torch.ones(2, 3, 4, 5))
 
 
@@ -30,28 +30,28 @@ def test_scalar_statistics_take_any_shape_and_widen_half_precision() -> None:
     spread=st.floats(0.125, 10, width=32),
 )
 def test_inverse_undoes_forward(value: float, mean: float, spread: float) -> None:
-    standardise = Standardise(torch.tensor(mean), torch.tensor(spread))
+    score = ZScore(torch.tensor(mean), torch.tensor(spread))
     values = torch.tensor([value])
-    # A few roundings of numbers up to |value| + |mean|, each 2^-24 of it.
+    # A few rounding errors of 2^-24 relative to |value| + |mean|.
     tolerance = 4 * 2**-24 * (abs(value) + abs(mean)) + 1e-30
-    back = standardise.inverse(standardise(values))
+    back = score.inverse(score(values))
     torch.testing.assert_close(back, values, rtol=0, atol=tolerance)
 
 
-def test_statistics_travel_in_the_state_dict() -> None:
-    state = Standardise(torch.tensor(0.5), torch.tensor(0.25)).state_dict()
+def test_the_state_dict_contains_the_statistics() -> None:
+    state = ZScore(torch.tensor(0.5), torch.tensor(0.25)).state_dict()
     assert state == {"mean": torch.tensor(0.5), "spread": torch.tensor(0.25)}
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"u_spread": 0.0}, "spread is 0: must be above 0"),
-        ({"phi_e_spread": (2.0, -4.0)}, "spread is -4: must be above 0"),
+        ({"u_spread": 0.0}, "standard deviation is 0: must be above 0"),
+        ({"phi_e_spread": (2.0, -4.0)}, "standard deviation is -4: must be above 0"),
         ({"phi_e_mean": (1.0, float("nan"))}, "nan: must be finite"),
-        ({"phi_e_mean": (1.0,)}, "1 means and 2 spreads"),
+        ({"phi_e_mean": (1.0,)}, "1 means and 2 standard deviations"),
     ],
 )
-def test_useless_statistics_are_refused(change: dict[str, object], words: str) -> None:
+def test_invalid_statistics_are_refused(change: dict[str, object], words: str) -> None:
     with pytest.raises(LibraryError, match=words):
         Standardisation(**(GOOD | change))  # type: ignore[arg-type]

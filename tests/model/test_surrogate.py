@@ -1,4 +1,4 @@
-"""The whole surrogate: units, shapes, refusals, gradients, and that it can learn."""
+"""The whole surrogate: units, shapes, errors, gradients, and training on one batch."""
 
 import dataclasses
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from fwdecg.errors import ConfigError, MapsError
 from fwdecg.model import Surrogate, SurrogateConfig
 from fwdecg.model.standardise import Standardisation
+from fwdecg.model.surrogate import build_surrogate
 from fwdecg.training.metrics import r2
 
 TINY = SurrogateConfig(
@@ -26,17 +27,17 @@ STATISTICS = Standardisation(
 
 def _surrogate(config: SurrogateConfig = TINY) -> Surrogate:
     torch.manual_seed(0)
-    return config.build(electrodes=2, standardisation=STATISTICS)
+    return build_surrogate(config, electrodes=2, standardisation=STATISTICS)
 
 
 def _travelling_fronts() -> tuple[Tensor, Tensor]:
-    """Maps (B, T, H, W) of fronts at several speeds, and an ECG (B, T, E) linear in each frame."""
+    """Return maps (B, T, H, W) of fronts at several speeds, and an ECG (B, T, E) linear in them."""
     speed = torch.tensor([0.5, 0.8, 1.1, 1.4])[:, None, None]
     frame, column = torch.arange(12.0)[:, None], torch.arange(8.0)
     u = torch.sigmoid(2 * (speed * frame - column))[:, :, None, :].expand(-1, -1, 8, -1)
     lead_fields = torch.stack((torch.cos(column / 2), torch.sin(column)), dim=1)
     phi_e = u.mean(2) @ lead_fields
-    # To the statistics of this file, so that the standardised ECG is about 1.
+    # Scaled to STATISTICS, so that the standardised ECG is about 1.
     score = (phi_e - phi_e.mean((0, 1))) / phi_e.std((0, 1))
     return u, score * torch.tensor([2.0, 10.0]) + torch.tensor([5.0, -2.0])
 
@@ -53,7 +54,7 @@ ABLATED = [{"encoder": "mean_voltage"}, {"attention": False}, {"time_embedding_s
 @pytest.mark.parametrize("shape", [(1, 1, 4, 4), (2, 5, 8, 13)])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
 @pytest.mark.parametrize("encoder", ["dipoles", "cnn", "mean_voltage"])
-def test_any_number_of_frames_any_map_size_any_precision(
+def test_maps_of_any_shape_and_precision(
     shape: tuple[int, ...], dtype: torch.dtype, encoder: str
 ) -> None:
     config = dataclasses.replace(TINY, encoder=encoder)
@@ -75,7 +76,8 @@ def test_predict_is_forward_in_library_units_without_gradients() -> None:
 def test_maps_are_standardised_inside(encoder: str) -> None:
     config = dataclasses.replace(TINY, encoder=encoder)
     surrogate, u = _surrogate(config).eval(), torch.rand(1, 3, 8, 8)
-    other = config.build(
+    other = build_surrogate(
+        config,
         electrodes=2,
         standardisation=dataclasses.replace(STATISTICS, u_mean=3.0, u_spread=4.0),
     ).eval()
@@ -85,10 +87,11 @@ def test_maps_are_standardised_inside(encoder: str) -> None:
 
 
 @pytest.mark.parametrize("config", [TINY, CNN])
-def test_the_state_dict_carries_all_of_it(config: SurrogateConfig) -> None:
+def test_the_state_dict_contains_the_whole_surrogate(config: SurrogateConfig) -> None:
     surrogate, u = _surrogate(config), torch.rand(2, 5, 8, 8)
-    surrogate(u)  # moves the CNN's running statistics
-    other = config.build(
+    surrogate(u)  # updates the CNN's running statistics
+    other = build_surrogate(
+        config,
         electrodes=2,
         standardisation=Standardisation(
             u_mean=0.0, u_spread=1.0, phi_e_mean=(0.0, 0.0), phi_e_spread=(1.0, 1.0)
@@ -117,7 +120,7 @@ def test_an_ablated_surrogate_has_fewer_weights(change: dict[str, object]) -> No
     assert ablated < whole
 
 
-def test_the_mean_voltage_tells_nothing_of_where_the_wave_is() -> None:
+def test_the_mean_voltage_does_not_depend_on_the_position_of_the_wave() -> None:
     surrogate = _surrogate(dataclasses.replace(TINY, encoder="mean_voltage")).eval()
     u = torch.rand(1, 5, 8, 8)
     torch.testing.assert_close(surrogate(u.flip(3)), surrogate(u))
@@ -128,7 +131,7 @@ def test_the_mean_voltage_tells_nothing_of_where_the_wave_is() -> None:
 def test_overfits_one_batch(config: SurrogateConfig) -> None:
     surrogate = _surrogate(config)
     u, phi_e = _travelling_fronts()
-    surrogate.calibrate(u)
+    surrogate.fit_typical_speed(u)
     target = surrogate.standardise_ecg(phi_e)
     optimizer = torch.optim.Adam(surrogate.parameters(), lr=2e-2)
     for _ in range(100):
@@ -153,11 +156,11 @@ def test_maps_without_frames_or_too_small_are_refused(shape: tuple[int, ...]) ->
         ({"channels": (16, 0)}, "channels = .*: must be at least 1"),
     ],
 )
-def test_bad_sizes_are_refused(change: dict[str, object], words: str) -> None:
+def test_invalid_sizes_are_refused(change: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         dataclasses.replace(TINY, **change)
 
 
 def test_another_number_of_electrodes_is_refused() -> None:
     with pytest.raises(ConfigError, match="electrodes = 3: must be 2"):
-        TINY.build(electrodes=3, standardisation=STATISTICS)
+        build_surrogate(TINY, electrodes=3, standardisation=STATISTICS)

@@ -6,6 +6,7 @@ import torch
 
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
+from fwdecg.model.surrogate import build_surrogate
 from fwdecg.runtime.cost import CostMeter
 from fwdecg.training.batches import Cases, Splits
 from fwdecg.training.checkpoint import EpochRecord
@@ -64,7 +65,7 @@ def trained(encoder="cnn") -> TrainedSurrogate:
     """Return a surrogate of random weights, the same in every call, labelled as epoch 7."""
     spec = make_spec(encoder)
     torch.manual_seed(0)
-    surrogate = spec.model.build(electrodes=1, standardisation=spec.standardisation)
+    surrogate = build_surrogate(spec.model, electrodes=1, standardisation=spec.standardisation)
     return TrainedSurrogate(
         state=surrogate.state_dict(),
         config=spec.model,
