@@ -1,7 +1,6 @@
 """Draw a case at random from the configuration of a library and a case id."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import label
@@ -63,10 +62,6 @@ class CaseSpec:
     stimulus_y_mm: float | None
     stimulus_s2_start_ms: float | None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields by name."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
@@ -102,7 +97,10 @@ def draw_case(config: LibraryConfig, case_id: int) -> Case:
 
 
 def draw_bulk_diffusivity(config: LibraryConfig, case_id: int) -> float:
-    """Draw only the bulk D of a case, in mm^2/ms; it differs if the first sheet is redrawn."""
+    """Return the bulk D, in mm^2/ms, of the first sheet drawn for a case.
+
+    The case has another D if this sheet is redrawn.
+    """
     assignment = assign_case(case_id, config.shifts)
     rng = np.random.default_rng(_seed(config, assignment, redraws=0))
     return _draw_diffusivity(rng, config.tissue, assignment)

@@ -81,7 +81,7 @@ class RecordingConfig:
 
     @property
     def stored_bytes(self) -> float:
-        """Approximate size of a case in a file; the first ECG is included in the maps' share."""
+        """Approximate size of a case in a file; `COMPRESSED_FRACTION` includes the first ECG."""
         further_ecgs = (self.electrode_count - 1) * self.frames * np.dtype(np.float32).itemsize
         return COMPRESSED_FRACTION * self.map_bytes + further_ecgs
 

@@ -7,6 +7,7 @@ however large the parts are.
 import logging
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 
 import pyarrow as pa
 
@@ -71,7 +72,7 @@ def quarantine(store: Store, case_id: int, error: Exception, spec: CaseSpec | No
     logger.warning("case %d is quarantined: %s", case_id, reason)
     content = {
         "case_id": case_id,
-        "spec": spec.as_dict() if spec else None,
+        "spec": asdict(spec) if spec else None,
         "error": reason,
         "traceback": traceback.format_exception(error),
     }

@@ -89,7 +89,7 @@ class Library:
         import pyarrow.dataset as ds  # noqa: PLC0415  # imports pandas, which a build does not need
 
         files = [self.store.path(part["file"]) for part in self.manifest["parts"]]
-        with self._naming_errors():
+        with self._library_errors():
             parts = ds.dataset(files, filesystem=self.store.filesystem, format="parquet")
             for part in parts.get_fragments():
                 self._require_library_columns(part.path, part.physical_schema)
@@ -113,7 +113,7 @@ class Library:
         """
         self.require_cases(split)
         wanted = list(columns) if columns is not None else None
-        with self._naming_errors():
+        with self._library_errors():
             table = self.dataset().to_table(columns=wanted, filter=_row_filter(split, case_ids))
         return table.sort_by(CASE_ID) if CASE_ID in table.column_names else table
 
@@ -128,7 +128,7 @@ class Library:
             LibraryError: as for `table`.
         """
         self.require_cases(split)
-        with self._naming_errors():
+        with self._library_errors():
             yield from self.dataset().to_batches(
                 columns=list(columns),
                 filter=_row_filter(split),
@@ -145,7 +145,8 @@ class Library:
             )
 
     @contextmanager
-    def _naming_errors(self) -> Iterator[None]:
+    def _library_errors(self) -> Iterator[None]:
+        """Convert the errors of pyarrow to `LibraryError`."""
         try:
             yield
         except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors

@@ -9,6 +9,7 @@ differently, which shifts a wave by a small fraction of a time step; hence the t
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,7 +82,7 @@ def check_draw(row: Row, case_id: int, config: LibraryConfig, report: ReportProb
 
 
 def _check_spec(row: Row, drawn: Drawn, report: ReportProblem) -> None:
-    _compare_values(row, drawn.case.spec.as_dict(), report)
+    _compare_values(row, asdict(drawn.case.spec), report)
 
 
 def _check_recording(row: Row, drawn: Drawn, report: ReportProblem) -> None:
