@@ -18,6 +18,11 @@ def run(job, *arguments):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+def written_at(results, *files):
+    """Return the modification time of JSON files, which only unfinished stages write."""
+    return {file: (results / f"{file}.json").stat().st_mtime_ns for file in files}
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(300)
@@ -40,9 +45,9 @@ def test_all_stages_then_predictions_and_export(small_preset, tmp_path):
     stages = [line.split()[0] for line in output.splitlines() if "core-seconds" in line]
     assert stages == ["library", "training", "evaluation", "all"]
     assert list((results / "evaluation/figures").glob("*.png"))
-    again = run(*job)
-    for stage in ("built", "trained", "evaluated"):
-        assert f"is {stage} already" in again
+    finished = written_at(results, "library/manifest", "training/metrics", "evaluation/metrics")
+    run(*job)
+    assert written_at(results, *finished) == finished
     ecg = tmp_path / "ecg.parquet"
     best = results / "training/best.safetensors"
     run("predict", best, results / "library", ecg)
@@ -80,9 +85,11 @@ def test_the_best_trial_of_a_search_is_trained_and_evaluated(small_preset, tmp_p
     stages = [line.split()[0] for line in output.splitlines() if "core-seconds" in line]
     assert stages == ["library", "tuning", "training", "evaluation", "all"]
     assert not (results / "training").exists()
-    again = run(*job, "tuning.trials=2")
-    for stage in ("built", "tuned", "trained", "evaluated"):
-        assert f"is {stage} already" in again
+    place = str(folder.relative_to(results))
+    stages = ("library/manifest", "tuning/metrics", f"{place}/training/metrics")
+    finished = written_at(results, *stages, f"{place}/evaluation/metrics")
+    run(*job, "tuning.trials=2")
+    assert written_at(results, *finished) == finished
     # After more trials, the new best one is trained.
     run(*job, "tuning.trials=4")
     metrics = json.loads((results / "metrics.json").read_text())
