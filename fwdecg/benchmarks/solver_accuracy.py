@@ -97,7 +97,7 @@ def solver_accuracy(
         cases_per_condition: number of cases per condition.
     """
     for case in _sample(config, cases_per_condition):
-        slowest, _ = case.sheet.diffusivity_bounds_mm2_per_ms
+        lowest, _ = case.sheet.diffusivity_bounds_mm2_per_ms
         calibrated = replace(config.solver, scheme="calibrated", spacing_mm=None, dt_ms=None)
         reference = _solve(
             case, config, replace(calibrated, cv_error=REFERENCE_TARGET, skip_rest=False)
@@ -106,7 +106,7 @@ def solver_accuracy(
             cell_model=config.solver.cell_model,
             scheme="plain",
             skip_rest=False,
-            spacing_mm=PLAIN_SPACING * float(np.sqrt(slowest)),
+            spacing_mm=PLAIN_SPACING * float(np.sqrt(lowest)),
             dt_ms=PLAIN_DT_MS,
         )
         settings = {PLAIN: plain} | {
@@ -127,11 +127,12 @@ def solver_accuracy(
 
 
 def _sample(config: LibraryConfig, cases_per_condition: int) -> Iterator[Case]:
-    found = dict.fromkeys(CONDITIONS, 0)
+    counts = dict.fromkeys(CONDITIONS, 0)
     for case_id in range(config.cases):
-        place = assign_case(case_id, config.shifts)
-        if place.shift is None and found[place.condition] < cases_per_condition:
-            found[place.condition] += 1
+        assignment = assign_case(case_id, config.shifts)
+        condition = assignment.condition
+        if assignment.shift is None and counts[condition] < cases_per_condition:
+            counts[condition] += 1
             yield draw_case(config, case_id)
 
 
@@ -153,7 +154,8 @@ def _solve(
     leads = lead_fields(tissue, case.electrodes_mm, np.float32)
     ecg_seconds = time.process_time() - started
     points = _Points.on(tissue.conducts.shape[0])
-    ecg, sampled, solver_seconds = [], [], -time.process_time()
+    ecg, corners = [], []
+    solver_seconds = -time.process_time()
     simulation = Simulation(
         tissue, case.pacing, time_grid, solver.parameters, solver.discretisation
     )
@@ -162,13 +164,13 @@ def _solve(
         solver_seconds += now
         ecg.append(pseudo_ecg(stack[::every], leads))
         ecg_seconds += time.process_time() - now
-        sampled += [points.corners(u) for u in stack]
+        corners += [points.corners(u) for u in stack]
         solver_seconds -= time.process_time()
     solver_seconds += time.process_time()
     return _Solution(
         ecg=np.concatenate(ecg, axis=1),
         activation_ms=points.between(
-            activation_times_ms(np.stack(sampled), time_grid.frame_interval_ms)
+            activation_times_ms(np.stack(corners), time_grid.frame_interval_ms)
         ),
         solver_seconds=solver_seconds,
         ecg_seconds=ecg_seconds,
@@ -202,20 +204,20 @@ class _Points(NamedTuple):
         return rows[:, ::2] * (1 - self.weight) + rows[:, 1::2] * self.weight
 
 
-def _compare(setting: str, case: Case, found: _Solution, reference: _Solution) -> Outcome:
-    core_seconds = found.solver_seconds + found.ecg_seconds
-    error_ms = np.abs(found.activation_ms - reference.activation_ms)
-    either = ~(np.isnan(found.activation_ms) & np.isnan(reference.activation_ms))
+def _compare(setting: str, case: Case, solution: _Solution, reference: _Solution) -> Outcome:
+    core_seconds = solution.solver_seconds + solution.ecg_seconds
+    error_ms = np.abs(solution.activation_ms - reference.activation_ms)
+    either = ~(np.isnan(solution.activation_ms) & np.isnan(reference.activation_ms))
     outcome = Outcome(
         setting=setting,
         case_id=case.spec.case_id,
         condition=case.spec.condition,
         diffusivity_mm2_per_ms=case.spec.bulk_diffusivity_mm2_per_ms,
         core_seconds=core_seconds,
-        ecg_share=found.ecg_seconds / core_seconds,
-        node_updates=found.node_updates,
-        skipped_share=1 - found.node_updates / found.all_updates,
-        ecg_r2=_lowest_r2(found.ecg, reference.ecg),
+        ecg_share=solution.ecg_seconds / core_seconds,
+        node_updates=solution.node_updates,
+        skipped_share=1 - solution.node_updates / solution.all_updates,
+        ecg_r2=_lowest_r2(solution.ecg, reference.ecg),
         activation_error_ms=float(np.nanmedian(error_ms)),
         velocity_error=float(np.nanmedian(error_ms / reference.activation_ms)),
         unmatched_share=float(np.isnan(error_ms[either]).mean()),

@@ -99,12 +99,14 @@ def normalise_and_pool(
                     right = y3 > y2
                     lower, lower_x = (y3, x3) if right else (y2, x2)
                     lower_argmax = np.uint8(3) if right else np.uint8(2)
-                    low = lower > upper
-                    largest = lower if low else upper
+                    lower_wins = lower > upper
+                    largest = lower if lower_wins else upper
                     # NaN is passed on, so that a diverging training is detected.
                     pooled[n, i, j, c] = _from_float32(zero if largest < zero else largest, pooled)
-                    selected[n, i, j, c] = _from_float32(lower_x if low else upper_x, selected)
-                    argmax[n, i, j, c] = lower_argmax if low else upper_argmax
+                    selected[n, i, j, c] = _from_float32(
+                        lower_x if lower_wins else upper_x, selected
+                    )
+                    argmax[n, i, j, c] = lower_argmax if lower_wins else upper_argmax
 
 
 @kernel()

@@ -28,8 +28,8 @@ from fwdecg.shapes import Field32
 # their value in float32.
 SMALLEST_DT_MS = 5e-4
 
-# A wave locks to the grid if the number of steps in which it crosses a cell is within this distance
-# of an integer and below this number.
+# A wave locks to the cells if the number of steps per cell is this close to an integer, and below
+# this number.
 LOCKING_DISTANCE, LOCKING_STEPS_PER_CELL = 0.1, 16.0
 
 
@@ -79,7 +79,7 @@ class TimeGrid:
         return self.frame_interval_ms / self.steps_per_frame
 
     def without_locking(self, tissue: Tissue, parameters: CellParameters) -> "TimeGrid":
-        """Return a time grid with a few more steps per frame if waves would lock to the grid.
+        """Return this time grid, with a few more steps per frame if waves would lock to the cells.
 
         If a wave needs nearly an integer number of long steps to cross a cell, it settles at
         exactly that number, whatever the calibration of D. This can be avoided only if D is
@@ -140,8 +140,8 @@ class Simulation:
         _require_stable(tissue, time_grid, parameters, plain=scheme.plain)
         if scheme.calibrate and not scheme.plain:
             tissue = calibrate_diffusivity(tissue, time_grid.dt_ms, parameters)
-        self._clock, self._scheme = time_grid, scheme
-        self._rates = step_constants(parameters, time_grid.dt_ms)
+        self._time_grid, self._scheme = time_grid, scheme
+        self._constants = step_constants(parameters, time_grid.dt_ms)
         self._grid = grid = PaddedGrid(*tissue.diffusivity_mm2_per_ms.shape)
         self._coupling = _coupling(tissue, grid, time_grid.dt_ms, plain=scheme.plain)
         self._currents = [
@@ -158,7 +158,7 @@ class Simulation:
         Raises:
             CaseError: u is no longer finite.
         """
-        time_grid = self._clock
+        time_grid = self._time_grid
         state, activity = _state_at_rest(self._grid), self._new_tracker()
         self._activity = activity
         for frame in range(time_grid.frames):
@@ -203,7 +203,7 @@ class Simulation:
         return self._activity.node_updates
 
     def _new_tracker(self) -> ActivityTracker:
-        return ActivityTracker(self._grid, self._parameters, self._clock.dt_ms)
+        return ActivityTracker(self._grid, self._parameters, self._time_grid.dt_ms)
 
     def _solve(self, state: State, activity: ActivityTracker, first: int, last: int) -> State:
         """Take steps first <= step < last and bring all cells up to date; overwrites `state`."""
@@ -223,7 +223,9 @@ class Simulation:
         for done in range(0, steps, longest):
             together = min(longest, steps - done)
             runs = activity.next_runs(state, together, everywhere=everywhere)
-            state = advance(state, self._coupling, self._rates, runs, together, self._scheme.plain)
+            state = advance(
+                state, self._coupling, self._constants, runs, together, self._scheme.plain
+            )
         return state
 
 
@@ -271,8 +273,8 @@ def _intervals(currents: list[_Current], first: int, last: int) -> Iterator[tupl
     start = first
     while start < last:
         paced = any(current.is_on(start) for current in currents)
-        coming = [current.first for current in currents if current.first > start]
-        stop = start + 1 if paced else min([last, *coming])
+        later_starts = [current.first for current in currents if current.first > start]
+        stop = start + 1 if paced else min([last, *later_starts])
         yield start, stop, paced
         start = stop
 

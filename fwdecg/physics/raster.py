@@ -101,9 +101,9 @@ def _overlaps(fine: int, coarse: int) -> _Overlaps:
     edges = np.arange(fine + 1) * coarse
     starts = np.arange(coarse)[:, None] * fine
     overlap = np.minimum(edges[1:], starts + fine) - np.maximum(edges[:-1], starts)
-    overlaps = overlap > 0
+    overlapping = overlap > 0
     return _Overlaps(
-        first=overlaps.argmax(axis=1),
-        last=fine - overlaps[:, ::-1].argmax(axis=1),
+        first=overlapping.argmax(axis=1),
+        last=fine - overlapping[:, ::-1].argmax(axis=1),
         fraction=np.maximum(overlap, 0) / fine,
     )

@@ -4,8 +4,8 @@ import pytest
 from fwdecg.physics.fenton_karma import PARAMETER_SETS, step_constants
 
 
-def test_the_convention_of_1998():
-    # Between u_v and u_c the gate v recovers with tau_v1, below u_v with tau_v2.
+def test_v_recovers_by_the_convention_of_1998():
+    # v recovers with tau_v1 between u_v and u_c, and with tau_v2 below u_v.
     p = PARAMETER_SETS["FK-CAF"]
     r = step_constants(p, 1.0)
     assert r.close_v1 == np.float32(1 - np.exp(-1 / 60.0))
@@ -13,7 +13,7 @@ def test_the_convention_of_1998():
 
 
 @pytest.mark.parametrize("name", PARAMETER_SETS)
-def test_rates_keep_the_digits_of_slow_gates(name):
+def test_constants_of_slow_gates_are_accurate_in_float32(name):
     p, dt_ms = PARAMETER_SETS[name], 1e-3
     r = step_constants(p, dt_ms)
     assert r.close_w_minus == pytest.approx(dt_ms / p.tau_w_minus, rel=1e-4)

@@ -10,14 +10,14 @@ from fwdecg.physics.markers import (
 
 def test_activation_is_interpolated_between_frames():
     frames = np.zeros((4, 1, 3))
-    frames[2:, 0, 0] = 0.8  # rises from 0 to 0.8 between frames 1 and 2: 0.5 at 1 + 5/8
-    frames[1:, 0, 1] = [0.4, 0.6, 0.2]  # 0.5 half-way between frames 1 and 2
+    frames[2:, 0, 0] = 0.8  # from 0 to 0.8 between frames 1 and 2, so 0.5 at 1 + 5/8
+    frames[1:, 0, 1] = [0.4, 0.6, 0.2]  # 0.5 halfway between frames 1 and 2
     found = activation_times_ms(frames, 2.0)
     np.testing.assert_allclose(found[0, :2], [2 * 1.625, 3.0])
     assert np.isnan(found[0, 2])
 
 
-def test_the_first_activation_counts():
+def test_only_the_first_activation_counts():
     frames = np.array([0.0, 1.0, 0.0, 1.0]).reshape(4, 1, 1)
     assert activation_times_ms(frames, 1.0)[0, 0] == 0.5
 
@@ -29,12 +29,13 @@ def test_velocity_of_a_plane_wave():
     assert conduction_velocity_mm_per_ms(activation, 0.25) == pytest.approx(0.6)
 
 
-def test_velocity_without_activation_is_not_a_number():
+def test_velocity_without_activation_is_nan():
     assert np.isnan(conduction_velocity_mm_per_ms(np.full((3, 10), np.nan), 0.25))
 
 
 def test_durations_of_triangular_action_potentials():
-    # Up in 1 ms, down in 10: half of the peak is crossed 0.5 ms in, a tenth 9 ms after the peak.
+    # Rise in 1 ms, fall in 10 ms: u crosses half of the peak 0.5 ms after the start and a tenth of
+    # it 9 ms after the peak.
     beat = np.concatenate([np.linspace(0, 1, 11), np.linspace(1, 0, 101)[1:], np.zeros(50)])
     u = np.tile(beat, 3)
     found = action_potential_durations_ms(u, 0.1)
@@ -42,6 +43,6 @@ def test_durations_of_triangular_action_potentials():
     assert len(found) == 3
 
 
-def test_an_action_potential_that_is_cut_off_does_not_count():
+def test_an_incomplete_action_potential_does_not_count():
     u = np.concatenate([np.zeros(5), np.ones(20)])
     assert action_potential_durations_ms(u, 1.0).size == 0

@@ -11,15 +11,15 @@ def test_cell_centres():
 
 
 def test_interpolation_is_exact_for_bilinear_fields():
-    y, x = np.mgrid[0:6, 0:6] * 2.0  # lattice of 2 mm over a sheet of 10 mm
+    y, x = np.mgrid[0:6, 0:6] * 2.0  # 2 mm lattice over a 10 mm sheet
     found = interpolate(1 + 2 * x - y + 0.5 * x * y, lattice_spacing_mm=2.0, cells=7, size_mm=10.0)
     centres = cell_centres_mm(7, 10 / 7)
     expected = 1 + 2 * centres[None] - centres[:, None] + 0.5 * centres[None] * centres[:, None]
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_area_mean_of_straddling_cells():
-    # Three cells over two pixels: the middle one belongs to each by half.
+def test_area_mean_divides_cells_that_lie_in_two_pixels():
+    # Three cells over two pixels: half of the middle one belongs to each pixel.
     field = np.broadcast_to([[0.0, 3.0, 6.0]], (3, 3))
     np.testing.assert_allclose(area_mean(field, 2), [[1.0, 5.0], [1.0, 5.0]])
 
@@ -42,7 +42,7 @@ def test_area_mean_conserves_the_total(fine, coarse, seed):
 
 
 @given(fine=st.integers(1, 40), coarse=st.integers(1, 40), seed=st.integers(0, 99))
-def test_spread_weights_do_to_a_field_what_they_do_to_its_means(fine, coarse, seed):
+def test_the_transpose_of_the_area_mean(fine, coarse, seed):
     rng = np.random.default_rng(seed)
     field, weights = rng.random((fine, fine)), rng.random((2, coarse, coarse))
     found = (area_mean_transpose(weights, fine) * field).sum(axis=(1, 2))

@@ -10,13 +10,13 @@ from fwdecg.physics.tissue import Tissue
 FK_CAF = PARAMETER_SETS["FK-CAF"]
 
 
-def test_the_duration_of_a_rested_action_potential():
-    # 106.5 ms at a cycle length of 1000 ms, computed independently at fine resolution; the current
-    # that starts it takes up to 1 ms of it.
+def test_action_potential_duration_at_rest():
+    # An independent computation at fine resolution gives 106.5 ms at a cycle length of 1000 ms. The
+    # stimulus accounts for up to 1 ms of difference.
     assert resting_apd90_ms(FK_CAF) == pytest.approx(106.5, abs=1.5)
 
 
-def test_the_tail_follows_the_front_at_its_velocity():
+def test_the_tail_moves_at_the_velocity_of_the_front():
     assert tail_arrival_ms(0.0, 0.1, FK_CAF) == resting_apd90_ms(FK_CAF)
     start_ms = tail_arrival_ms(PLANAR_WIDTH_MM, 0.1, FK_CAF)
     assert start_ms == resting_apd90_ms(FK_CAF)
@@ -25,7 +25,7 @@ def test_the_tail_follows_the_front_at_its_velocity():
         assert delay_ms == pytest.approx(10.0 / velocity_mm_per_ms, rel=1e-3)
 
 
-def test_a_plane_wave_has_its_tail_there():
+def test_the_tail_of_a_simulated_wave_arrives_on_time():
     spacing_mm, x_mm = 0.2, 12.0
     tissue = Tissue(spacing_mm=spacing_mm, diffusivity_mm2_per_ms=np.full((3, 100), 0.1))
     time_grid = TimeGrid(frame_interval_ms=1.0, frames=200, largest_dt_ms=0.03)
@@ -33,5 +33,5 @@ def test_a_plane_wave_has_its_tail_there():
         [u[1, int(x_mm / spacing_mm)] for u in Simulation(tissue, planar(), time_grid, FK_CAF)]
     )
     recovered_ms = np.flatnonzero(trace > 0.1 * trace.max()).max()
-    # The stimulus takes up to 1 ms to act, and the action potential is shorter there by coupling.
+    # The stimulus takes up to 1 ms, and coupling shortens the action potential there.
     assert recovered_ms == pytest.approx(tail_arrival_ms(x_mm, 0.1, FK_CAF), abs=3.0)

@@ -30,7 +30,7 @@ def in_units_of_d(resolution):
 
 @SETS
 @pytest.mark.parametrize("target", [0.05, 0.1])
-def test_the_estimate_of_the_plain_scheme_meets_its_measured_error(name, target):
+def test_the_expected_error_of_the_plain_scheme_agrees_with_the_measured_one(name, target):
     p = PARAMETER_SETS[name]
     resolution = resolution_for(target, D, p, plain=True)
     error = 1 - cable_velocity(*in_units_of_d(resolution), p, plain=True) / continuum_velocity(p)
@@ -38,8 +38,8 @@ def test_the_estimate_of_the_plain_scheme_meets_its_measured_error(name, target)
 
 
 @SETS
-@pytest.mark.parametrize("target", [0.01, 0.02, 0.04])
-def test_the_calibrated_scheme_is_within_its_bound_in_recovering_tissue(name, target):
+@pytest.mark.parametrize("target", [0.01, 0.04])
+def test_the_calibrated_scheme_keeps_its_bound_in_recovering_tissue(name, target):
     p = PARAMETER_SETS[name]
     spacing, dt_ms = in_units_of_d(resolution_for(target, D, p))
     factor = diffusivity_factor(spacing, dt_ms, p)
@@ -50,15 +50,15 @@ def test_the_calibrated_scheme_is_within_its_bound_in_recovering_tissue(name, ta
         )
         true = finer + (finer - fine) / 3
         found = cable_velocity(spacing, dt_ms, p, factor=factor, v=v)
-        # The reference is known to 0.1 %.
+        # The relative error of the reference is 0.1 %.
         assert abs(found / true - 1) < target + 1e-3
 
 
-@SETS
+@pytest.mark.parametrize("name", ["FK-CAF", "FK98-GP"])
 @pytest.mark.parametrize("scheme", [PLAIN, Scheme()], ids=["plain", "default"])
 @pytest.mark.parametrize("spacing_mm", [0.1, 0.2])
-def test_the_crest_of_a_wave_is_stable_up_to_the_bound(name, scheme, spacing_mm):
-    # A checkerboard on the crest would lift u above the 1 that the fast current tends to.
+def test_the_crest_of_a_wave_is_stable_up_to_the_largest_step(name, scheme, spacing_mm):
+    # A checkerboard on the crest would raise u above 1, the equilibrium of the fast current.
     p = PARAMETER_SETS[name]
     tissue = Tissue(spacing_mm=spacing_mm, diffusivity_mm2_per_ms=np.full((40, 40), D))
     dt_ms = 0.99 * stable_dt_ms(spacing_mm, D, p, plain=scheme.plain)
@@ -72,23 +72,23 @@ def test_the_crest_of_a_wave_is_stable_up_to_the_bound(name, scheme, spacing_mm)
 @pytest.mark.parametrize("plain", [True, False])
 @pytest.mark.parametrize("target", [0.02, 0.1, 0.25])
 @pytest.mark.parametrize("diffusivity", [0.01, 0.1])
-def test_the_chosen_resolution_meets_its_target_exactly(target, diffusivity, plain):
+def test_the_chosen_resolution_has_exactly_the_target_error(target, diffusivity, plain):
     chosen = resolution_for(target, diffusivity, FK_CAF, plain=plain)
     assert cv_error(chosen, diffusivity, FK_CAF, plain=plain) == pytest.approx(target)
 
 
-def test_no_other_resolution_of_the_same_plain_error_is_cheaper():
+def test_the_plain_resolution_is_the_cheapest_of_its_error():
     chosen = resolution_for(0.1, D, FK_CAF, plain=True)
     cost = 1 / (chosen.spacing_mm**2 * chosen.dt_ms)
-    for share in np.linspace(0.05, 0.95, 19):
-        spacing = chosen.spacing_mm * np.sqrt(2 * share)
-        dt = chosen.dt_ms * 2 * (1 - share)
+    for fraction in np.linspace(0.05, 0.95, 19):
+        spacing = chosen.spacing_mm * np.sqrt(2 * fraction)
+        dt = chosen.dt_ms * 2 * (1 - fraction)
         assert cv_error(Resolution(spacing, dt), D, FK_CAF, plain=True) == pytest.approx(0.1)
         assert 1 / (spacing**2 * dt) >= 0.999999 * cost
 
 
-def test_the_plain_rule_of_fk_caf():
-    # 5 % of spacing and 1 % of step, the figures of the plain five-point scheme.
+def test_the_plain_error_of_a_known_resolution():
+    # The plain scheme loses 5 % to this spacing and 1 % to this step.
     for diffusivity in (0.01, 0.1):
         resolution = Resolution(spacing_mm=0.68 * np.sqrt(diffusivity), dt_ms=0.01)
         error = cv_error(resolution, diffusivity, FK_CAF, plain=True)
@@ -97,7 +97,7 @@ def test_the_plain_rule_of_fk_caf():
 
 @SETS
 @pytest.mark.parametrize("spacing_mm", [0.1, 0.5, 2.0])
-def test_the_default_scheme_stays_clear_of_where_its_denominator_vanishes(name, spacing_mm):
+def test_default_steps_are_far_below_the_pole_of_the_implicit_current(name, spacing_mm):
     p = PARAMETER_SETS[name]
     assert stable_dt_ms(spacing_mm, D, p) < 0.3 * 2 * p.tau_d / (1 - p.u_c)
     assert calibrated_dt_ms(spacing_mm, D, p) <= stable_dt_ms(spacing_mm, D, p)
@@ -105,7 +105,7 @@ def test_the_default_scheme_stays_clear_of_where_its_denominator_vanishes(name, 
 
 @SETS
 @pytest.mark.parametrize("spacing", [1.0, 2.0, 4.0])
-def test_no_calibration_raises_d_further_than_the_bound_allows_for(name, spacing):
+def test_calibration_raises_d_within_its_bound(name, spacing):
     p = PARAMETER_SETS[name]
     h = spacing * np.sqrt(p.tau_d)
     factor = diffusivity_factor(h, calibrated_dt_ms(h, 1.0, p), p)

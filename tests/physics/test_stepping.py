@@ -31,7 +31,7 @@ SCHEMES = pytest.mark.parametrize("plain", [True, False], ids=["plain", "default
 
 
 def currents(u, v, w, p):
-    """J_fi, J_so and J_si in float64, written as the article has them."""
+    """Return J_fi, J_so and J_si in float64 as Fenton & Karma (1998) print them."""
     excited = np.where(u >= p.u_c, 1.0, 0.0)
     j_fi = -v * excited * (1 - u) * (u - p.u_c) / p.tau_d
     j_so = u * (1 - excited) / p.tau_0 + excited / p.tau_r
@@ -40,7 +40,7 @@ def currents(u, v, w, p):
 
 
 def gates(u, v, w, p, dt_ms):
-    """v and w after dt_ms at constant u, by the exact solution of their equations."""
+    """Return v and w after dt_ms at constant u by the exact solution."""
     excited = u >= p.u_c
     tau_v_minus = np.where(u >= p.u_v, p.tau_v1, p.tau_v2)
     fall_v, fall_w = np.exp(-dt_ms / p.tau_v_plus), np.exp(-dt_ms / p.tau_w_plus)
@@ -51,8 +51,8 @@ def gates(u, v, w, p, dt_ms):
     )
 
 
-def slow_step(u, v, w, tissue, p, dt_ms, *, plain):
-    """The kernels' twin: whole arrays, float64, no tricks."""
+def reference_step(u, v, w, tissue, p, dt_ms, *, plain):
+    """Take the same step as the kernels with whole arrays in float64."""
     after = gates(u, v, w, p, dt_ms)
     j_fi, j_so, j_si = currents(u, *((v, w) if plain else after), p)
     change = dt_ms * (
@@ -64,50 +64,50 @@ def slow_step(u, v, w, tissue, p, dt_ms, *, plain):
     return u + change, *after
 
 
-def coupling_of(tissue, grid, dt_ms, *, plain):
+def make_coupling(tissue, grid, dt_ms, *, plain):
     link = links(tissue, **({"diagonal_fraction": 0.0} if plain else {}))
     scale = dt_ms / tissue.spacing_mm**2
     return Coupling(*(grid.pad(field * scale) for field in link), grid.stride)
 
 
 def random_sheet(seed=0, rows=ROWS, cols=COLS):
-    """A tissue with holes and a voltage and gates at random; the holes are at rest."""
+    """Return a tissue with random scars, and random voltage and gates."""
     rng = np.random.default_rng(seed)
     diffusivity = rng.uniform(0.03, 0.1, (rows, cols)) * (rng.random((rows, cols)) > 0.2)
     tissue = Tissue(spacing_mm=SPACING_MM, diffusivity_mm2_per_ms=diffusivity)
     return tissue, (rng.uniform(-0.05, 1.05, (rows, cols)), *rng.random((2, rows, cols)))
 
 
-def state_of(grid, u, v, w):
+def make_state(grid, u, v, w):
     return State(*(grid.pad(field) for field in (u, u, v, w)))
 
 
 @SETS
 @SCHEMES
-def test_the_kernels_agree_with_a_slow_twin(name, plain):
+def test_the_kernels_agree_with_a_plain_implementation(name, plain):
     p = PARAMETER_SETS[name]
     tissue, (u, v, w) = random_sheet()
     grid = PaddedGrid(ROWS, COLS)
-    coupling = coupling_of(tissue, grid, DT_MS, plain=plain)
-    state = state_of(grid, u, v, w)
+    coupling = make_coupling(tissue, grid, DT_MS, plain=plain)
+    state = make_state(grid, u, v, w)
     for _ in range(4):
         for _ in range(5):
-            u, v, w = slow_step(u, v, w, tissue, p, DT_MS, plain=plain)
+            u, v, w = reference_step(u, v, w, tissue, p, DT_MS, plain=plain)
         state = advance(state, coupling, step_constants(p, DT_MS), whole_sheet(grid), 5, plain)
-    # Twenty steps of float32 rounding, 6e-8 each, most of which the upstroke damps.
+    # Twenty steps with a float32 rounding error of 6e-8 each, amplified on the upstroke.
     for found, expected in zip((state.u, state.v, state.w), (u, v, w), strict=True):
         np.testing.assert_allclose(grid.interior(found), expected, rtol=0, atol=4e-6)
 
 
 @SCHEMES
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (7, 16), (3, 33)])
-@pytest.mark.parametrize("steps", [1, 5, STEPS_PER_SWEEP])
-def test_a_sweep_of_several_steps_is_that_of_single_ones(shape, steps, plain):
+@pytest.mark.parametrize("steps", [5, STEPS_PER_SWEEP])
+def test_a_sweep_of_several_steps_equals_single_steps(shape, steps, plain):
     tissue, fields = random_sheet(1, *shape)
     grid = PaddedGrid(*shape)
-    coupling, r = coupling_of(tissue, grid, DT_MS, plain=plain), step_constants(FK_CAF, DT_MS)
-    together = advance(state_of(grid, *fields), coupling, r, whole_sheet(grid), steps, plain)
-    single = state_of(grid, *fields)
+    coupling, r = make_coupling(tissue, grid, DT_MS, plain=plain), step_constants(FK_CAF, DT_MS)
+    together = advance(make_state(grid, *fields), coupling, r, whole_sheet(grid), steps, plain)
+    single = make_state(grid, *fields)
     for _ in range(steps):
         single = advance(single, coupling, r, whole_sheet(grid), 1, plain)
     for found, expected in zip(together, single, strict=True):
@@ -117,7 +117,7 @@ def test_a_sweep_of_several_steps_is_that_of_single_ones(shape, steps, plain):
 def test_only_the_cells_in_the_runs_are_computed():
     grid = PaddedGrid(40, 50)
     tissue, fields = random_sheet(2, 40, 50)
-    coupling, state = coupling_of(tissue, grid, DT_MS, plain=False), state_of(grid, *fields)
+    coupling, state = make_coupling(tissue, grid, DT_MS, plain=False), make_state(grid, *fields)
     one, other = np.array([LANES + 16], np.uint64), np.array([LANES + 32], np.uint64)
     middle = CellRuns(offsets=np.array([0, 0, 1, 1]), first=one, last=other)
     after = advance(state, coupling, step_constants(FK_CAF, DT_MS), middle, 1, False)
@@ -127,16 +127,16 @@ def test_only_the_cells_in_the_runs_are_computed():
     assert not changed.any()
 
 
-def test_a_sweep_of_partial_runs_is_that_of_single_steps():
+def test_a_sweep_of_partial_runs_equals_single_steps():
     shape = (45, 70)
     grid = PaddedGrid(*shape)
     tissue, fields = random_sheet(5, *shape)
-    coupling, r = coupling_of(tissue, grid, DT_MS, plain=False), step_constants(FK_CAF, DT_MS)
+    coupling, r = make_coupling(tissue, grid, DT_MS, plain=False), step_constants(FK_CAF, DT_MS)
     first = LANES + TILE * np.array([0, 3, 1, 0], np.uint64)
     last = LANES + TILE * np.array([2, 5, 4, 5], np.uint64)
     runs = CellRuns(offsets=np.array([0, 2, 3, 4]), first=first, last=last)
-    together = advance(state_of(grid, *fields), coupling, r, runs, 7, False)
-    single = state_of(grid, *fields)
+    together = advance(make_state(grid, *fields), coupling, r, runs, 7, False)
+    single = make_state(grid, *fields)
     for _ in range(7):
         single = advance(single, coupling, r, runs, 1, False)
     for found, expected in zip(together[2:], single[2:], strict=True):
@@ -149,10 +149,10 @@ def test_rest_is_a_fixed_point(name, plain):
     grid = PaddedGrid(6, 7)
     tissue, _ = random_sheet(3, 6, 7)
     ones = np.ones((6, 7))
-    state = state_of(grid, 0 * ones, ones, ones)
+    state = make_state(grid, 0 * ones, ones, ones)
     r, coupling = (
         step_constants(PARAMETER_SETS[name], DT_MS),
-        coupling_of(tissue, grid, DT_MS, plain=plain),
+        make_coupling(tissue, grid, DT_MS, plain=plain),
     )
     for _ in range(20):
         state = advance(state, coupling, r, whole_sheet(grid), 5, plain)
@@ -162,12 +162,12 @@ def test_rest_is_a_fixed_point(name, plain):
 
 
 @SCHEMES
-def test_a_value_that_is_not_finite_stays_visible(plain):
+def test_nan_propagates(plain):
     grid = PaddedGrid(5, 5)
     tissue, fields = random_sheet(4, 5, 5)
-    state = state_of(grid, *fields)
+    state = make_state(grid, *fields)
     grid.interior(state.u)[2, 2] = np.nan
-    coupling = coupling_of(tissue, grid, DT_MS, plain=plain)
+    coupling = make_coupling(tissue, grid, DT_MS, plain=plain)
     after = advance(state, coupling, step_constants(FK_CAF, DT_MS), whole_sheet(grid), 1, plain)
     assert np.isnan(grid.interior(after.u)).any()
 
@@ -175,40 +175,40 @@ def test_a_value_that_is_not_finite_stays_visible(plain):
 @SCHEMES
 @given(seed=st.integers(0, 2**32 - 1), holes=st.floats(0, 0.6))
 @settings(max_examples=20, deadline=None)
-def test_charge_is_conserved_around_holes_when_the_membrane_is_passive(plain, seed, holes):
+def test_charge_is_conserved_around_scars_without_ionic_currents(plain, seed, holes):
     rng = np.random.default_rng(seed)
     diffusivity = rng.uniform(0.03, 0.1, (24, 17)) * (rng.random((24, 17)) > holes)
     diffusivity[0, 0] = 0.1
     tissue = Tissue(spacing_mm=0.25, diffusivity_mm2_per_ms=diffusivity)
     grid, u = PaddedGrid(24, 17), rng.random((24, 17)) * (diffusivity > 0)
     passive = FK_CAF._replace(tau_d=1e30, tau_r=1e30, tau_si=1e30, tau_0=1e30)
-    state = state_of(grid, u, np.ones_like(u), np.ones_like(u))
-    coupling = coupling_of(tissue, grid, 0.05, plain=plain)
+    state = make_state(grid, u, np.ones_like(u), np.ones_like(u))
+    coupling = make_coupling(tissue, grid, 0.05, plain=plain)
     for _ in range(25):
         state = advance(state, coupling, step_constants(passive, 0.05), whole_sheet(grid), 8, plain)
     after = grid.interior(state.u)
-    # Rounding of float32 in 200 steps, at random.
+    # Random float32 rounding errors of 200 steps.
     assert after.sum(dtype=float) == pytest.approx(u.sum(), rel=2e-6)
     assert not after[diffusivity == 0].any()
 
 
 @pytest.mark.parametrize("plain", [True, False])
-def test_a_manufactured_solution_is_met_with_second_order_in_space(plain):
-    # The step goes as the square of the spacing, so that its error falls with the other. Of
-    # opposite sign, the two may also fall faster.
+def test_a_manufactured_solution_converges_with_second_order_in_space(plain):
+    # The step is proportional to the square of the spacing, so that both errors fall at the same
+    # rate. If they have opposite signs, their sum may fall faster.
     errors = [manufactured_error(cells, 1.28 / cells**2, plain=plain) for cells in (8, 16, 32)]
     assert (-np.diff(np.log2(errors)) > 1.8).all()
 
 
 @pytest.mark.parametrize("plain", [True, False])
-def test_a_manufactured_solution_is_met_with_first_order_in_time(plain):
+def test_a_manufactured_solution_converges_with_first_order_in_time(plain):
     coarse, middle, fine = (manufactured_field(16, dt, plain=plain) for dt in (0.02, 0.01, 0.005))
     slope = np.log2(np.abs(coarse - middle).max() / np.abs(middle - fine).max())
     assert slope == pytest.approx(1.0, abs=0.25)
 
 
 def manufactured(cells, time_ms):
-    """u from 0.3 to 0.7, so always excited, on 2 mm; and its source without the membrane's."""
+    """Return u between 0.3 and 0.7 (always excited) on 2 mm, and its source without J_ion."""
     size_mm, d = 2.0, 0.1
     wave = np.cos(np.pi * (np.arange(cells) + 0.5) / cells)
     shape = wave[:, None] * wave[None]
@@ -219,13 +219,13 @@ def manufactured(cells, time_ms):
 
 
 def manufactured_field(cells, dt_ms, *, plain, duration_ms=1.6):
-    """The compiled step with a source that makes `manufactured` its exact solution."""
+    """Run the compiled step with the source for which `manufactured` is the exact solution."""
     p = FK_CAF
     tissue = Tissue(spacing_mm=2 / cells, diffusivity_mm2_per_ms=np.full((cells, cells), 0.1))
     grid, r = PaddedGrid(cells, cells), step_constants(p, dt_ms)
-    coupling = coupling_of(tissue, grid, dt_ms, plain=plain)
+    coupling = make_coupling(tissue, grid, dt_ms, plain=plain)
     u, _ = manufactured(cells, 0.0)
-    state = state_of(grid, u, np.full_like(u, 0.1), np.ones_like(u))
+    state = make_state(grid, u, np.full_like(u, 0.1), np.ones_like(u))
     for step in range(round(duration_ms / dt_ms)):
         time_ms = step * dt_ms
         u, without_membrane = manufactured(cells, time_ms + dt_ms / 2)
@@ -244,8 +244,8 @@ def manufactured_error(cells, dt_ms, *, plain):
 
 @pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="reads x86-64 assembly")
 @pytest.mark.parametrize("kernel", ["step_row", "plain_step_row"])
-def test_the_hot_loop_is_packed_instructions_without_overlap_checks(kernel):
-    # Compiled here: code from the cache on disk cannot be looked at.
+def test_the_loop_over_cells_is_vectorised_without_overlap_checks(kernel):
+    # Compile anew, because machine code from the cache cannot be inspected.
     function = getattr(stepping, kernel).py_func
     fresh = numba.njit(error_model="numpy", fastmath=FAST_MATH_FLAGS)(function)
     grid = PaddedGrid(3, 3)
@@ -259,6 +259,6 @@ def test_the_hot_loop_is_packed_instructions_without_overlap_checks(kernel):
     assert "memcheck" not in llvm
 
 
-def test_machine_code_on_disk_is_that_of_all_sources_of_the_room():
+def test_cached_machine_code_depends_on_all_kernel_sources():
     for function in (stepping.step_row, stepping._advance, activity._catch_up):
         assert source_stamp(function)[1] == SOURCE_HASH

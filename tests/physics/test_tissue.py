@@ -9,7 +9,7 @@ LATTICE = np.broadcast_to(np.arange(12.0), (12, 12))
 SCAR = Scar(field=LatticeField(values=LATTICE, spacing_mm=1.0), threshold=6.0)
 
 
-def test_cells_tile_the_sheet_and_are_no_larger_than_asked():
+def test_cells_tile_the_sheet_within_the_requested_spacing():
     tissue = Sheet(size_mm=10.0, diffusivity_mm2_per_ms=0.1).rasterise(0.3)
     cells = tissue.diffusivity_mm2_per_ms.shape[0]
     assert tissue.spacing_mm <= 0.3
@@ -18,7 +18,7 @@ def test_cells_tile_the_sheet_and_are_no_larger_than_asked():
 
 
 @pytest.mark.parametrize("spacing_mm", [0.5, 0.21, 0.05])
-def test_scars_keep_their_place_at_any_spacing(spacing_mm):
+def test_scars_keep_their_position_at_any_spacing(spacing_mm):
     tissue = Sheet(size_mm=10.0, diffusivity_mm2_per_ms=0.1, scar=SCAR).rasterise(spacing_mm)
     edge_mm = tissue.conducts[0].sum() * tissue.spacing_mm
     assert edge_mm == pytest.approx(6.0, abs=tissue.spacing_mm)
@@ -40,7 +40,7 @@ def test_d_varies_with_the_texture_at_any_spacing(spacing_mm):
 
 
 @pytest.mark.parametrize(("amplitude", "largest"), [(1.0, 1.0), (-0.1, 1.0), (0.5, 1.1)])
-def test_variations_that_could_leave_no_d_are_refused(amplitude, largest):
+def test_variations_that_could_reduce_d_to_0_are_rejected(amplitude, largest):
     field = LatticeField(values=np.full((2, 2), -largest), spacing_mm=1.0)
     with pytest.raises(TissueError, match="amplitude must be at least 0 and below 1"):
         Variation(field=field, amplitude=amplitude)
@@ -55,6 +55,6 @@ def test_variations_that_could_leave_no_d_are_refused(amplitude, largest):
         (0.1, 0.0, "no cell conducts"),
     ],
 )
-def test_impossible_tissue_is_refused(spacing_mm, diffusivity, message):
+def test_invalid_tissue_is_rejected(spacing_mm, diffusivity, message):
     with pytest.raises(TissueError, match=message):
         Tissue(spacing_mm=spacing_mm, diffusivity_mm2_per_ms=np.full((3, 3), diffusivity))

@@ -24,23 +24,23 @@ FK_CAF = PARAMETER_SETS["FK-CAF"]
 
 
 def test_the_velocity_of_the_continuum():
-    # By a fourth-order stencil in double precision at a spacing of 0.02 sqrt(D ms): 2.07769.
+    # A fourth-order stencil in float64 at a spacing of 0.02 sqrt(D ms) gives 2.07769.
     assert continuum_velocity(FK_CAF) == pytest.approx(2.07769, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", PARAMETER_SETS)
 @pytest.mark.parametrize(("spacing", "tolerance"), [(1.0, 1e-3), (1.9, 1e-3), (2.7, 5e-3)])
-def test_a_calibrated_wave_runs_at_the_velocity_of_the_continuum(name, spacing, tolerance):
+def test_a_calibrated_wave_has_the_velocity_of_the_continuum(name, spacing, tolerance):
     p = PARAMETER_SETS[name]
     h = spacing * np.sqrt(p.tau_d)
     dt_ms = calibrated_dt_ms(h, 1.0, p)
     factor = diffusivity_factor(h, dt_ms, p)
-    # With the longest steps the velocity follows the factor in small jumps.
+    # With the longest steps the velocity depends on the factor in small jumps.
     found = cable_velocity(h, dt_ms, p, factor=factor)
     assert found == pytest.approx(continuum_velocity(p), rel=tolerance)
 
 
-def test_a_long_step_costs_a_tenth_of_what_it_costs_the_plain_scheme():
+def test_a_long_step_slows_the_plain_scheme_ten_times_more():
     losses = {
         plain: 1
         - cable_velocity(0.68, 0.02, FK_CAF, plain=plain) / cable_velocity(0.68, 2e-3, FK_CAF)
@@ -50,8 +50,8 @@ def test_a_long_step_costs_a_tenth_of_what_it_costs_the_plain_scheme():
     assert 0 < losses[False] < 0.0025
 
 
-def test_the_ecg_is_that_of_the_plain_scheme_on_a_fine_grid():
-    # Scars of 1.6 mm fit both rasters. The plain grid's spacing and step cost it 0.7 % of velocity.
+def test_the_ecg_agrees_with_the_plain_scheme_on_a_fine_grid():
+    # Scars of 1.6 mm fit both rasters. Spacing and step slow the plain scheme by 0.7 %.
     rng = np.random.default_rng(2)
     scars = np.kron(rng.random((10, 10)) > 0.2, np.ones((8, 8)))
     scars[:, :16] = 1
@@ -71,7 +71,7 @@ def ecg(diffusivity, spacing_mm, dt_ms, scheme):
     return np.array([pseudo_ecg(u[None], leads).item() for u in frames])
 
 
-def test_each_value_of_d_is_raised_by_its_own_factor():
+def test_each_value_of_d_has_its_own_factor():
     d = np.array([[0.0, 0.02, 0.05, 0.1]])
     tissue = Tissue(spacing_mm=0.1, diffusivity_mm2_per_ms=d)
     raised = calibrate_diffusivity(tissue, 0.02, FK_CAF).diffusivity_mm2_per_ms
@@ -80,26 +80,26 @@ def test_each_value_of_d_is_raised_by_its_own_factor():
     assert raised[0, 0] == 0
 
 
-@pytest.mark.parametrize(("left", "right"), [(0.1, 0.03), (0.03, 0.1), (0.1, 0.01)])
-def test_a_wave_through_a_gradient_of_d_runs_at_its_local_velocity(left, right):
-    """With dy = dx / sqrt(D) the equation has D = 1 and a drift of D' / (2 sqrt D).
+@pytest.mark.parametrize(("left", "right"), [(0.03, 0.1), (0.1, 0.01)])
+def test_a_wave_through_a_gradient_of_d_has_its_local_velocity(left, right):
+    """In y with dy = dx / sqrt(D) the equation has D = 1 and a drift of D' / (2 sqrt D).
 
-    So the front runs at 2.0777 sqrt(D) - D'/2, up to terms of second order in the change of D over
-    the front's width: less than 1e-3 here.
+    The front therefore moves at 2.0777 sqrt(D) - D'/2. The error is of second order in the change
+    of D over the front width, here less than 1e-3.
     """
     length_mm, smallest, largest = 30.0, min(left, right), max(left, right)
-    aimed = resolution_for(0.02, smallest, FK_CAF)
-    cells = int(np.ceil(length_mm / aimed.spacing_mm))
+    chosen = resolution_for(0.02, smallest, FK_CAF)
+    cells = int(np.ceil(length_mm / chosen.spacing_mm))
     spacing_mm = length_mm / cells
     x_mm = cell_centres_mm(cells, spacing_mm)
     d = np.tile(np.linspace(left, right, cells), (3, 1))
-    dt_ms = min(aimed.dt_ms, 0.9 * stable_dt_ms(spacing_mm, largest, FK_CAF))
+    dt_ms = min(chosen.dt_ms, 0.9 * stable_dt_ms(spacing_mm, largest, FK_CAF))
     time_grid = TimeGrid(frame_interval_ms=0.2, frames=500, largest_dt_ms=dt_ms)
     tissue = Tissue(spacing_mm=spacing_mm, diffusivity_mm2_per_ms=d)
     frames = np.stack([u[1:2].copy() for u in Simulation(tissue, planar(), time_grid, FK_CAF)])
     arrival_ms = activation_times_ms(frames, 0.2)[0]
     velocity_mm_per_ms = 2.0777 * np.sqrt(d[0]) - (right - left) / length_mm / 2
-    # Beyond the stimulus' neighbourhood, stretch by stretch.
+    # Compare travel times of three sections away from the stimulus.
     edges = np.searchsorted(x_mm, [8.0, 13.0, 18.0, 23.0])
     for first, last in pairwise(edges):
         travelled_ms = arrival_ms[last] - arrival_ms[first]
@@ -107,7 +107,7 @@ def test_a_wave_through_a_gradient_of_d_runs_at_its_local_velocity(left, right):
         assert travelled_ms == pytest.approx(expected_ms, rel=2e-3)
 
 
-def test_a_field_of_d_is_calibrated_by_a_few_cables(monkeypatch):
+def test_a_varying_d_is_calibrated_on_a_few_cables(monkeypatch):
     spacings = []
 
     def count(spacing, dt_ms, parameters):
@@ -124,29 +124,29 @@ def test_a_field_of_d_is_calibrated_by_a_few_cables(monkeypatch):
     assert (min(spacings), max(spacings)) == pytest.approx(tuple(bounds))
 
 
-def test_cells_that_no_wave_runs_on_are_refused():
+def test_cells_too_large_for_a_wave_are_rejected():
     with pytest.raises(TissueError, match="no wave runs on cells of"):
         diffusivity_factor(20.0, 0.1, FK_CAF)
 
 
-@pytest.mark.parametrize("steps_a_cell", [7.0, 7.98, 8.02, 9.0])
-def test_a_clock_keeps_waves_from_locking_to_the_grid(steps_a_cell):
+@pytest.mark.parametrize("steps_per_cell", [7.98, 8.02])
+def test_a_time_grid_avoids_locking_to_the_grid(steps_per_cell):
     diffusivity, interval_ms = 0.05, 5.0
     p = PARAMETER_SETS["FK-CAF"]
     spacing_mm = 0.674 * np.sqrt(diffusivity)
     crossing_ms = spacing_mm / (continuum_velocity(p) * np.sqrt(diffusivity))
     tissue = Tissue(spacing_mm=spacing_mm, diffusivity_mm2_per_ms=np.full((4, 4), diffusivity))
-    asked = TimeGrid(
-        frame_interval_ms=interval_ms, frames=2, largest_dt_ms=crossing_ms / steps_a_cell
+    requested = TimeGrid(
+        frame_interval_ms=interval_ms, frames=2, largest_dt_ms=crossing_ms / steps_per_cell
     )
-    given = asked.without_locking(tissue, p)
-    found = crossing_ms / given.dt_ms
+    adjusted = requested.without_locking(tissue, p)
+    found = crossing_ms / adjusted.dt_ms
     assert abs(found - round(found)) >= 0.1
-    assert 0.97 * asked.dt_ms < given.dt_ms <= asked.dt_ms
-    assert given.without_locking(tissue, p).steps_per_frame == given.steps_per_frame
+    assert 0.97 * requested.dt_ms < adjusted.dt_ms <= requested.dt_ms
+    assert adjusted.without_locking(tissue, p).steps_per_frame == adjusted.steps_per_frame
 
 
-def test_on_a_long_way_a_wave_that_does_not_lock_keeps_its_velocity(monkeypatch):
+def test_a_wave_that_does_not_lock_keeps_its_velocity_over_a_long_distance(monkeypatch):
     p = PARAMETER_SETS["FK-CAF"]
     spacing, true = 0.674, continuum_velocity(p)
     steps = {"locking": spacing / true / 7.98, "free": spacing / true / 8.13}
