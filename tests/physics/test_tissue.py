@@ -4,7 +4,7 @@ import pytest
 from fwdecg.errors import TissueError
 from fwdecg.physics.tissue import LatticeField, Scar, Sheet, Tissue, Variation
 
-# A field that rises from left to right: everything right of x = 6 mm is scar.
+# A field that rises from left to right, so that everything right of x = 6 mm is scar.
 LATTICE = np.broadcast_to(np.arange(12.0), (12, 12))
 SCAR = Scar(field=LatticeField(values=LATTICE, spacing_mm=1.0), threshold=6.0)
 
@@ -26,7 +26,7 @@ def test_scars_keep_their_position_at_any_spacing(spacing_mm):
 
 
 @pytest.mark.parametrize("spacing_mm", [0.5, 0.21, 0.05])
-def test_d_varies_with_the_texture_at_any_spacing(spacing_mm):
+def test_d_follows_the_smooth_field_at_any_spacing(spacing_mm):
     # A field that rises from -0.5 at the left edge to 0.5 at the right one.
     field = LatticeField(values=LATTICE[:11, :11] / 10 - 0.5, spacing_mm=1.0)
     variation = Variation(field=field, amplitude=0.4)
