@@ -28,7 +28,7 @@ def ablation_text(comparisons: Sequence[Comparison], seeds: Sequence[int]) -> st
     for comparison in comparisons:
         title = TITLES[comparison.metric]
         lines += [*_table(title, comparison, _mean_with_stars), ""]
-        lines += [*_table(f"median {title}", comparison, _median), ""]
+        lines += [*_table(f"median {title}", comparison, lambda each: number(each.median)), ""]
         lines += [*_table(f"{title}, SD over seeds", comparison, _seed_deviation), ""]
     for comparison in comparisons:
         head = [f"difference in {TITLES[comparison.metric]}", *DIFFERENCE_COLUMNS]
@@ -66,8 +66,9 @@ def _header(comparison: Comparison, seeds: Sequence[int]) -> list[str]:
     counts = (f"{cases} {name}" for name, cases in comparison.groups.items())
     legend = ", ".join(f"{mark} p < {limit:g}" for limit, mark in reversed(MARKS))
     return [
-        *_wrapped(
-            f"Mean over test cases and seeds ({', '.join(map(str, seeds))}), of z-scored ECGs."
+        *textwrap.wrap(
+            f"Mean over test cases and seeds ({', '.join(map(str, seeds))}), of z-scored ECGs.",
+            LINE_LENGTH,
         ),
         f"Against {full}, corrected for the number of variants: {legend}.",
         f"Cases: {', '.join(counts)}.",
@@ -89,10 +90,6 @@ def _footer(comparison: Comparison) -> list[str]:
     )
     if few:
         text += f" Too few cases for any significance: {', '.join(few)}."
-    return _wrapped(text)
-
-
-def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, LINE_LENGTH)
 
 
@@ -106,10 +103,6 @@ def _table(title: str, comparison: Comparison, cell: Callable[[VariantSummary], 
 
 def _mean_with_stars(summary: VariantSummary) -> str:
     return f"{number(summary.mean)} {_stars(summary):3}"
-
-
-def _median(summary: VariantSummary) -> str:
-    return number(summary.median)
 
 
 def _seed_deviation(summary: VariantSummary) -> str:

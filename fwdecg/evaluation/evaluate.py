@@ -8,7 +8,7 @@ the evaluation as complete.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -135,7 +135,7 @@ class _SplitResult:
         network, *baselines = reports = self.reports
         return {
             "verdict": verdict(network, baselines),
-            "predictors": {report.name: report.as_dict() for report in reports},
+            "predictors": {report.name: asdict(report) for report in reports},
         }
 
 

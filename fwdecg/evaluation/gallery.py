@@ -90,20 +90,20 @@ def write_figure(folder: Path, name: str, picture: Picture) -> None:
 def plot_reports(reports: Sequence[PredictorReport]) -> Picture:
     """Plot the mean R^2 of each predictor in each group of cases."""
     groups = {name: summary.cases for name, summary in reports[0].summaries.items()}
-    series = {_legend(report): _r2_bars(report, groups) for report in reports}
+    series = {
+        report.name + (" (knows D)" if report.knows_tissue else ""): _r2_bars(report, groups)
+        for report in reports
+    }
     return plot_r2_bars(groups, series)
 
 
-def _legend(report: PredictorReport) -> str:
-    return report.name + (" (knows D)" if report.knows_tissue else "")
-
-
 def _r2_bars(report: PredictorReport, groups: Mapping[str, int]) -> list[Bar]:
-    summaries = [report.summaries[name].r2 for name in groups]
-    return [
-        Bar(mean=r2.mean, low=r2.mean - (r2.spread or 0.0), high=r2.mean + (r2.spread or 0.0))
-        for r2 in summaries
-    ]
+    bars = []
+    for name in groups:
+        r2 = report.summaries[name].r2
+        whisker = r2.spread or 0.0
+        bars.append(Bar(mean=r2.mean, low=r2.mean - whisker, high=r2.mean + whisker))
+    return bars
 
 
 def in_z_scores(pair: EcgPair, statistics: Statistics) -> EcgPair:

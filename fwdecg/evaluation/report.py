@@ -6,8 +6,7 @@ verdict on the network. If the library has shifted cases, their tables and verdi
 
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -99,10 +98,6 @@ class PredictorReport:
     def overall(self) -> ScoreSummary:
         """Summary of all cases."""
         return self.summaries[ALL_CONDITIONS]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as plain values."""
-        return asdict(self)
 
 
 def summarise(scores: Sequence[CaseScore]) -> dict[str, ScoreSummary]:

@@ -86,17 +86,18 @@ def test_the_files_of_a_study(folder, library):
     assert (folder / "ablation.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_the_scores_equal_those_of_an_evaluation(folder, library, tmp_path):
     surrogate = load_surrogate(folder / "runs/full/seed-2/best.safetensors")
     evaluate(library, surrogate, EvaluationConfig(), tmp_path / "evaluation")
     evaluated = pq.read_table(tmp_path / "evaluation/cases.parquet").to_pandas()
-    evaluated = evaluated.query("predictor == 'network' and split == 'test'").set_index("case_id")[
-        "r2"
-    ]
+    evaluated = evaluated.query("predictor == 'network' and split == 'test'")
+    expected = evaluated.set_index("case_id")["r2"].to_dict()
     scores = pq.read_table(folder / "runs/full/seed-2/scores.parquet").to_pandas()
-    assert scores.set_index("case_id")["r2"].to_dict() == evaluated.to_dict()
+    assert scores.set_index("case_id")["r2"].to_dict() == expected
 
 
+@pytest.mark.slow
 def test_a_finished_study_is_extended_by_new_seeds_only(folder, library, monkeypatch):
     started = []
 

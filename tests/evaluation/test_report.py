@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict
 
 import pytest
 
@@ -70,7 +71,7 @@ def test_conditions_come_in_the_order_of_the_paper_and_all_cases_last():
 
 
 def test_a_report_is_valid_json():
-    text = json.dumps(_report("p", 0.5).as_dict(), allow_nan=False)
+    text = json.dumps(asdict(_report("p", 0.5)), allow_nan=False)
     assert json.loads(text)["summaries"]["all"]["r2"] == {
         "mean": 0.5,
         "spread": None,
