@@ -5,7 +5,6 @@ hue. No picture changes the global state of matplotlib.
 """
 
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 from matplotlib import rc_context
@@ -46,12 +45,6 @@ class Picture(Figure):
         buffer = BytesIO()
         self.savefig(buffer, format="png")
         return buffer.getvalue()
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure that was drawn in `STYLE`, in the format of the path's suffix."""
-    with rc_context(STYLE):  # matplotlib creates ticks as late as here
-        figure.savefig(path)
 
 
 def words(name: str) -> str:

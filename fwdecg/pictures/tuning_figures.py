@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from fwdecg.pictures.style import LEAST_UNEXPLAINED, LOWEST_SHOWN_R2, STYLE, WIDTH_INCH, save
+from fwdecg.pictures.style import LEAST_UNEXPLAINED, LOWEST_SHOWN_R2, STYLE, WIDTH_INCH, Picture
 
 # By the status of a trial.
 COLOURS = {
@@ -81,17 +80,16 @@ class CostPanel:
     front: Sequence[tuple[float, float]]
 
 
-def draw_curves(trials: Sequence[TrialCurve], best: TrialCurve, path: Path, *, epochs: int) -> None:
-    """Write each trial's validation R^2 over its epochs, with a mark where it ended.
+def plot_curves(trials: Sequence[TrialCurve], best: TrialCurve, *, epochs: int) -> Picture:
+    """Plot each trial's validation R^2 over its epochs, with a mark where it ended.
 
     Args:
         trials: trials with at least one epoch.
         best: the trial to highlight.
-        path: path of the image.
         epochs: number of epochs of a trial that is not stopped.
     """
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_INCH, 3.4), layout="constrained")
+        figure = Picture(figsize=(WIDTH_INCH, 3.4), layout="constrained")
         panel = figure.subplots()
         for trial in trials:
             chosen = trial.number == best.number
@@ -108,24 +106,23 @@ def draw_curves(trials: Sequence[TrialCurve], best: TrialCurve, path: Path, *, e
         panel.set_xlabel("epoch")
         panel.set_ylabel(R2)
         _add_legend(figure, panel, trials, best)
-        save(figure, path)
+    return figure
 
 
-def draw_parameters(
-    trials: Sequence[TrialCurve], best: TrialCurve, path: Path, *, panels: Sequence[ParameterPanel]
-) -> None:
-    """Write the best R^2 of each trial over each parameter.
+def plot_parameters(
+    trials: Sequence[TrialCurve], best: TrialCurve, *, panels: Sequence[ParameterPanel]
+) -> Picture:
+    """Plot the best R^2 of each trial over each parameter.
 
     Args:
         trials: trials with at least one epoch.
         best: the trial to highlight.
-        path: path of the image.
         panels: one panel per parameter.
     """
     columns = min(len(panels), COLUMNS)
     rows = -(-len(panels) // columns)
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_INCH, 0.5 + 2.1 * rows), layout="constrained")
+        figure = Picture(figsize=(WIDTH_INCH, 0.5 + 2.1 * rows), layout="constrained")
         axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for ax, panel in zip(axes.flat, panels, strict=False):
             _scatter(ax, trials, best, panel.positions)
@@ -136,22 +133,21 @@ def draw_parameters(
         for ax in axes[:, 0]:
             ax.set_ylabel(f"best {R2}")
         _add_legend(figure, axes[0, 0], trials, best)
-        save(figure, path)
+    return figure
 
 
-def draw_cost(
-    trials: Sequence[TrialCurve], best: TrialCurve, path: Path, *, panels: Sequence[CostPanel]
-) -> None:
-    """Write the best R^2 of each trial over its cost, with the Pareto front.
+def plot_cost(
+    trials: Sequence[TrialCurve], best: TrialCurve, *, panels: Sequence[CostPanel]
+) -> Picture:
+    """Plot the best R^2 of each trial over its cost, with the Pareto front.
 
     Args:
         trials: trials with at least one epoch.
         best: the trial to highlight.
-        path: path of the image.
         panels: one panel per kind of cost.
     """
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_INCH, 2.8), layout="constrained")
+        figure = Picture(figsize=(WIDTH_INCH, 2.8), layout="constrained")
         axes = figure.subplots(1, len(panels), sharey=True)
         for ax, panel in zip(axes, panels, strict=True):
             _scatter(ax, trials, best, panel.costs)
@@ -161,7 +157,7 @@ def draw_cost(
             ax.set_xlabel(panel.label)
         axes[0].set_ylabel(f"best {R2}")
         _add_legend(figure, axes[0], trials, best)
-        save(figure, path)
+    return figure
 
 
 def _scatter(

@@ -41,7 +41,7 @@ from fwdecg.tuning.trials import (
     trials_table,
 )
 from fwdecg.tuning.tuning_config import TuningConfig
-from fwdecg.tuning.tuning_report import draw_figures, report_text, search_metrics
+from fwdecg.tuning.tuning_report import report_text, search_metrics, write_figures
 
 logger = logging.getLogger(__name__)
 
@@ -192,7 +192,7 @@ def _publish(
     numbers = search_metrics(search.tuning, search.recipe.training.epochs, trials, best)
     _publish_best(search, best, folders, preset_text)
     store.publish(REPORT_FILE, report_text(search.tuning, trials, numbers))
-    draw_figures(search.tuning, trials, numbers, folders.root / FIGURES)
+    write_figures(search.tuning, trials, numbers, folders.root / FIGURES)
     cost = sum((trial.cost for trial in trials), Cost()) + meter.lap()
     metrics = search.identity | numbers | {"cost": cost.as_dict()}
     store.publish_json(METRICS_FILE, metrics)

@@ -12,9 +12,9 @@ from fwdecg.pictures.tuning_figures import (
     CostPanel,
     ParameterPanel,
     TrialCurve,
-    draw_cost,
-    draw_curves,
-    draw_parameters,
+    plot_cost,
+    plot_curves,
+    plot_parameters,
 )
 from fwdecg.runtime.progress import duration_text
 from fwdecg.tuning.importance import importances
@@ -159,7 +159,7 @@ def _trial_lines(trials: Sequence[TrialRecord], front: set[int]) -> list[str]:
     return [f"  {line}" for line in aligned_lines([[*head, *map(short_name, names)], *rows])]
 
 
-def draw_figures(
+def write_figures(
     tuning: TuningConfig,
     trials: Sequence[TrialRecord],
     metrics: dict[str, Any],
@@ -178,17 +178,17 @@ def draw_figures(
     curves = [_curve(trial) for trial in shown]
     (best,) = (curve for curve in curves if curve.number == metrics["best"]["trial"])
     epochs = metrics["epochs"]["of_a_whole_trial"]
-    draw_curves(curves, best, folder / "curves.png", epochs=epochs)
+    plot_curves(curves, best, epochs=epochs).savefig(folder / "curves.png")
     parameters = [
         _parameter_panel(dimension, shown, metrics["importance"][dimension.name])
         for dimension in tuning.dimensions
     ]
-    draw_parameters(curves, best, folder / "parameters.png", panels=parameters)
+    plot_parameters(curves, best, panels=parameters).savefig(folder / "parameters.png")
     costs = [
         _cost_panel("parameters of the network", shown, _parameters),
         _cost_panel("seconds per epoch", shown, _seconds_per_epoch),
     ]
-    draw_cost(curves, best, folder / "cost.png", panels=costs)
+    plot_cost(curves, best, panels=costs).savefig(folder / "cost.png")
 
 
 def _curve(trial: TrialRecord) -> TrialCurve:
