@@ -1,9 +1,10 @@
 import math
 import re
 
+import hypothesis
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fwdecg.errors import ConfigError
@@ -73,7 +74,7 @@ def test_values_are_checked_against_the_rules_of_their_keys(space, message):
     assert str(error.value).startswith("tuning.space")
 
 
-@settings(max_examples=25)  # each example draws up to 20 settings
+@hypothesis.settings(max_examples=25)  # each example draws up to 20 settings
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 20))
 def test_draws_are_reproducible_different_and_valid(seed, count):
     space = read_space(SPACE)
