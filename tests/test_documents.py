@@ -353,6 +353,16 @@ def test_links_have_a_target():
                 assert "://" in target or (page.parent / target).exists(), f"{piece}: {target}"
 
 
+def test_the_changelog_says_where_modules_moved_to():
+    text = (ROOT / "docs/changelog.md").read_text()
+    for old, new in re.findall(r"^\| (`fwdecg\..*) \| (.*) \|$", text, re.MULTILINE):
+        names = re.findall(r"`(fwdecg[\w.]*)`", new)
+        assert names or new == "removed"
+        for name in names:
+            path = ROOT / name.replace(".", "/")
+            assert path.is_dir() or path.with_suffix(".py").is_file(), f"{old}: {name}"
+
+
 def test_every_folder_of_the_package_has_a_reference_page():
     folders = {path.parent.name for path in (ROOT / "fwdecg").glob("*/__init__.py")}
     pages = {path.stem for path in (ROOT / "docs/api").glob("*.md")} - {"index"}
