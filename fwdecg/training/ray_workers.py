@@ -33,10 +33,10 @@ from fwdecg.training.training_loop import export_progress, run_training
 from fwdecg.training.training_spec import TrainingSpec
 from fwdecg.training.workers import WORKER_ENVIRONMENT
 
-# Ray Train insists on a folder for its own files; nothing in it is read again.
+# Ray Train needs a folder for its own files. Nothing in it is read again.
 RAY_FILES = f"{STAGING}/ray-train"
-# Timeout of collective operations: while one worker of each machine copies the cases there, the
-# workers of other machines wait.
+# Timeout of collective operations. The workers wait for each other while one worker of each machine
+# copies the cases to it.
 LONGEST_COPY_S = 4 * 3600
 
 
@@ -48,7 +48,7 @@ class WorkerTask:
         spec: what to train.
         folder: result folder of the training.
         visible: result folder that every worker must see: `folder` or a folder that contains it.
-        load_splits: returns the cases, called on each worker with its device.
+        load_splits: returns the cases; called on each worker.
         threads: number of torch's threads on each worker.
         stage: stage under which the metrics of the run are exported.
         log_level: level of the package's log on the workers.
@@ -57,7 +57,7 @@ class WorkerTask:
     spec: TrainingSpec
     folder: Path
     visible: Path
-    load_splits: Callable[[torch.device], Splits]
+    load_splits: Callable[[], Splits]
     threads: int
     stage: str = TRAINING
     log_level: int = logging.INFO
@@ -86,7 +86,7 @@ def train_on_workers(
     """
     resources: Any = scaling.resources_per_worker or {}
     trainer = ray.train.torch.TorchTrainer(
-        _worker_loop,  # type: ignore[arg-type]  # its return value is documented
+        _worker_loop,  # type: ignore[arg-type]  # Ray does not annotate its result
         train_loop_config={"task": task, "gpus": resources.get("GPU", 0.0)},
         scaling_config=scaling,
         datasets=dict(datasets or {}),
@@ -130,7 +130,7 @@ def _worker_loop(config: dict[str, Any]) -> str | None:
     logging.getLogger("fwdecg").setLevel(task.log_level)
     torch.set_num_threads(task.threads)
     device = ray.train.torch.get_device()
-    splits = task.load_splits(device)
+    splits = task.load_splits()
     report = partial(_report, task, len(splits.train))
     try:
         run_training(task.spec, splits, task.folder, device=device, meter=meter, report=report)

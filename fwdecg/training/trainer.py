@@ -18,6 +18,7 @@ import numpy as np
 import ray
 import ray.data
 import ray.train
+import ray.train.torch
 import torch
 
 from fwdecg.cases.splits import TRAIN, VALIDATION
@@ -214,8 +215,9 @@ class _LocalCopies:
     prefix: str
     case_ids: dict[str, np.ndarray]
 
-    def load(self, device: torch.device) -> Splits:
+    def load(self) -> Splits:
         """Return the cases: one worker of each machine copies them, all of its workers map them."""
+        device = ray.train.torch.get_device()
         # Machines may share their temporary folder, hence the node's id in the name.
         node = ray.get_runtime_context().get_node_id()
         folder = Path(tempfile.gettempdir()) / f"{self.prefix}-{node}"

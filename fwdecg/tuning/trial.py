@@ -165,7 +165,7 @@ def _train_here(number: int, spec: TrainingSpec, context: SearchContext) -> None
     tuning = context.tuning
     meter = CostMeter(gpus=tuning.gpus_per_trial)
     torch.set_num_threads(_threads(tuning))
-    splits = ray.get(context.splits).splits()
+    splits = _get_splits(context.splits)
 
     def report(record: EpochRecord) -> None:
         export_progress(record, spec, cases=len(splits.train), stage=SWEEP)
@@ -206,8 +206,7 @@ def _train_on_workers(number: int, spec: TrainingSpec, context: SearchContext) -
         raise first_failure(error) from error
 
 
-def _get_splits(splits: ray.ObjectRef, device: torch.device) -> Splits:  # noqa: ARG001
-    """Return the shared cases on a worker; they stay on the CPU."""
+def _get_splits(splits: ray.ObjectRef) -> Splits:
     return ray.get(splits).splits()
 
 

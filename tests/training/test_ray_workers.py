@@ -35,7 +35,7 @@ def worker_task(epochs, folder, load_splits):
     )
 
 
-def load_or_die(data, folder, device):
+def load_or_die(data, folder):
     """Kill the worker at the first call, return the cases at the second."""
     marker = folder / "killed"
     if not marker.exists():
@@ -74,7 +74,7 @@ def test_a_training_moves_to_ray_survives_a_killed_worker_and_moves_back(ray_clu
 
 def test_a_worker_must_see_the_result_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(nodes, "VISIBILITY_DELAYS_S", ())
-    task = worker_task(1, tmp_path, lambda device: splits())
+    task = worker_task(1, tmp_path, splits)
     with pytest.raises(ResultError, match="is not the same folder on all nodes"):
         ray_workers._worker_loop({"task": task, "gpus": 0.0})
 
@@ -85,7 +85,7 @@ def test_a_divergence_is_returned_so_that_it_is_not_retried(tmp_path, monkeypatc
     (tmp_path / "config.json").touch()
     cases = splits()
     cases.train.phi_e[0, 0] = float("inf")
-    task = worker_task(1, tmp_path, lambda device: cases)
+    task = worker_task(1, tmp_path, lambda: cases)
     reason = ray_workers._worker_loop({"task": task, "gpus": 0.0})
     assert reason.startswith("the training loss is not finite")
 
