@@ -87,8 +87,8 @@ def plot_attentions(cases: Sequence[AttendedCase]) -> Picture:
         panels[0, 0].set_ylabel(ecg_label(len(cases[0].predicted), unit))
         panels[1, 0].set_ylabel("frame looked at (ms)")
         colours = figure.colorbar(image, ax=panels[1], extend="max", pad=0.02, aspect=16)
-        colours.set_label("weight (1 = all frames alike)")
-        figure.supxlabel("White line: the frame of the sample itself.", fontsize=7)
+        colours.set_label("weight (1 = uniform)")
+        figure.supxlabel("White line: the frame at the time of the sample.", fontsize=7)
         handles, labels = panels[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     return figure

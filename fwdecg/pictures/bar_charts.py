@@ -62,7 +62,7 @@ def plot_r2_bars(groups: Mapping[str, int], series: BarSeries) -> Picture:
         _finish(panel, groups)
         panel.set_ylim(LOWEST_SHOWN_R2, 1.25)
         panel.set_yticks(np.arange(-0.2, 1.01, 0.2))
-        panel.set_ylabel("mean $R^2$; whiskers: spread over cases")
+        panel.set_ylabel("mean $R^2$; whiskers: SD over cases")
         figure.legend(
             loc="outside upper center",
             ncols=-(-len(series) // 2),

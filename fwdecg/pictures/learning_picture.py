@@ -87,8 +87,8 @@ def plot_history(history: Sequence[EpochRecord]) -> Picture:
         loss.legend(["training", "validation"], loc="upper right")
         r2.legend(loc="lower right")
         figure.supxlabel(
-            "The training loss has the spectral term, whose weight falls to 0; that of validation "
-            "has not.",
+            "The training loss includes the spectral term, whose weight decays to 0. "
+            "The validation loss does not.",
             fontsize=7,
         )
     return figure
