@@ -1,8 +1,8 @@
 """An ablation study: train variants of the network with several seeds and compare them.
 
-Every training is one Ray task in a process of its own, with a folder of its own. Finished trainings
-are therefore not repeated, interrupted ones resume from their last checkpoint, and a study can be
-extended by variants and seeds. The folder of a study contains:
+Every training is a Ray task with its own process and its own folder. Finished trainings are
+therefore not repeated, interrupted ones resume from their last checkpoint, and variants and seeds
+can be added to a study later. The folder of a study contains:
 
     runs/VARIANT/seed-N/  result of `training.trainer.train`, and scores.parquet of the test cases
     cases.parquet         all scores, one row for each variant, seed and case

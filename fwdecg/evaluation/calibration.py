@@ -1,6 +1,6 @@
 """Calibration of an ensemble's standard deviation: fit a factor on one split, judge it on others.
 
-The members of an ensemble share their ignorance, so their standard deviation is mostly smaller than
+The members of an ensemble make similar errors, so their standard deviation is usually smaller than
 the error. A single factor, sigma = factor * standard deviation, is fitted where the truth is known.
 Errors and standard deviations are in z-scores.
 

@@ -1,8 +1,8 @@
 """Prediction of a library by actors of a Ray cluster, which Ray Data feeds.
 
-Each actor keeps the networks on a GPU of its own or, on a cluster without GPUs, runs them on one
-thread. Reading, prediction and collection of the results overlap, with a few batches in memory.
-Ray restarts actors that fail, and other actors take over their batches.
+Each actor runs the networks on its own GPU or, on a cluster without GPUs, on a single thread.
+Reading, prediction and collection of the results overlap, with a few batches in memory. Ray
+restarts actors that fail, and other actors take over their batches.
 """
 
 import logging

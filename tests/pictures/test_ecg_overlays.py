@@ -1,4 +1,4 @@
-"""True and predicted ECGs of each case in a panel of its own."""
+"""One panel for each case, with its true and predicted ECG."""
 
 import matplotlib as mpl
 import numpy as np
