@@ -24,9 +24,9 @@ def _both(decoder: EcgDecoder, latents: Tensor) -> tuple[Tensor, Tensor]:
     return ours, torch.stack(decoder.double()._torch_steps(latents.double())[0], dim=1)
 
 
-@pytest.mark.parametrize("size", [1, 5, 32])
-@pytest.mark.parametrize("frames", [1, 2, 40])
-@pytest.mark.parametrize("times", [0, 4])
+@pytest.mark.parametrize(
+    ("size", "frames", "times"), [(1, 2, 4), (5, 1, 4), (5, 40, 0), (32, 40, 4)]
+)
 def test_states_equal_torch(size: int, frames: int, times: int) -> None:
     with torch.no_grad():
         ours, torchs = _both(_decoder(size, times=times), 2 * torch.randn(3, frames, 6))
@@ -34,8 +34,7 @@ def test_states_equal_torch(size: int, frames: int, times: int) -> None:
     torch.testing.assert_close(ours.double(), torchs, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("frames", [1, 2, 40])
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("frames", "threads"), [(1, 1), (2, 2), (40, 1), (40, 2)])
 def test_gradients_equal_torch(frames: int, threads: int) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

@@ -1,4 +1,7 @@
-"""Normalised, pooled and rectified in one pass: what torch does in three, and its gradients."""
+"""Batch normalisation over workers, and the fused normalisation, pooling and ReLU.
+
+Both equal torch in value and gradient, and two workers with uneven batches equal one worker.
+"""
 
 import subprocess
 import sys
@@ -13,19 +16,30 @@ from fwdecg.model.batch_norm import FrameBatchNorm
 from fwdecg.model.pooled_norm import PooledNorm
 
 CHANNELS = 5
-BATCHES = (3, 2)  # of the two workers
+BATCHES = (3, 2)  # batch sizes of the two workers
 STEPS = 2
 WEIGHT = [1.0, -2.0, 0.5, 3.0, 0.0]
 BIAS = [0.0, 1.0, -1.0, 2.0, 0.5]
+# Layer, memory format, precision, tolerance. Values reach 1e2, so float32 rounds to 1e-5. bfloat16
+# has 8 bits, for values up to 10.
+DISTRIBUTED = [
+    ("FrameBatchNorm", "contiguous_format", "float32", 1e-4),
+    ("FrameBatchNorm", "channels_last", "float32", 1e-4),
+    ("FrameBatchNorm", "channels_last", "bfloat16", 1e-1),
+    ("PooledNorm", "contiguous_format", "float32", 1e-4),
+    ("PooledNorm", "contiguous_format", "bfloat16", 1e-1),
+]
 
 
-class ByTorch(nn.BatchNorm2d):
+class TorchPooledNorm(nn.BatchNorm2d):
+    """Reference for `PooledNorm`."""
+
     def forward(self, input: Tensor) -> Tensor:
         return functional.relu(functional.max_pool2d(super().forward(input), 2))
 
 
 def _frames(rows: int = 6, columns: int = 10) -> Tensor:
-    """(N, C, H, W) whose channels differ in mean and spread, as do the workers' shares."""
+    """Frames (N, C, H, W) whose means and deviations differ between channels and workers."""
     generator = torch.Generator().manual_seed(1)
     frames = torch.randn(sum(BATCHES), CHANNELS, rows, columns, generator=generator)
     frames[BATCHES[0] :] += 2.0
@@ -39,7 +53,7 @@ def _cotangent(rows: int = 3, columns: int = 5) -> Tensor:
 
 
 def _run(layer: nn.BatchNorm2d, frames: Tensor, cotangent: Tensor) -> dict[str, Tensor]:
-    """Outputs, gradients and buffers of two training steps, then the output in evaluation."""
+    """Return outputs, gradients and buffers of two training steps, and the evaluated output."""
     with torch.no_grad():
         layer.weight.copy_(torch.tensor(WEIGHT))
         layer.bias.copy_(torch.tensor(BIAS))
@@ -57,10 +71,15 @@ def _run(layer: nn.BatchNorm2d, frames: Tensor, cotangent: Tensor) -> dict[str, 
         return result | {"evaluated": layer.eval()(frames)}
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize(("rows", "columns"), [(6, 10), (7, 11), (2, 3)])
-def test_float32_gives_what_torch_gives_in_float64(
+@pytest.mark.parametrize(
+    ("rows", "columns", "order", "threads"),
+    [
+        (6, 10, torch.channels_last, 1),
+        (7, 11, torch.contiguous_format, 2),
+        (2, 3, torch.channels_last, 2),
+    ],
+)
+def test_float32_equals_torch_in_float64(
     rows: int, columns: int, order: torch.memory_format, threads: int
 ) -> None:
     before = torch.get_num_threads()
@@ -71,92 +90,113 @@ def test_float32_gives_what_torch_gives_in_float64(
         ours = _run(PooledNorm(CHANNELS), frames.to(memory_format=order), cotangent)
     finally:
         torch.set_num_threads(before)
-    theirs = _run(ByTorch(CHANNELS).double(), frames.double(), cotangent.double())
-    for name, expected in theirs.items():
+    expected_results = _run(TorchPooledNorm(CHANNELS).double(), frames.double(), cotangent.double())
+    for name, expected in expected_results.items():
         torch.testing.assert_close(ours[name].to(expected), expected, rtol=2e-5, atol=2e-5)
 
 
-def test_bfloat16_is_rounded_once() -> None:
+def test_bfloat16_has_one_rounding_error() -> None:
     frames, cotangent = _frames().bfloat16(), _cotangent().bfloat16()
     ours = _run(PooledNorm(CHANNELS), frames, cotangent)
-    theirs = _run(ByTorch(CHANNELS).double(), frames.double(), cotangent.double())
+    expected_results = _run(TorchPooledNorm(CHANNELS).double(), frames.double(), cotangent.double())
     assert ours["output"].dtype == ours["input_gradient"].dtype == torch.bfloat16
-    for name, expected in theirs.items():
+    for name, expected in expected_results.items():
         rounding = 2.0**-8 if ours[name].dtype == torch.bfloat16 else 1e-4
         torch.testing.assert_close(ours[name].to(expected), expected, rtol=rounding, atol=1e-4)
 
 
-def test_of_equal_values_the_first_is_chosen_as_by_torch() -> None:
+def test_ties_go_to_the_first_value_as_in_torch() -> None:
     frames = torch.zeros(1, CHANNELS, 4, 4)
     frames[..., 2:] = 1.0
     cotangent = torch.ones(1, CHANNELS, 2, 2)
     ours = _run(PooledNorm(CHANNELS), frames, cotangent)
-    theirs = _run(ByTorch(CHANNELS), frames, cotangent)
-    for name, expected in theirs.items():
+    expected_results = _run(TorchPooledNorm(CHANNELS), frames, cotangent)
+    for name, expected in expected_results.items():
         torch.testing.assert_close(ours[name], expected, rtol=1e-5, atol=1e-5)
 
 
-def test_what_is_not_a_number_is_not_hidden() -> None:
+def test_nan_propagates() -> None:
     frames = _frames()
     frames[0, 0, 0, 0] = torch.nan
     assert PooledNorm(CHANNELS)(frames)[:, 0].isnan().all()
 
 
-def test_gradients_in_evaluation_are_torchs() -> None:
+def test_gradients_in_evaluation_equal_torch() -> None:
     frames = _frames().requires_grad_()
     layer = PooledNorm(CHANNELS).eval()
     layer(frames).sum().backward()
     expected = _frames().requires_grad_()
-    ByTorch(CHANNELS).eval()(expected).sum().backward()
+    TorchPooledNorm(CHANNELS).eval()(expected).sum().backward()
     assert frames.grad is not None
     assert expected.grad is not None
     assert torch.equal(frames.grad, expected.grad)
 
 
-def test_other_precisions_are_torchs() -> None:
+def test_other_precisions_equal_torch() -> None:
     assert torch.equal(
         PooledNorm(CHANNELS).double()(_frames().double()),
-        ByTorch(CHANNELS).double()(_frames().double()),
+        TorchPooledNorm(CHANNELS).double()(_frames().double()),
     )
 
 
-def test_checkpoints_are_those_of_a_batch_norm() -> None:
+def test_the_state_dict_equals_that_of_a_batch_norm() -> None:
     assert list(PooledNorm(CHANNELS).state_dict()) == list(FrameBatchNorm(CHANNELS).state_dict())
 
 
-def _worker(rank: int, folder: Path, precision: str) -> None:
+def test_one_worker_equals_the_batch_norm_of_torch() -> None:
+    ours = _run(FrameBatchNorm(CHANNELS), _frames(), _cotangent(6, 10))
+    expected = _run(nn.BatchNorm2d(CHANNELS), _frames(), _cotangent(6, 10))
+    assert all(torch.equal(ours[name], expected[name]) for name in expected)
+
+
+def _inputs(kind: str, order: str, precision: str) -> tuple[Tensor, Tensor]:
+    """Return frames and cotangent of all workers for an entry of DISTRIBUTED."""
+    frames = _frames().to(getattr(torch, precision)).to(memory_format=getattr(torch, order))
+    return frames, _cotangent() if kind == "PooledNorm" else _cotangent(6, 10)
+
+
+def _worker(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=len(BATCHES)
     )
-    share = _frames().split(BATCHES)[rank].to(getattr(torch, precision))
-    result = _run(PooledNorm(CHANNELS), share, _cotangent().split(BATCHES)[rank])
-    torch.save(result, folder / f"{rank}.pt")
+    results = []
+    for kind, order, precision, _ in DISTRIBUTED:
+        own = (each.split(BATCHES)[rank] for each in _inputs(kind, order, precision))
+        results.append(_run(globals()[kind](CHANNELS), *own))
+    torch.save(results, folder / f"{rank}.pt")
     distributed.destroy_process_group()
 
 
-# bfloat16 keeps 8 bits, of values up to 10 here.
-@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("bfloat16", 1e-1)])
-def test_two_workers_of_uneven_batches_equal_one(
-    tmp_path: Path, precision: str, tolerance: float
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> list[list[dict[str, Tensor]]]:
+    """Results of both workers for each entry of DISTRIBUTED."""
+    folder = tmp_path_factory.mktemp("workers")
+    ranks = [str(rank) for rank in range(len(BATCHES))]
+    processes = [subprocess.Popen([sys.executable, __file__, r, str(folder)]) for r in ranks]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    return [torch.load(folder / f"{rank}.pt") for rank in ranks]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("index", range(len(DISTRIBUTED)))
+def test_two_workers_with_uneven_batches_equal_one(
+    workers: list[list[dict[str, Tensor]]], index: int
 ) -> None:
-    ranks = range(len(BATCHES))
-    arguments = [[str(rank), str(tmp_path), precision] for rank in ranks]
-    processes = [subprocess.Popen([sys.executable, __file__, *own]) for own in arguments]
-    assert [process.wait(timeout=100) for process in processes] == [0, 0]
-    workers = [torch.load(tmp_path / f"{rank}.pt") for rank in ranks]
-    frames = _frames().to(getattr(torch, precision))
-    joint = _run(PooledNorm(CHANNELS), frames, _cotangent())
+    kind, order, precision, tolerance = DISTRIBUTED[index]
+    results = [worker[index] for worker in workers]
+    layer = PooledNorm if kind == "PooledNorm" else nn.BatchNorm2d
+    joint = _run(layer(CHANNELS), *_inputs(kind, order, precision))
     for name in ("output", "input_gradient", "evaluated"):
-        joined = torch.cat([worker[name] for worker in workers])
+        joined = torch.cat([result[name] for result in results])
         torch.testing.assert_close(joined, joint[name], rtol=tolerance, atol=tolerance)
     for name in ("weight_gradient", "bias_gradient"):
-        total = sum(worker[name] for worker in workers)
+        total = sum(result[name] for result in results)
         torch.testing.assert_close(total, joint[name], rtol=tolerance, atol=tolerance)
     for name in ("running_mean", "running_var", "num_batches_tracked"):
-        for worker in workers:
-            torch.testing.assert_close(worker[name], joint[name], rtol=1e-5, atol=1e-5)
+        for result in results:
+            torch.testing.assert_close(result[name], joint[name], rtol=1e-5, atol=1e-5)
 
 
-if __name__ == "__main__":  # one of the two workers, started by the test above
-    _worker(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+if __name__ == "__main__":  # one of the two workers that the fixture starts
+    _worker(int(sys.argv[1]), Path(sys.argv[2]))
