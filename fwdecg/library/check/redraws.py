@@ -1,9 +1,9 @@
-"""Comparison of stored cases with what the configuration gives for their ids.
+"""Comparison of stored cases with the cases that the configuration gives for their ids.
 
 `check_draw` draws a case again: its parameters, tissue maps and solver resolution. `resimulate`
-computes the voltage and the ECG of some cases again; neither stored u nor stored phi_e enters.
-On the CPU model that built a library the results are identical bit for bit. Another one rounds
-differently, which shifts a wave by a small fraction of a time step; hence the tolerances.
+computes the voltage and the ECG of some cases again, without using the stored u and phi_e.
+On the CPU model that built the library, the results are equal bit for bit. Other CPU models round
+differently, which shifts a wave by a small fraction of a time step. The tolerances allow for that.
 """
 
 import logging

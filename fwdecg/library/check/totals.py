@@ -18,9 +18,9 @@ from fwdecg.library.statistics import Statistics, combine_moments
 
 # Two tissues may have fewer blocked pixels than this in the same places by chance.
 LEAST_BLOCKED_PIXELS = 8
-# In standard deviations. float64 sums of up to 1e10 values in another order agree within about
-# 1e-11 of themselves. z-scores are float32, which resolves 6e-8, so they do not see 1e-10.
-TOLERANCE_IN_SPREADS = 1e-10
+# Relative to the standard deviation. Sums of up to 1e10 float64 values in another order agree
+# within about 1e-11. z-scores are float32, which resolves 6e-8, so a deviation of 1e-10 is lost.
+TOLERANCE = 1e-10
 
 
 def check_case_ids(
@@ -93,11 +93,11 @@ def check_totals(
     if isinstance(found["cost"], dict):
         found["cost"] = {"node_updates": found["cost"].get("node_updates")}
     for key in differing_keys(found, expected):
-        problem = f"{key} is {quoted(_at(found, key))}: its cases give {quoted(_at(expected, key))}"
+        problem = f"{key} is {quoted(_lookup(found, key))}: its cases give {quoted(_lookup(expected, key))}"
         report(Fault(Check.CASES, MANIFEST, problem))
 
 
-def _at(tree: Any, key: str) -> Any:
+def _lookup(tree: Any, key: str) -> Any:
     for name in key.split("."):
         tree = tree.get(name) if isinstance(tree, dict) else None
     return tree
@@ -157,7 +157,7 @@ def check_statistics(
 
 
 def _scales(expected: Statistics) -> dict[str, Sequence[float]]:
-    """Return what each statistic's tolerance is relative to."""
+    """Return the standard deviations that the tolerance of each statistic is relative to."""
     return {
         "cases": (0.0,),
         "u_mean": (expected.u_spread,),
@@ -173,7 +173,7 @@ def _close(found: Sequence[object], expected: Sequence[object], scales: Sequence
     return all(
         isinstance(a, int | float)
         and isinstance(b, int | float)
-        and abs(a - b) <= TOLERANCE_IN_SPREADS * scale
+        and abs(a - b) <= TOLERANCE * scale
         for a, b, scale in zip(found, expected, scales, strict=True)
     )
 
