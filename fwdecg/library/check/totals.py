@@ -93,8 +93,8 @@ def check_totals(
     if isinstance(found["cost"], dict):
         found["cost"] = {"node_updates": found["cost"].get("node_updates")}
     for key in differing_keys(found, expected):
-        problem = f"{key} is {quoted(_lookup(found, key))}: its cases give {quoted(_lookup(expected, key))}"
-        report(Fault(Check.CASES, MANIFEST, problem))
+        value, total = quoted(_lookup(found, key)), quoted(_lookup(expected, key))
+        report(Fault(Check.CASES, MANIFEST, f"{key} is {value}: its cases give {total}"))
 
 
 def _lookup(tree: Any, key: str) -> Any:
