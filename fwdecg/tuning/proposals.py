@@ -102,7 +102,7 @@ class OptunaProposals:
         """Add a result; a failed trial adds nothing."""
         running = self._running.pop(number, None)
         if running is not None:
-            # The trial ran with rounded settings, so its place in the study is taken by them.
+            # The trial ran with rounded settings, which replace the proposal in the study.
             self._study.tell(running, state=optuna.trial.TrialState.FAIL)
         if r2 is not None:
             params = {d.name: _to_parameter(d, settings[d.name]) for d in self._space}

@@ -155,15 +155,15 @@ def _flatten(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]
 
 
 def _parse_dimension(name: str, table: Any) -> Dimension:
-    place = f"tuning.space.{name} = {table!r}"
+    entry = f"tuning.space.{name} = {table!r}"
     if not isinstance(table, dict) or len(table) != 1 or not set(table) <= set(KINDS):
-        raise ConfigError(f"{place}: must be a table with one of {', '.join(KINDS)}")
+        raise ConfigError(f"{entry}: must be a table with one of {', '.join(KINDS)}")
     ((kind, values),) = table.items()
     if not isinstance(values, list):
-        raise ConfigError(f"{place}: {kind} must be a list")
+        raise ConfigError(f"{entry}: {kind} must be a list")
     broken_rule = _broken_rule(kind, values)
     if broken_rule:
-        raise ConfigError(f"{place}: {broken_rule}")
+        raise ConfigError(f"{entry}: {broken_rule}")
     if kind in (UNIFORM, LOGUNIFORM):
         values = [float(value) for value in values]
     return Dimension(name, kind, tuple(values))

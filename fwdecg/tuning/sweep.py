@@ -74,7 +74,7 @@ def run_sweep(context: SearchContext, proposals: Proposals) -> None:
             return
     raise RunError(
         f"nodes ran out of memory {retries + 1} times: lower tuning.concurrency, or raise "
-        "tuning.cpus_per_trial, so that fewer trials run on one"
+        "tuning.cpus_per_trial, so that fewer trials run on a node"
     )
 
 

@@ -124,9 +124,9 @@ def trial_spec(library: Library, recipe: Recipe, settings: Settings) -> Training
 def run_trial(config: dict[str, Any], context: SearchContext) -> None:
     """Run a trial in a worker process of Ray Tune.
 
-    An error of the training itself, such as divergence or too little memory, would come again:
-    report it as the trial's result. Raise transient errors, so that Ray Tune starts the trial
-    again.
+    An error of the training itself, such as divergence or too little memory, would recur in a
+    retry. It is reported as the result of the trial. Retryable errors are raised, and Ray Tune
+    starts the trial again.
 
     Raises:
         ResultError: this node or the node of a worker does not see the folder of the search. Nodes

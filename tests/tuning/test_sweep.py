@@ -100,7 +100,7 @@ def test_sweep_that_cannot_continue(context, monkeypatch, cause, error, message)
 
 
 class RecordingProposals:
-    """Settings that only hold the trial's number; keeps the results it is told."""
+    """Proposes the trial's number as its only setting, and records the results."""
 
     def __init__(self):
         self.results = {}
