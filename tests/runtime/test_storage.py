@@ -101,6 +101,8 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
 
 
 def test_readers_see_complete_files_while_writers_race(store):
+    if store.root.startswith("memory:"):
+        pytest.skip("fsspec's file system in memory shows a new file before it is written")
     contents = [bytes([number]) * 100_000 for number in range(8)]
     seen = []
 
