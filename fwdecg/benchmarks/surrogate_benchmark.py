@@ -18,9 +18,8 @@ from fwdecg.model import Surrogate, SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.model.surrogate import build_surrogate
 from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
-from fwdecg.training.batches import Batch, Cases
-from fwdecg.training.epoch import Objective, runs_in_bfloat16, train_epoch
-from fwdecg.training.loss import HybridLoss
+from fwdecg.training.batches import Cases
+from fwdecg.training.epoch import train_epoch
 from fwdecg.training.training_config import TrainingConfig
 from fwdecg.training.workers import WORKER_ENVIRONMENT
 
@@ -70,10 +69,10 @@ def cases_per_second(workload: Workload, rounds: int) -> dict[str, float]:
     torch.manual_seed(workload.training.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     surrogate = untrained_surrogate(workload.model, workload.electrodes).to(device)
-    batch = _random_batch(workload)
+    cases = _random_cases(workload)
     activities = {
-        "training": _training_step(workload.training, surrogate, batch),
-        "prediction": lambda: surrogate.eval().predict(batch.cases.u.to(device)).cpu(),
+        "training": _training_step(workload.training, surrogate, cases),
+        "prediction": lambda: surrogate.eval().predict(cases.u.to(device)).cpu(),
     }
     measurements = {
         f"{name}, {threads} thread{'s' if threads > 1 else ''}": partial(
@@ -83,7 +82,7 @@ def cases_per_second(workload: Workload, rounds: int) -> dict[str, float]:
         for threads in THREADS
     }
     seconds = interleave(measurements, rounds + 1)
-    return {name: len(batch.cases) / median(each[1:]) for name, each in seconds.items()}
+    return {name: len(cases) / median(each[1:]) for name, each in seconds.items()}
 
 
 def untrained_surrogate(model: SurrogateConfig, electrodes: int) -> Surrogate:
@@ -106,29 +105,28 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _random_batch(workload: Workload) -> Batch:
+def _random_cases(workload: Workload) -> Cases:
     size, frames, pixels = workload.training.batch_size, workload.frames, workload.pixels
-    cases = Cases(
+    return Cases(
         case_id=torch.arange(size),
         u=torch.rand(size, frames, pixels, pixels).half(),
         phi_e=torch.randn(size, frames, workload.electrodes),
     )
-    return Batch(cases=cases, global_size=size)
 
 
 def _training_step(
-    training: TrainingConfig, surrogate: Surrogate, batch: Batch
+    training: TrainingConfig, surrogate: Surrogate, cases: Cases
 ) -> Callable[[], object]:
     """Return a function that runs one training step and leaves the weights as they are."""
-    objective = Objective(
-        loss=HybridLoss.from_config(training.loss),
-        omega=0.5,
-        gradient_norm=training.gradient_norm,
-        bfloat16=runs_in_bfloat16(training.precision, surrogate.device),
-    )
     optimizer = torch.optim.Adam(surrogate.parameters(), lr=0.0)
     return partial(
-        train_epoch, surrogate, surrogate, [batch], optimizer=optimizer, objective=objective
+        train_epoch,
+        surrogate,
+        surrogate,
+        [(cases, len(cases))],
+        optimizer=optimizer,
+        config=training,
+        omega=0.5,
     )
 
 

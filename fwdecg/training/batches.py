@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float16, Int64
+from jaxtyping import Float, Float16, Int64
 from torch import Tensor
 
+from fwdecg.training.training_config import TrainingConfig
 from fwdecg.training.workers import WorkerRank
 
 
@@ -34,17 +35,6 @@ class Cases:
         """Return the cases of some rows."""
         return Cases(case_id=self.case_id[rows], u=self.u[rows], phi_e=self.phi_e[rows])
 
-    def mirror(self, chosen: Bool[Tensor, " N"]) -> "Cases":
-        """Return the cases with the maps of the chosen ones turned upside down."""
-        u = torch.where(chosen[:, None, None, None], self.u.flip(2), self.u)
-        return replace(self, u=u)
-
-    def to(self, device: torch.device) -> "Cases":
-        """Return the cases on a device."""
-        return Cases(
-            case_id=self.case_id.to(device), u=self.u.to(device), phi_e=self.phi_e.to(device)
-        )
-
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
@@ -54,46 +44,25 @@ class Splits:
     validation: Cases
 
 
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """One worker's part of a global batch, and the number of cases of the global batch."""
-
-    cases: Cases
-    global_size: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shuffle:
-    """How the training cases of an epoch are shuffled and divided into batches.
-
-    Attributes:
-        batch_size: largest number of cases in a global batch.
-        mirror: whether to turn each case upside down with probability 1/2.
-        seed: seed of the training.
-        epoch: number of the epoch, which enters the random draws beside the seed.
-    """
-
-    batch_size: int
-    mirror: bool
-    seed: int
-    epoch: int
-
-
-def training_batches(cases: Cases, shuffle: Shuffle, rank: WorkerRank) -> Iterator[Batch]:
-    """Yield this worker's part of each global batch of an epoch.
+def training_batches(
+    cases: Cases, config: TrainingConfig, *, epoch: int, rank: WorkerRank
+) -> Iterator[tuple[Cases, int]]:
+    """Yield this worker's part of each global batch, and the number of cases of the whole batch.
 
     Args:
         cases: the whole training split, with at least as many cases as there are workers.
-        shuffle: how to divide them.
+        config: configuration of the training; batch size, mirroring and seed matter here.
+        epoch: number of the epoch, which enters the random draws beside the seed.
         rank: rank of this worker.
     """
-    rng = np.random.default_rng([shuffle.seed, shuffle.epoch])
+    rng = np.random.default_rng([config.seed, epoch])
     order = rng.permutation(len(cases))
-    mirrored = torch.from_numpy((rng.random(len(cases)) < 0.5) & shuffle.mirror)
-    for rows in _even_chunks(order, shuffle.batch_size, rank.workers):
+    mirrored = torch.from_numpy((rng.random(len(cases)) < 0.5) & config.mirror)
+    for rows in _even_chunks(order, config.batch_size, rank.workers):
         own_rows = torch.from_numpy(rows[rank.rank :: rank.workers])
-        own = cases.select(own_rows).mirror(mirrored[own_rows])
-        yield Batch(cases=own, global_size=len(rows))
+        own = cases.select(own_rows)
+        u = torch.where(mirrored[own_rows, None, None, None], own.u.flip(2), own.u)
+        yield replace(own, u=u), len(rows)
 
 
 def worker_batches(cases: Cases, batch_size: int, *, rank: WorkerRank) -> Iterator[Cases]:

@@ -4,7 +4,6 @@ Axes: B batch, T frame, E electrode.
 """
 
 import math
-from dataclasses import asdict, dataclass
 
 import torch
 from jaxtyping import Float
@@ -35,52 +34,33 @@ def spectral_weight(epoch: int, epochs: int) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * epoch / epochs))
 
 
-@dataclass(frozen=True)
-class HybridLoss:
-    """L_total of each case, Eq. 6: Huber loss plus the weighted spectral entropy loss.
+def hybrid_loss(
+    prediction: Float[Tensor, "B T E"],
+    target: Float[Tensor, "B T E"],
+    *,
+    config: LossConfig,
+    omega: float,
+) -> Float[Tensor, " B"]:
+    """Return L_total of each case, Eq. 6: Huber loss plus the weighted spectral entropy loss.
 
-    Attributes:
-        huber_delta: error at which the Huber loss turns from quadratic to linear.
-        variance_floor: the Huber loss of an electrode is multiplied by (1 + floor) / (v + floor),
-            where v is the variance of its target. A target of variance 1 keeps its loss. 0 means no
-            such factor.
-        spectral_weight: factor of the spectral term beside omega(n); 0 leaves the term out.
+    The loss is a mean over frames and electrodes. The mean over the batch in Eq. 5 is left to the
+    caller.
+
+    Args:
+        prediction: standardised ECG of the network.
+        target: standardised ECG of the library.
+        config: weights of the loss.
+        omega: weight of the spectral term in the epoch, from `spectral_weight`.
     """
-
-    huber_delta: float
-    variance_floor: float
-    spectral_weight: float
-
-    @classmethod
-    def from_config(cls, config: LossConfig) -> "HybridLoss":
-        """Return the loss that a configuration describes."""
-        return cls(**asdict(config))
-
-    def __call__(
-        self,
-        prediction: Float[Tensor, "B T E"],
-        target: Float[Tensor, "B T E"],
-        *,
-        omega: float,
-    ) -> Float[Tensor, " B"]:
-        """Return the loss per case, a mean over frames and electrodes.
-
-        The mean over the batch in Eq. 5 is left to the caller.
-
-        Args:
-            prediction: standardised ECG of the network.
-            target: standardised ECG of the library.
-            omega: weight of the epoch, from the function `spectral_weight`.
-        """
-        huber = functional.huber_loss(
-            prediction, target, reduction="none", delta=self.huber_delta
-        ).mean(1)
-        if self.variance_floor > 0:
-            variance = target.var(1, correction=0)
-            huber = huber * (1.0 + self.variance_floor) / (variance + self.variance_floor)
-        huber = huber.mean(1)
-        weight = self.spectral_weight * omega
-        if weight == 0.0:
-            return huber
-        difference = spectral_entropy(target.mT) - spectral_entropy(prediction.mT)
-        return huber + weight * difference.square().mean(1)
+    huber = functional.huber_loss(
+        prediction, target, reduction="none", delta=config.huber_delta
+    ).mean(1)
+    if config.variance_floor > 0:
+        variance = target.var(1, correction=0)
+        huber = huber * (1.0 + config.variance_floor) / (variance + config.variance_floor)
+    huber = huber.mean(1)
+    weight = config.spectral_weight * omega
+    if weight == 0.0:
+        return huber
+    difference = spectral_entropy(target.mT) - spectral_entropy(prediction.mT)
+    return huber + weight * difference.square().mean(1)

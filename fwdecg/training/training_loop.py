@@ -9,7 +9,7 @@ uninterrupted training.
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from fwdecg.model.surrogate import Surrogate, build_surrogate
 from fwdecg.runtime.cost import CostMeter
 from fwdecg.runtime.progress import SECONDS_BETWEEN_LINES, duration_text
 from fwdecg.runtime.telemetry import FRACTION_DONE, ITEMS, ITEMS_PER_SECOND, TRAINING
-from fwdecg.training.batches import Cases, Shuffle, Splits, training_batches, worker_batches
+from fwdecg.training.batches import Splits, training_batches, worker_batches
 from fwdecg.training.checkpoint import (
     BEST,
     LAST,
@@ -32,8 +32,8 @@ from fwdecg.training.checkpoint import (
     load_tensors,
     newest_epoch,
 )
-from fwdecg.training.epoch import Objective, Validation, runs_in_bfloat16, train_epoch, validate
-from fwdecg.training.loss import HybridLoss, spectral_weight
+from fwdecg.training.epoch import Validation, train_epoch, validate
+from fwdecg.training.loss import spectral_weight
 from fwdecg.training.trained_surrogate import TrainedSurrogate, load_surrogate
 from fwdecg.training.training_config import COSINE, TrainingConfig
 from fwdecg.training.training_spec import TrainingSpec
@@ -143,11 +143,21 @@ class _Run:
         """Train and validate; remember the weights if they are the best so far."""
         started, config, epoch = time.monotonic(), self.spec.training, self.epoch
         # Dropout draws from the global generator. Seeding it in every epoch makes resuming exact.
-        torch.manual_seed(_combined_seed(config.seed, epoch, self.rank.rank))
+        sequence = np.random.SeedSequence((config.seed, epoch, self.rank.rank))
+        torch.manual_seed(int(sequence.generate_state(1)[0]))
         learning_rate = self.optimizer.param_groups[0]["lr"]
-        objective = self._objective()
-        train_loss = self._train(splits.train, objective)
-        validation = self._validate(splits.validation, objective)
+        omega = spectral_weight(epoch, config.epochs)
+        train_loss = train_epoch(
+            self.surrogate,
+            self.model,
+            training_batches(splits.train, config, epoch=epoch, rank=self.rank),
+            optimizer=self.optimizer,
+            config=config,
+            omega=omega,
+        )
+        batches = worker_batches(splits.validation, config.batch_size, rank=self.rank)
+        validation = validate(self.surrogate, batches, config.loss)
+        self.schedule.step(validation.loss)
         if validation.r2 > self.best_r2:
             self.best, self.best_epoch = _weights(self.surrogate), epoch + 1
         cost = total_cost(self.meter.lap(), self.surrogate.device)
@@ -159,45 +169,13 @@ class _Run:
             validation_mae=validation.mae,
             best_r2=max(self.best_r2, validation.r2),
             learning_rate=learning_rate,
-            omega=objective.omega,
+            omega=omega,
             seconds=time.monotonic() - started,
             **asdict(cost),
         )
         self.history.append(record)
         self._log(record)
         return record
-
-    def _objective(self) -> Objective:
-        config = self.spec.training
-        return Objective(
-            loss=HybridLoss.from_config(config.loss),
-            omega=spectral_weight(self.epoch, config.epochs),
-            gradient_norm=config.gradient_norm,
-            bfloat16=runs_in_bfloat16(config.precision, self.surrogate.device),
-        )
-
-    def _train(self, cases: Cases, objective: Objective) -> float:
-        config = self.spec.training
-        shuffle = Shuffle(
-            batch_size=config.batch_size, mirror=config.mirror, seed=config.seed, epoch=self.epoch
-        )
-        return train_epoch(
-            self.surrogate,
-            self.model,
-            training_batches(cases, shuffle, self.rank),
-            optimizer=self.optimizer,
-            objective=objective,
-        )
-
-    def _validate(self, cases: Cases, objective: Objective) -> Validation:
-        """Validate, then step the learning rate schedule."""
-        batches = worker_batches(cases, self.spec.training.batch_size, rank=self.rank)
-        # With the spectral term, whose weight falls, the loss would decrease without any progress.
-        validation = validate(
-            self.surrogate, batches, replace(objective, omega=0.0, bfloat16=False)
-        )
-        self.schedule.step(validation.loss)
-        return validation
 
     def save(self, folder: Path) -> None:
         """Write the files of a checkpoint."""
@@ -283,7 +261,3 @@ def learning_rate_schedule(
 def _weights(surrogate: Surrogate) -> dict[str, torch.Tensor]:
     """Return a copy of all weights and statistics, on the CPU."""
     return {name: value.detach().cpu().clone() for name, value in surrogate.state_dict().items()}
-
-
-def _combined_seed(*numbers: int) -> int:
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
