@@ -4,11 +4,11 @@ The text is at most 100 columns wide.
 """
 
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from fwdecg.ablation.comparison import Comparison, VariantSummary
 from fwdecg.ablation.significance import MARKS, Interval, smallest_p, stars
-from fwdecg.evaluation.report import LINE_LENGTH, aligned_lines, number
+from fwdecg.evaluation.report import LINE_LENGTH, aligned_lines, number, summary_table
 from fwdecg.pictures.bar_charts import Bar, plot_ablation
 from fwdecg.pictures.style import Picture
 
@@ -24,16 +24,22 @@ def ablation_text(comparisons: Sequence[Comparison], seeds: Sequence[int]) -> st
         comparisons: one comparison of the same variants for each metric.
         seeds: seeds that each variant was trained with.
     """
-    lines = [*_header(comparisons[0], seeds), ""]
+    lines = _header(comparisons[0], seeds)
     for comparison in comparisons:
         title = TITLES[comparison.metric]
-        lines += [*_table(title, comparison, _mean_with_stars), ""]
-        lines += [*_table(f"median {title}", comparison, lambda each: number(each.median)), ""]
-        lines += [*_table(f"{title}, SD over seeds", comparison, _seed_deviation), ""]
+        for heading, cell in (
+            (title, lambda each: f"{number(each.mean)} {_stars(each):3}"),
+            (f"median {title}", lambda each: number(each.median)),
+            (
+                f"{title}, SD over seeds",
+                lambda each: "-" if each.seed_spread is None else number(each.seed_spread),
+            ),
+        ):
+            lines += ["", *summary_table(heading, comparison.summaries, comparison.groups, cell)]
     for comparison in comparisons:
         head = [f"difference in {TITLES[comparison.metric]}", *DIFFERENCE_COLUMNS]
-        lines += [*aligned_lines([head, *_differences(comparison)]), ""]
-    return "\n".join([*lines, *_footer(comparisons[0])])
+        lines += ["", *aligned_lines([head, *_differences(comparison)])]
+    return "\n".join([*lines, "", *_footer(comparisons[0])])
 
 
 def plot_comparisons(comparisons: Sequence[Comparison]) -> Picture:
@@ -91,22 +97,6 @@ def _footer(comparison: Comparison) -> list[str]:
     if few:
         text += f" Too few cases for any significance: {', '.join(few)}."
     return textwrap.wrap(text, LINE_LENGTH)
-
-
-def _table(title: str, comparison: Comparison, cell: Callable[[VariantSummary], str]) -> list[str]:
-    rows = [
-        [variant, *(cell(summary) for summary in row.values())]
-        for variant, row in comparison.summaries.items()
-    ]
-    return aligned_lines([[title, *comparison.groups], *rows])
-
-
-def _mean_with_stars(summary: VariantSummary) -> str:
-    return f"{number(summary.mean)} {_stars(summary):3}"
-
-
-def _seed_deviation(summary: VariantSummary) -> str:
-    return "-" if summary.seed_spread is None else number(summary.seed_spread)
 
 
 def _differences(comparison: Comparison) -> Iterator[list[str]]:

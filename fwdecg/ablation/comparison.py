@@ -6,32 +6,16 @@ on cases like these. The standard deviation over the seeds shows how much anothe
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float
+import pyarrow as pa
+from jaxtyping import Float
 
 from fwdecg.ablation.significance import Interval, PairedDifference, holm, mean_interval
 from fwdecg.evaluation.report import ALL_CONDITIONS, COLUMNS
-from fwdecg.evaluation.scores import CaseScore
 
 COMPARED_METRICS = ("r2", "mae")
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunScores:
-    """The scores of one training.
-
-    Attributes:
-        variant: name of the variant.
-        seed: seed of the training.
-        scores: scores of the test cases, ordered by case id.
-    """
-
-    variant: str
-    seed: int
-    scores: Sequence[CaseScore]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,26 +71,28 @@ class Comparison:
         full = next(iter(self.summaries.values()))
         return {name: summary.cases for name, summary in full.items()}
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the summaries by variant and group as plain values."""
-        return {
-            variant: {name: asdict(summary) for name, summary in row.items()}
-            for variant, row in self.summaries.items()
-        }
 
-
-def compare_variants(runs: Sequence[RunScores], metric: str) -> Comparison:
+def compare_variants(runs: Sequence[pa.Table], metric: str) -> Comparison:
     """Compare every variant with the first one, the full network.
 
     Args:
-        runs: trainings with the same test cases and, for each variant, the same seeds.
+        runs: one table from `evaluation.scores.scores_table` for each training, with the variant as
+            predictor. All have the same test cases and, for each variant, the same seeds.
         metric: one of `COMPARED_METRICS`.
     """
-    values = _values_by_variant(runs, metric)
-    masks = _masks_by_group(runs[0].scores)
+    rows: dict[str, list[Float[np.ndarray, " case"]]] = {}
+    for run in runs:
+        assert run["case_id"] == runs[0]["case_id"], "all runs have the same cases"
+        rows.setdefault(run["predictor"][0].as_py(), []).append(run[metric].to_numpy())
+    values = {variant: np.array(each) for variant, each in rows.items()}
+    conditions = runs[0]["condition"].to_pylist()
+    masks = {
+        name: np.array([name in (own, ALL_CONDITIONS) for own in conditions]) for name in COLUMNS
+    }
     groups = {
         name: _summarise_group({variant: each[:, mask] for variant, each in values.items()})
         for name, mask in masks.items()
+        if mask.any()
     }
     return Comparison(
         metric=metric,
@@ -114,26 +100,6 @@ def compare_variants(runs: Sequence[RunScores], metric: str) -> Comparison:
             variant: {name: group[variant] for name, group in groups.items()} for variant in values
         },
     )
-
-
-def _values_by_variant(
-    runs: Sequence[RunScores], metric: str
-) -> dict[str, Float[np.ndarray, "seed case"]]:
-    case_ids = [score.case_id for score in runs[0].scores]
-    rows: dict[str, list[list[float]]] = {}
-    for run in runs:
-        assert [score.case_id for score in run.scores] == case_ids, "all runs have the same cases"
-        rows.setdefault(run.variant, []).append([getattr(score, metric) for score in run.scores])
-    return {variant: np.array(values) for variant, values in rows.items()}
-
-
-def _masks_by_group(scores: Sequence[CaseScore]) -> dict[str, Bool[np.ndarray, " case"]]:
-    """Return a mask of the cases of each group that has any."""
-    masks = {
-        name: np.array([name in (score.condition, ALL_CONDITIONS) for score in scores])
-        for name in COLUMNS
-    }
-    return {name: mask for name, mask in masks.items() if mask.any()}
 
 
 def _summarise_group(

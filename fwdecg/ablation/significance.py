@@ -5,6 +5,7 @@ may be small, skewed or contain outliers. The test therefore uses ranks, and the
 bootstrap.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -91,16 +92,17 @@ def mean_interval(values: Values) -> Interval | None:
     """Return the 95 % bootstrap interval (BCa) of the mean over cases; None for a single case."""
     if len(values) < 2:
         return None
-    if np.ptp(values) == 0:  # BCa is undefined for equal values, because it divides by the skewness
-        return Interval(low=float(values[0]), high=float(values[0]))
-    found = stats.bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="BCa",
-        rng=np.random.default_rng(RESAMPLING_SEED),
-    ).confidence_interval
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of equal values
+        found = stats.bootstrap(
+            (values,),
+            np.mean,
+            n_resamples=RESAMPLES,
+            confidence_level=CONFIDENCE,
+            method="BCa",
+            rng=np.random.default_rng(RESAMPLING_SEED),
+        ).confidence_interval
+    if not np.isfinite(found).all():  # BCa is undefined for values that are equal up to rounding
+        return Interval(low=float(values.min()), high=float(values.max()))
     return Interval(low=float(found.low), high=float(found.high))
 
 

@@ -13,7 +13,7 @@ can be added to a study later. The folder of a study contains:
 import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,13 @@ import pyarrow.parquet as pq
 import torch
 
 from fwdecg.ablation.ablation_report import ablation_text, plot_comparisons
-from fwdecg.ablation.comparison import COMPARED_METRICS, RunScores, compare_variants
+from fwdecg.ablation.comparison import COMPARED_METRICS, compare_variants
 from fwdecg.ablation.variants import FULL, AblationConfig, recipes
 from fwdecg.cases.splits import TEST
 from fwdecg.config import identity_tree
 from fwdecg.errors import RunError
 from fwdecg.evaluation.predictors import Network
-from fwdecg.evaluation.scores import score_cases, scores_from_table, scores_table
+from fwdecg.evaluation.scores import score_cases, scores_table
 from fwdecg.library.labelled_cases import stream_labelled_cases
 from fwdecg.library.paths import MANIFEST
 from fwdecg.library.reader import Library, open_library
@@ -185,11 +185,7 @@ def _publish(
 ) -> dict[str, Any]:
     """Compare all trainings and write the scores, the picture, the report and the metrics."""
     tables = [pq.read_table(run.folder / RUN_SCORES_FILE) for run in runs]
-    scores = [
-        RunScores(variant=run.variant, seed=run.seed, scores=scores_from_table(table))
-        for run, table in zip(runs, tables, strict=True)
-    ]
-    comparisons = [compare_variants(scores, metric) for metric in COMPARED_METRICS]
+    comparisons = [compare_variants(tables, metric) for metric in COMPARED_METRICS]
     with_seeds = [
         table.append_column("seed", pa.array([run.seed] * table.num_rows))
         for run, table in zip(runs, tables, strict=True)
@@ -205,7 +201,7 @@ def _publish(
         FULL: identity_tree(runs[0].recipe),
         "trainings": trainings,
         "cost": sum(costs, Cost()).as_dict(),
-        "comparisons": {each.metric: each.as_dict() for each in comparisons},
+        "comparisons": {each.metric: asdict(each)["summaries"] for each in comparisons},
     }
     store = Store.at(folder)
     table = pa.concat_tables(with_seeds).rename_columns({"predictor": "variant"})

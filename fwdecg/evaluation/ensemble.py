@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Float32
 
 from fwdecg.errors import CheckpointError
 from fwdecg.model import Surrogate
@@ -42,16 +42,6 @@ class Forecast:
             phi_e=wide.mean(0).astype(np.float32),
             phi_e_std=wide.std(0, ddof=1).astype(np.float32),
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ForecastCases:
-    """Some cases of a library with their labels and predicted ECGs."""
-
-    case_id: Int64[np.ndarray, " N"]
-    condition: Sequence[str]
-    split: Sequence[str]
-    forecast: Forecast
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from fwdecg.library.labelled_cases import load_case, load_cases
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID
 from fwdecg.library.statistics import Statistics
-from fwdecg.pictures.attention_picture import attend, plot_attentions
+from fwdecg.pictures.attention_picture import plot_attentions
 from fwdecg.pictures.bar_charts import Bar, plot_r2_bars
 from fwdecg.pictures.case_picture import plot_case
 from fwdecg.pictures.ecg_overlays import EcgPair, plot_overlays
@@ -59,8 +59,7 @@ def write_attention_maps(
         folder: folder of the evaluation.
     """
     cases = load_cases(library, [pair.case_id for pair in cases_of_rank(pairs, "median")])
-    picture = plot_attentions([attend(case, trained) for case in cases])
-    write_figure(folder, "attention", picture)
+    write_figure(folder, "attention", plot_attentions(cases, trained))
 
 
 def write_errors(library: Library, scores: Sequence[CaseScore], folder: Path) -> None:

@@ -17,7 +17,7 @@ from ray.exceptions import RayError
 
 from fwdecg.cases.splits import ALL
 from fwdecg.errors import FwdEcgError, LibraryError, RunError, error_summary
-from fwdecg.evaluation.ensemble import Ensemble, Forecast, ForecastCases
+from fwdecg.evaluation.ensemble import Ensemble, Forecast
 from fwdecg.library.dataset import quiet_ray_data
 from fwdecg.library.labelled_cases import stream_labelled_cases
 from fwdecg.library.reader import Library
@@ -40,7 +40,7 @@ Batch = dict[str, np.ndarray]
 
 def forecast_on_cluster(
     library: Library, members: Sequence[TrainedSurrogate], batch_size: int
-) -> Iterator[ForecastCases]:
+) -> Iterator[tuple[Batch, Forecast]]:
     """Predict the cases of a library on the connected cluster, in the order of their case ids.
 
     Raises:
@@ -64,12 +64,8 @@ def forecast_on_cluster(
     )
     try:
         for batch in predicted.iter_batches(batch_size=None, batch_format="numpy"):
-            yield ForecastCases(
-                case_id=batch[CASE_ID],
-                condition=batch[CONDITION].tolist(),
-                split=batch[SPLIT].tolist(),
-                forecast=Forecast(phi_e=batch[MEAN], phi_e_std=batch.get(DEVIATION)),
-            )
+            labels = {name: batch[name] for name in LABELS}
+            yield labels, Forecast(phi_e=batch[MEAN], phi_e_std=batch.get(DEVIATION))
     except RayError as error:
         raise _original_error(error) from error
 

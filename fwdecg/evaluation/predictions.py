@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 
 from fwdecg.cases.splits import ALL
 from fwdecg.errors import MapsError, ResultError
-from fwdecg.evaluation.ensemble import Ensemble, Forecast, ForecastCases
+from fwdecg.evaluation.ensemble import Ensemble, Forecast
 from fwdecg.library.labelled_cases import stream_labelled_cases
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION, PHI_E, SPLIT
@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 MAPS_KEY = "u"  # name of the maps in an .npz file with several arrays
 PHI_E_STD = "phi_e_spread"  # column of the ensemble's standard deviation
 UNIT = "mm/ms"
+
+Labels = Mapping[str, Sequence[str] | np.ndarray]  # by name of the column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +93,7 @@ def _maps_key(names: Sequence[str], path: Path) -> str:
 
 def forecast_in_process(
     library: Library, members: Sequence[TrainedSurrogate], batch_size: int
-) -> Iterator[ForecastCases]:
+) -> Iterator[tuple[Labels, Forecast]]:
     """Predict the cases of a library in this process, in the order of their case ids.
 
     Raises:
@@ -100,12 +102,8 @@ def forecast_in_process(
     """
     ensemble = Ensemble.from_checkpoints(members, batch_size)
     for cases in stream_labelled_cases(library):
-        yield ForecastCases(
-            case_id=cases.case_id,
-            condition=cases.condition,
-            split=cases.split,
-            forecast=ensemble.predict(cases.u),
-        )
+        labels: Labels = {CASE_ID: cases.case_id, CONDITION: cases.condition, SPLIT: cases.split}
+        yield labels, ensemble.predict(cases.u)
 
 
 def predict_library(
@@ -135,23 +133,18 @@ def predict_library(
         member.signature.require_fit(library.config)
     progress = Progress(logger, "cases predicted", library.count(ALL))
 
+    forecast_library = forecast_in_process
+    if on_cluster:
+        from fwdecg.evaluation.prediction_actors import forecast_on_cluster  # noqa: PLC0415  # Ray
+
+        forecast_library = forecast_on_cluster
+
     def tables() -> Iterator[pa.Table]:
-        for cases in _forecast(library, members, batch_size, on_cluster=on_cluster):
-            labels = {CONDITION: cases.condition, SPLIT: cases.split}
-            yield predictions_table(cases.case_id, cases.forecast, members=members, labels=labels)
-            progress.advance(len(cases.case_id))
+        for labels, forecast in forecast_library(library, members, batch_size):
+            yield predictions_table(labels, forecast, members)
+            progress.advance(len(forecast.phi_e))
 
     return write_predictions(path, tables())
-
-
-def _forecast(
-    library: Library, members: Sequence[TrainedSurrogate], batch_size: int, *, on_cluster: bool
-) -> Iterator[ForecastCases]:
-    if not on_cluster:
-        return forecast_in_process(library, members, batch_size)
-    from fwdecg.evaluation.prediction_actors import forecast_on_cluster  # noqa: PLC0415  # loads Ray
-
-    return forecast_on_cluster(library, members, batch_size)
 
 
 def predict_own_maps(
@@ -170,32 +163,28 @@ def predict_own_maps(
 
     def tables() -> Iterator[pa.Table]:
         forecast = Ensemble.from_checkpoints(members, batch_size).predict(u)
-        yield predictions_table(np.arange(len(u)), forecast, members=members)
+        yield predictions_table({CASE_ID: np.arange(len(u))}, forecast, members)
 
     return write_predictions(path, tables())
 
 
 def predictions_table(
-    case_id: Int64[np.ndarray, " N"],
-    forecast: Forecast,
-    *,
-    members: Sequence[TrainedSurrogate],
-    labels: Mapping[str, Sequence[str]] | None = None,
+    labels: Labels, forecast: Forecast, members: Sequence[TrainedSurrogate]
 ) -> pa.Table:
-    """Return one row for each case: `case_id`, any labels, and the tensor `phi_e`.
+    """Return one row for each case: its labels and the tensor `phi_e`.
 
     The table of an ensemble also has the tensor `phi_e_spread`, its standard deviation.
 
     Args:
-        case_id: number of each case.
+        labels: columns with the number of each case and any text, by name.
         forecast: predicted ECGs.
         members: surrogates that predicted them; the metadata of the schema records their hashes.
-        labels: additional text columns by name.
     """
-    fields, columns = [pa.field(CASE_ID, pa.int64(), nullable=False)], [pa.array(case_id)]
-    for name, texts in (labels or {}).items():
-        fields.append(pa.field(name, pa.string(), nullable=False))
-        columns.append(pa.array(list(texts)))
+    columns = [pa.array(values) for values in labels.values()]
+    fields = [
+        pa.field(name, column.type, nullable=False)
+        for name, column in zip(labels, columns, strict=True)
+    ]
     tensors = [(PHI_E, "predicted extracellular potential, Eq. 1", forecast.phi_e)]
     if forecast.phi_e_std is not None:
         meaning = "standard deviation over the members of the ensemble, not calibrated"

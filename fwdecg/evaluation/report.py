@@ -5,13 +5,14 @@ verdict on the network. If the library has shifted cases, their tables and verdi
 """
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
 from fwdecg.cases.conditions import CONDITIONS
-from fwdecg.evaluation.scores import CaseScore
+from fwdecg.evaluation.scores import SCORED_METRICS, CaseScore
 
 ALL_CONDITIONS = "all"
 REGULAR = "regular"  # the test cases that resemble the training cases
@@ -20,6 +21,8 @@ COLUMNS = (*(condition.name for condition in CONDITIONS), ALL_CONDITIONS)
 MARK = " *"  # marks a predictor that uses more than the maps
 LINE_LENGTH = 100
 GAP = "  "  # between the columns of a table
+
+Summary = TypeVar("Summary")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,17 +67,13 @@ class ScoreSummary:
     @classmethod
     def from_scores(cls, scores: Sequence[CaseScore]) -> "ScoreSummary":
         """Summarise at least one score."""
-
-        def summary(name: str, worst: Callable[[Sequence[float]], float]) -> MetricSummary:
-            return MetricSummary.from_values([getattr(score, name) for score in scores], worst)
-
-        return cls(
-            cases=len(scores),
-            r2=summary("r2", min),
-            mae=summary("mae", max),
-            rmse=summary("rmse", max),
-            spectral_entropy_error=summary("spectral_entropy_error", max),
-        )
+        summaries = {
+            name: MetricSummary.from_values(
+                [getattr(score, name) for score in scores], worst=min if name == "r2" else max
+            )
+            for name in SCORED_METRICS
+        }
+        return cls(cases=len(scores), **summaries)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +187,7 @@ def shifts_text(
         "If the electrodes are displaced, only a predictor with * knows their positions.",
         _counts(reports[0]),
         "",
-        *_tables(reports, list(reports[0].summaries)),
+        *_tables(reports, reports[0].summaries),
         "",
     ]
     for name, (network, *baselines) in shifted.items():
@@ -203,37 +202,43 @@ def _counts(report: PredictorReport) -> str:
     return f"Cases: {', '.join(counts)}."
 
 
-def _tables(reports: Sequence[PredictorReport], columns: Sequence[str]) -> list[str]:
+def _tables(reports: Sequence[PredictorReport], columns: Iterable[str]) -> list[str]:
     """Return tables of the mean and median of R^2 and of the mean of MAE."""
+    rows = {
+        report.name + (MARK if report.knows_tissue else ""): report.summaries for report in reports
+    }
     return [
-        *_table("R2", reports, columns, lambda summary: mean_and_deviation(summary.r2)),
+        *summary_table("R2", rows, columns, lambda summary: _mean_and_deviation(summary.r2)),
         "",
-        *_table("median R2", reports, columns, lambda summary: number(summary.r2.median)),
+        *summary_table("median R2", rows, columns, lambda summary: number(summary.r2.median)),
         "",
-        *_table("MAE", reports, columns, lambda summary: mean_and_deviation(summary.mae)),
+        *summary_table("MAE", rows, columns, lambda summary: _mean_and_deviation(summary.mae)),
     ]
 
 
-def _table(
+def summary_table(
     title: str,
-    reports: Sequence[PredictorReport],
-    columns: Sequence[str],
-    cell: Callable[[ScoreSummary], str],
+    rows: Mapping[str, Mapping[str, Summary]],
+    columns: Iterable[str],
+    cell: Callable[[Summary], str],
 ) -> list[str]:
-    rows = [
-        [
-            report.name + (MARK if report.knows_tissue else ""),
-            *(
-                cell(report.summaries[name]) if name in report.summaries else "-"
-                for name in columns
-            ),
-        ]
-        for report in reports
+    """Return the lines of a table with one value for each row and column.
+
+    Args:
+        title: heading of the first column, which contains the names of the rows.
+        rows: summaries by name of the row and of the column; a missing summary becomes "-".
+        columns: names of the columns.
+        cell: function that formats a summary.
+    """
+    names = list(columns)
+    lines = [
+        [row, *(cell(found[name]) if name in found else "-" for name in names)]
+        for row, found in rows.items()
     ]
-    return aligned_lines([[title, *columns], *rows])
+    return aligned_lines([[title, *names], *lines])
 
 
-def mean_and_deviation(value: MetricSummary) -> str:
+def _mean_and_deviation(value: MetricSummary) -> str:
     """Return "mean ± standard deviation", or the mean alone for a single case."""
     return number(value.mean) + ("" if value.spread is None else f" ± {number(value.spread)}")
 

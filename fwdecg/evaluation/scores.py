@@ -100,8 +100,3 @@ def scores_table(scores: Sequence[CaseScore]) -> pa.Table:
         for name, kind, unit in _COLUMNS
     ]
     return pa.Table.from_pylist([asdict(score) for score in scores], schema=pa.schema(columns))
-
-
-def scores_from_table(table: pa.Table) -> list[CaseScore]:
-    """Return the scores of a table made by `scores_table`."""
-    return [CaseScore(**row) for row in table.to_pylist()]

@@ -30,7 +30,7 @@ from fwdecg.evaluation.calibration import (
     rms_by_case,
 )
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
-from fwdecg.evaluation.report import ALL_CONDITIONS, COLUMNS
+from fwdecg.evaluation.report import ALL_CONDITIONS, COLUMNS, aligned_lines
 from fwdecg.evaluation.scores import z_scored
 from fwdecg.library.labelled_cases import LabelledCases, stream_labelled_cases
 from fwdecg.library.reader import Library
@@ -93,10 +93,6 @@ class Residuals:
         arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
         return cls(condition=sum((part.condition for part in parts), ()), **arrays)
 
-    def belongs_to(self, condition: str) -> np.ndarray:
-        """Return a mask of the cases of a condition, or of all cases for "all"."""
-        return np.array([condition in (own, ALL_CONDITIONS) for own in self.condition])
-
 
 def assess_uncertainty(
     library: Library, members: Sequence[TrainedSurrogate], folder: Path, *, batch_size: int
@@ -141,9 +137,7 @@ def assess_uncertainty(
     }
     figures = {split: _by_condition(own, factor) for split, own in judged.items()}
     content = identity | {"factor": factor, "nominal_coverage": NOMINAL, "splits": figures}
-    table = pa.Table.from_pylist(
-        [row for split, own in judged.items() for row in _rows(split, own, factor)]
-    )
+    table = pa.concat_tables([_table(split, own, factor) for split, own in judged.items()])
     store.publish_with(RESIDUALS_FILE, partial(pq.write_table, table))
     store.publish(REPORT_FILE, report_text(factor, len(members), figures) + "\n")
     store.publish_json(METRICS_FILE, content)
@@ -165,38 +159,28 @@ def report_text(factor: float, members: int, figures: dict[str, dict[str, dict[s
         f"over the members times {factor:.3g}, a factor fitted on the validation split.",
     ]
     for split, by_condition in figures.items():
-        columns = [column for column in COLUMNS if column in by_condition]
-        cells = [_cells(by_condition[column]) for column in columns]
-        lines += ["", _line(split, columns)]
-        lines += [_line(name, [column[name] for column in cells]) for name in cells[0]]
+        cells = [_cells(own) for own in by_condition.values()]
+        rows = [[name, *(column[name] for column in cells)] for name in cells[0]]
+        lines += ["", *aligned_lines([[split, *by_condition], *rows])]
     return "\n".join(lines)
 
 
 def _cells(figures: dict[str, Any]) -> dict[str, str]:
-    within = {
-        f"within {width} sigma ({nominal:.1%})": f"{fraction:.1%}"
-        for width, nominal, fraction in zip(WIDTHS, NOMINAL, figures["coverage"], strict=True)
-    }
-    correlations = {
-        f"rank correlation, {what}": "-" if value is None else f"{value:.2f}"
-        for what, value in (
-            ("cases", figures["case_correlation"]),
-            ("samples", figures["sample_correlation"]),
-        )
-    }
-    return {
-        "cases": str(figures["cases"]),
-        "R2 of the mean": f"{figures['r2']:.4f}",
-        "R2 of a member, mean": f"{figures['member_r2']:.4f}",
-        "RMSE": f"{figures['rmse']:.4f}",
-        "sigma": f"{figures['sigma']:.4f}",
-        **within,
-        **correlations,
-    }
-
-
-def _line(name: str, cells: Sequence[str]) -> str:
-    return name.ljust(26) + "".join(cell.rjust(14) for cell in cells)
+    """Return the cells of one column of the report by the name of their row."""
+    cells = {"cases": str(figures["cases"])}
+    for name, key in (
+        ("R2 of the mean", "r2"),
+        ("R2 of a member, mean", "member_r2"),
+        ("RMSE", "rmse"),
+        ("sigma", "sigma"),
+    ):
+        cells[name] = f"{figures[key]:.4f}"
+    for width, nominal, fraction in zip(WIDTHS, NOMINAL, figures["coverage"], strict=True):
+        cells[f"within {width} sigma ({nominal:.1%})"] = f"{fraction:.1%}"
+    for name in ("case", "sample"):
+        value = figures[f"{name}_correlation"]
+        cells[f"rank correlation, {name}s"] = "-" if value is None else f"{value:.2f}"
+    return cells
 
 
 def _residuals(ensemble: Ensemble, library: Library, split: str) -> Residuals:
@@ -212,7 +196,7 @@ def _by_condition(residuals: Residuals, factor: float) -> dict[str, dict[str, An
     """Return the metrics of a split by condition, and last those of all cases."""
     figures = {}
     for condition in COLUMNS:
-        rows = residuals.belongs_to(condition)
+        rows = np.array([condition in (own, ALL_CONDITIONS) for own in residuals.condition])
         if not rows.any():
             continue
         sigma = calibrated(residuals.deviation[rows], factor)
@@ -223,21 +207,21 @@ def _by_condition(residuals: Residuals, factor: float) -> dict[str, dict[str, An
     return figures
 
 
-def _rows(split: str, residuals: Residuals, factor: float) -> list[dict[str, Any]]:
+def _table(split: str, residuals: Residuals, factor: float) -> pa.Table:
+    """Return one row for each case of a split."""
     sigma = calibrated(residuals.deviation, factor)
     columns = {
+        "split": [split] * len(residuals.case_id),
         "case_id": residuals.case_id,
         "condition": residuals.condition,
         "r2": residuals.r2,
         "rmse": rms_by_case(residuals.error),
         "sigma": rms_by_case(sigma),
-        **{
-            f"within_{width}_sigma": covered(residuals.error, sigma, width).mean((1, 2))
-            for width in WIDTHS
-        },
     }
-    rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
-    return [{"split": split} | row for row in rows]
+    for width in WIDTHS:
+        within = covered(residuals.error, sigma, width)
+        columns[f"within_{width}_sigma"] = within.mean((1, 2))
+    return pa.table(columns)
 
 
 def _r2(prediction: Signals, truth: Signals) -> Float64[np.ndarray, " N"]:

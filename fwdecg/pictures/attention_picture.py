@@ -4,17 +4,16 @@ Axes: ECG sample that the decoder writes, frame that it attends to.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
 from fwdecg.cases.recorded_case import RecordedCase
-from fwdecg.pictures.panels import Ecg, add_ecg, ecg_label, ecg_r2, ecg_scale
+from fwdecg.pictures.panels import add_ecg, ecg_label, ecg_r2, ecg_scale
 from fwdecg.pictures.style import STYLE, WIDTH_INCH, Picture, words
 
 if TYPE_CHECKING:
@@ -23,33 +22,6 @@ if TYPE_CHECKING:
 COLUMN_INCH, LEFT_INCH, HEIGHT_INCH = 1.75, 1.3, 3.9
 COLOURS = "cividis"  # made for colour-blind readers, and monotonic in grey
 SHOWN_QUANTILE = 0.995  # of the weights; larger weights exceed the colour scale
-
-
-@dataclass(frozen=True, kw_only=True)
-class AttendedCase:
-    """A case with the prediction and the attention weights of a surrogate.
-
-    Attributes:
-        case: the case.
-        predicted: predicted ECG in mm/ms.
-        weights: weight of each frame at each sample; the weights of a sample sum to 1.
-    """
-
-    case: RecordedCase
-    predicted: Ecg
-    weights: Float32[np.ndarray, "sample frame"]
-
-
-def attend(case: RecordedCase, surrogate: "TrainedSurrogate") -> AttendedCase:
-    """Return the prediction and the attention weights of a surrogate for a case.
-
-    Raises:
-        MapsError: the maps of the case do not match those that the surrogate was trained on.
-        CheckpointError: the surrogate has no attention.
-    """
-    return AttendedCase(
-        case=case, predicted=surrogate.predict(case.u)[0], weights=surrogate.attend(case.u)[0]
-    )
 
 
 def plot_attention(case: RecordedCase, surrogate: "TrainedSurrogate") -> Picture:
@@ -63,28 +35,38 @@ def plot_attention(case: RecordedCase, surrogate: "TrainedSurrogate") -> Picture
         MapsError: the maps of the case do not match those that the surrogate was trained on.
         CheckpointError: the surrogate has no attention.
     """
-    return plot_attentions([attend(case, surrogate)])
+    return plot_attentions([case], surrogate)
 
 
-def plot_attentions(cases: Sequence[AttendedCase]) -> Picture:
+def plot_attentions(cases: Sequence[RecordedCase], surrogate: "TrainedSurrogate") -> Picture:
     """Plot one column for each case: its ECG above its attention weights.
 
     Args:
         cases: at least one case; all cases share the scales of weights and ECGs.
+        surrogate: a surrogate with attention.
+
+    Raises:
+        MapsError: the maps of a case do not match those that the surrogate was trained on.
+        CheckpointError: the surrogate has no attention.
     """
+    # Relative to uniform attention, in which every frame has the same weight.
+    relative = [surrogate.attend(case.u)[0] * len(case.u) for case in cases]
+    limit = max(float(np.quantile(weights, SHOWN_QUANTILE)) for weights in relative)
     width = min(LEFT_INCH + COLUMN_INCH * max(len(cases), 2), WIDTH_INCH)
-    limit = max(float(np.quantile(_relative_weights(each), SHOWN_QUANTILE)) for each in cases)
     with rc_context(STYLE):
         figure = Picture(figsize=(width, HEIGHT_INCH), layout="constrained")
         panels = figure.subplots(
             2, len(cases), sharex="col", sharey="row", squeeze=False, height_ratios=(1.1, 1.9)
         )
-        scale, unit = ecg_scale([each.case for each in cases])
-        for (ecg, weights), attended in zip(panels.T, cases, strict=True):
-            _add_ecgs(ecg, attended, scale)
-            image = _add_weights(weights, attended, limit)
-            weights.set_xlabel("ECG sample written (ms)")
-        panels[0, 0].set_ylabel(ecg_label(len(cases[0].predicted), unit))
+        scale, unit = ecg_scale(cases)
+        for (ecg, attention), case, weights in zip(panels.T, cases, relative, strict=True):
+            true, predicted = case.phi_e_mm_per_ms, surrogate.predict(case.u)[0]
+            add_ecg(ecg, case.time_ms, true / scale, predicted / scale)
+            r2 = ecg_r2(predicted, true)
+            ecg.set_title(f"{words(case.condition)}, no. {case.case_id}\n$R^2$ = {r2:.3f}")
+            image = _add_weights(attention, weights, case, limit)
+            attention.set_xlabel("ECG sample written (ms)")
+        panels[0, 0].set_ylabel(ecg_label(len(cases[0].phi_e_mm_per_ms), unit))
         panels[1, 0].set_ylabel("frame looked at (ms)")
         colours = figure.colorbar(image, ax=panels[1], extend="max", pad=0.02, aspect=16)
         colours.set_label("weight (1 = uniform)")
@@ -94,24 +76,13 @@ def plot_attentions(cases: Sequence[AttendedCase]) -> Picture:
     return figure
 
 
-def _relative_weights(attended: AttendedCase) -> Float[np.ndarray, "sample frame"]:
-    """Return the weights relative to uniform attention, in which every frame weighs the same."""
-    return attended.weights * attended.weights.shape[1]
-
-
-def _add_ecgs(panel: Axes, attended: AttendedCase, scale: float) -> None:
-    case, predicted = attended.case, attended.predicted
-    add_ecg(panel, case.time_ms, case.phi_e_mm_per_ms / scale, predicted / scale)
-    r2 = ecg_r2(predicted, case.phi_e_mm_per_ms)
-    panel.set_title(f"{words(case.condition)}, no. {case.case_id}\n$R^2$ = {r2:.3f}")
-
-
-def _add_weights(panel: Axes, attended: AttendedCase, limit: float) -> AxesImage:
-    case = attended.case
+def _add_weights(
+    panel: Axes, weights: Float[np.ndarray, "sample frame"], case: RecordedCase, limit: float
+) -> AxesImage:
     half_step_ms = case.frame_interval_ms / 2
     first_ms, last_ms = -half_step_ms, case.time_ms[-1] + half_step_ms
     image = panel.imshow(
-        _relative_weights(attended).T,
+        weights.T,
         cmap=COLOURS,
         vmin=0.0,
         vmax=limit,

@@ -1,11 +1,11 @@
 """Text and picture of an ablation study."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from fwdecg.ablation.ablation_report import ablation_text, plot_comparisons
-from fwdecg.ablation.comparison import Comparison, RunScores, compare_variants
-from fwdecg.evaluation.scores import CaseScore
+from fwdecg.ablation.comparison import Comparison, compare_variants
 
 CONDITIONS = ("healthy", "gap_junction", "fibrosis", "combined", "fibrosis")
 
@@ -20,25 +20,17 @@ def compare(cases: int, shift: float = -0.3) -> list[Comparison]:
         "no time embedding": full + 1e-3 * rng.normal(size=(2, cases)),
     }
     runs = [
-        RunScores(
-            variant=name,
-            seed=seed,
-            scores=[
-                CaseScore(
-                    case_id=i,
-                    condition=CONDITIONS[i % 5],
-                    split="test",
-                    predictor=name,
-                    r2=r2[seed, i],
-                    mae=1 - r2[seed, i],
-                    rmse=0.0,
-                    spectral_entropy_error=0.0,
-                )
-                for i in range(cases)
-            ],
+        pa.table(
+            {
+                "case_id": range(cases),
+                "condition": (CONDITIONS * cases)[:cases],
+                "predictor": [name] * cases,
+                "r2": each,
+                "mae": 1 - each,
+            }
         )
         for name, r2 in values.items()
-        for seed in (0, 1)
+        for each in r2
     ]
     return [compare_variants(runs, metric) for metric in ("r2", "mae")]
 

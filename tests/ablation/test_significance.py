@@ -103,6 +103,11 @@ def test_the_interval_lies_within_the_range_of_the_values(values):
     assert values.min() - slack <= interval.low <= interval.high <= values.max() + slack
 
 
+@pytest.mark.parametrize("high", [0.7, np.nextafter(0.7, 1)])
+def test_the_interval_of_values_that_are_equal_up_to_rounding_is_finite(high):
+    assert mean_interval(np.array([0.7, high, 0.7, 0.7])) == Interval(low=0.7, high=high)
+
+
 def test_holm_by_hand():
     # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1: 0.02, 0.03, 0.06, 0.04. The last is raised
     # to 0.06.

@@ -79,7 +79,7 @@ def test_an_existing_file_is_kept(library, trained, tmp_path):
 
 
 def test_an_interrupted_run_leaves_no_file(trained, tmp_path):
-    table = predictions_table(np.arange(1), FLAT, members=[trained])
+    table = predictions_table({"case_id": np.arange(1)}, FLAT, [trained])
 
     def tables() -> Iterator[pa.Table]:
         yield table
@@ -92,7 +92,7 @@ def test_an_interrupted_run_leaves_no_file(trained, tmp_path):
 
 def test_a_folder_that_cannot_be_written(trained, tmp_path):
     (tmp_path / "file").write_text("no folder")
-    table = predictions_table(np.arange(1), FLAT, members=[trained])
+    table = predictions_table({"case_id": np.arange(1)}, FLAT, [trained])
     with pytest.raises(ResultError, match="cannot be written"):
         write_predictions(tmp_path / "file" / "ecg.parquet", [table])
 

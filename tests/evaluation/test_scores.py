@@ -3,13 +3,7 @@
 import numpy as np
 import pytest
 
-from fwdecg.evaluation.scores import (
-    CaseScore,
-    score_cases,
-    scores_from_table,
-    scores_table,
-    z_scored,
-)
+from fwdecg.evaluation.scores import CaseScore, score_cases, scores_table, z_scored
 from fwdecg.library.labelled_cases import LabelledCases
 from fwdecg.library.statistics import Statistics
 
@@ -58,7 +52,6 @@ def test_scores_by_hand():
 def test_the_table_of_scores():
     scores = score_cases("guess", PREDICTED, CASES, STATISTICS)
     table = scores_table(scores)
-    assert scores_from_table(table) == scores
     assert table["case_id"].to_pylist() == [5, 9]
     assert table["predictor"].to_pylist() == ["guess", "guess"]
     assert table["mae"].to_pylist() == pytest.approx([4 / 6, 0])

@@ -5,12 +5,12 @@ import pytest
 
 from fwdecg.errors import MapsError
 from fwdecg.library.labelled_cases import load_cases
-from fwdecg.pictures.attention_picture import attend, plot_attention, plot_attentions
+from fwdecg.pictures.attention_picture import plot_attention, plot_attentions
 
 
 def test_the_weights_of_each_case(library, trained):
     cases = load_cases(library, [2, 0, 3])
-    picture = plot_attentions([attend(case, trained) for case in cases])
+    picture = plot_attentions(cases, trained)
     panels = [panel for panel in picture.axes if panel.images and panel.get_xlabel()]
     assert len(panels) == 3
     for panel, case in zip(panels, cases, strict=True):
@@ -37,5 +37,5 @@ def test_the_ecg_above_the_weights(library, trained):
 
 def test_maps_of_another_shape_are_refused(small_library, trained):
     (case,) = load_cases(small_library, [2])
-    with pytest.raises(MapsError, match="as the checkpoint was trained on"):
+    with pytest.raises(MapsError, match=r"must be \(frame, row, col\) = \(20, 16, 16\)"):
         plot_attention(case, trained)
