@@ -6,6 +6,7 @@ the progress of the search.
 
 import logging
 import time
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -115,14 +116,14 @@ class SweepProgress:
             epochs: number of epochs of a trial that is not stopped.
         """
         self._trials, self._epochs = trials, epochs
-        self._statuses: list[str] = []
+        self._statuses: Counter[str] = Counter()
         self._rows: dict[int, list[str]] = {}
         self._best_r2, self._best = -float("inf"), -1
         self._started = self._last_table = time.monotonic()
         for number in folders.numbers():
             outcome = folders.outcome(number)
             if outcome is not None:
-                self._statuses.append(outcome.status)
+                self._statuses[outcome.status] += 1
                 for record in folders.history(number):
                     self._update_best(number, record.best_r2)
         if self._statuses:
@@ -148,14 +149,14 @@ class SweepProgress:
 
     def record_end(self, number: int, settings: Settings, outcome: TrialOutcome) -> None:
         """Log how a trial ended."""
-        self._statuses.append(outcome.status)
-        FRACTION_DONE.set(SWEEP, len(self._statuses) / self._trials)
+        self._statuses[outcome.status] += 1
+        FRACTION_DONE.set(SWEEP, self._statuses.total() / self._trials)
         if outcome.status == FAILED:
             FAILURES.add(SWEEP)
         row = self._rows.pop(number, None)
         progress = f" after epoch {row[1]}, best R2 {row[3]}" if row else ""
         tried = ", ".join(f"{short_name(key)} {value_text(v)}" for key, v in settings.items())
-        reason = f": {outcome.reason}" if outcome.status == FAILED else ""
+        reason = f": {outcome.reason}" if outcome.reason else ""
         logger.info("trial %d %s%s (%s)%s", number, outcome.status, progress, tried, reason)
 
     def _update_best(self, number: int, r2: float) -> None:
@@ -163,13 +164,10 @@ class SweepProgress:
             self._best_r2, self._best = r2, number
 
     def _summary(self) -> str:
-        counts = ", ".join(
-            f"{self._statuses.count(status)} {status}" for status in sorted(set(self._statuses))
-        )
-        best = f"; best R2 {r2_text(self._best_r2)} (trial {self._best})"
-        return (
-            f"{len(self._statuses)} of {self._trials} trials ended"
-            + (f" ({counts})" if counts else "")
-            + f", {duration_text(time.monotonic() - self._started)}"
-            + (best if self._best >= 0 else "")
-        )
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(self._statuses.items()))
+        text = f"{self._statuses.total()} of {self._trials} trials ended"
+        text += f" ({counts})" if counts else ""
+        text += f", {duration_text(time.monotonic() - self._started)}"
+        if self._best >= 0:
+            text += f"; best R2 {r2_text(self._best_r2)} (trial {self._best})"
+        return text

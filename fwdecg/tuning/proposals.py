@@ -7,7 +7,7 @@ the seed, the trial's number and the results known so far, including trials that
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from fwdecg.errors import ConfigError
 from fwdecg.tuning.search_space import (
@@ -26,17 +26,23 @@ except ModuleNotFoundError:  # an optional dependency
     optuna = None  # type: ignore[assignment]
 
 
-@runtime_checkable
-class Proposals(Protocol):
-    """Source of settings for trials 0, 1, 2, ..., which are requested in this order."""
+class Proposals:
+    """Settings drawn before the search starts, so that results do not influence them.
+
+    A subclass may propose settings that depend on the results. Settings are requested for trials 0,
+    1, 2, ... in this order.
+    """
+
+    def __init__(self, drawn: Sequence[Settings]) -> None:
+        """Take the settings of each trial."""
+        self._drawn = drawn
 
     def ask(self, number: int) -> Settings:
         """Return the settings of a trial."""
-        ...
+        return self._drawn[number]
 
     def tell(self, number: int, settings: Settings, r2: float | None) -> None:
         """Add the result of a trial; None means that it failed."""
-        ...
 
 
 def make_proposals(config: TuningConfig) -> Proposals:
@@ -47,25 +53,10 @@ def make_proposals(config: TuningConfig) -> Proposals:
     """
     if config.searcher == OPTUNA:
         return OptunaProposals(config.dimensions, config.seed)
-    return RandomProposals(draw_settings(config.dimensions, config.seed, config.trials))
+    return Proposals(draw_settings(config.dimensions, config.seed, config.trials))
 
 
-class RandomProposals:
-    """Settings drawn before the search starts, so that results do not influence them."""
-
-    def __init__(self, drawn: Sequence[Settings]) -> None:
-        """Take the settings of each trial."""
-        self._drawn = drawn
-
-    def ask(self, number: int) -> Settings:
-        """Return the settings drawn for a trial."""
-        return self._drawn[number]
-
-    def tell(self, number: int, settings: Settings, r2: float | None) -> None:
-        """Ignore the result."""
-
-
-class OptunaProposals:
+class OptunaProposals(Proposals):
     """Settings proposed by Optuna's tree-structured Parzen estimator.
 
     After a restart the estimator does not know which trials ran at the same time, so proposals may

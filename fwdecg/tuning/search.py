@@ -20,6 +20,7 @@ from fwdecg.config import identity_tree
 from fwdecg.errors import ConfigError, FwdEcgError, RunError
 from fwdecg.library.paths import MANIFEST
 from fwdecg.library.reader import Library
+from fwdecg.model.surrogate import build_surrogate
 from fwdecg.runtime.cost import Cost, CostMeter
 from fwdecg.runtime.nodes import require_same_file, require_shared_folder
 from fwdecg.runtime.ownership import record_owner
@@ -28,20 +29,20 @@ from fwdecg.training.checkpoint import BEST, newest_checkpoint
 from fwdecg.training.recipe import Recipe
 from fwdecg.training.training_config import require_midline
 from fwdecg.training.training_spec import TrainingSpec
-from fwdecg.tuning.proposals import Proposals, make_proposals
+from fwdecg.tuning.proposals import make_proposals
 from fwdecg.tuning.search_space import Settings, check_space
 from fwdecg.tuning.sweep import plan_resources, run_sweep, with_gpus
 from fwdecg.tuning.trial import SearchContext, share_splits, trial_spec
 from fwdecg.tuning.trials import (
     UNFINISHED,
     TrialFolders,
+    TrialOutcome,
     TrialRecord,
-    best_trial,
-    read_trial,
     trials_table,
 )
 from fwdecg.tuning.tuning_config import TuningConfig
-from fwdecg.tuning.tuning_report import report_text, search_metrics, write_figures
+from fwdecg.tuning.tuning_figures import write_figures
+from fwdecg.tuning.tuning_report import report_text, search_metrics
 
 logger = logging.getLogger(__name__)
 
@@ -60,13 +61,11 @@ class Search:
         library: library that the trials train on.
         recipe: what every trial trains, before its settings are applied.
         tuning: configuration of the search.
-        proposals: source of the trials' settings.
     """
 
     library: Library
     recipe: Recipe
     tuning: TuningConfig
-    proposals: Proposals
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -90,7 +89,7 @@ def plan_search(library: Library, recipe: Recipe, tuning: TuningConfig) -> Searc
     """
     trained = trial_recipe(recipe, tuning, library.config)
     TrainingSpec.from_library(library, trained.model, trained.training)
-    return Search(library=library, recipe=trained, tuning=tuning, proposals=make_proposals(tuning))
+    return Search(library=library, recipe=trained, tuning=tuning)
 
 
 def trial_recipe(recipe: Recipe, tuning: TuningConfig, library: LibraryConfig) -> Recipe:
@@ -153,7 +152,8 @@ def tune(search: Search, folder: Path, preset_text: PresetText) -> dict[str, Any
     meter, store = CostMeter(), Store.at(folder)
     record_owner(store, search.identity)
     folders = TrialFolders(folder)
-    if _complete(store, folders, search.tuning.trials):
+    ended = all(folders.outcome(number) for number in range(search.tuning.trials))
+    if ended and store.exists(METRICS_FILE):
         logger.info("the search in %s is already complete", folder)
         return store.read_json(METRICS_FILE)
     require_shared_folder(store)
@@ -168,13 +168,8 @@ def tune(search: Search, folder: Path, preset_text: PresetText) -> dict[str, Any
         folders=folders,
         splits=share_splits(search.library),
     )
-    run_sweep(context, search.proposals)
+    run_sweep(context)
     return _publish(search, folders, preset_text, meter)
-
-
-def _complete(store: Store, folders: TrialFolders, trials: int) -> bool:
-    """Return True if the result is published and every requested trial has an outcome."""
-    return store.exists(METRICS_FILE) and all(folders.outcome(n) is not None for n in range(trials))
 
 
 def _publish(
@@ -182,38 +177,58 @@ def _publish(
 ) -> dict[str, Any]:
     store = Store.at(folders.root)
     trials = _read_trials(search, folders)
-    best = best_trial(trials)
     store.publish_with(TABLE, partial(pq.write_table, trials_table(trials)))
-    if best is None:
+    usable = [trial for trial in trials if trial.usable]
+    if not usable:
         raise RunError(
             f"{store.label()}: none of {len(trials)} trials has a result; the first: "
             f"{trials[0].reason or UNFINISHED}; see {TABLE}"
         )
+    best = max(usable, key=lambda trial: max(trial.r2))
     numbers = search_metrics(search.tuning, search.recipe.training.epochs, trials, best)
     _publish_best(search, best, folders, preset_text)
     store.publish(REPORT_FILE, report_text(search.tuning, trials, numbers))
-    write_figures(search.tuning, trials, numbers, folders.root / FIGURES)
+    write_figures(search.tuning.dimensions, trials, numbers, folders.root / FIGURES)
     cost = sum((trial.cost for trial in trials), Cost()) + meter.lap()
     metrics = search.identity | numbers | {"cost": cost.as_dict()}
     store.publish_json(METRICS_FILE, metrics)
-    store.clear_staging()
-    folders.clear_staging()
+    for folder in (folders.root, *map(folders.folder, folders.numbers())):
+        Store.at(folder).clear_staging()
     return metrics
 
 
 def _read_trials(search: Search, folders: TrialFolders) -> list[TrialRecord]:
-    """Read the records of all trials that were started."""
+    """Return the records of all trials that were started."""
     records = []
     for number in range(search.tuning.trials):
         settings = folders.settings(number)
         if settings is None:
             break
-        try:
-            spec = trial_spec(search.library, search.recipe, settings)
-        except FwdEcgError:  # the outcome of the trial already gives the reason
-            spec = None
-        records.append(read_trial(folders, number, spec))
+        outcome = folders.outcome(number) or TrialOutcome(UNFINISHED)
+        records.append(
+            TrialRecord(
+                number=number,
+                settings=settings,
+                status=outcome.status,
+                reason=outcome.reason,
+                parameters=_parameters(search, settings),
+                history=tuple(folders.history(number)),
+            )
+        )
     return records
+
+
+def _parameters(search: Search, settings: Settings) -> int | None:
+    """Return the number of a network's parameters, or None if the settings are not valid."""
+    try:
+        spec = trial_spec(search.library, search.recipe, settings)
+    except FwdEcgError:  # the outcome of the trial already gives the reason
+        return None
+    electrodes = len(spec.signature.electrodes_mm)
+    surrogate = build_surrogate(
+        spec.model, electrodes=electrodes, standardisation=spec.standardisation
+    )
+    return sum(parameter.numel() for parameter in surrogate.parameters())
 
 
 def _publish_best(

@@ -129,9 +129,9 @@ def draw_settings(space: Sequence[Dimension], seed: int, count: int) -> list[Set
                 "lower it or widen tuning.space"
             )
         settings = {dimension.name: dimension.draw(rng) for dimension in space}
-        known = len(drawn)
-        drawn.setdefault(json.dumps(settings), settings)
-        repeats = repeats + 1 if len(drawn) == known else 0
+        key = json.dumps(settings)
+        repeats = repeats + 1 if key in drawn else 0
+        drawn[key] = settings
     return list(drawn.values())
 
 

@@ -19,7 +19,7 @@ from fwdecg.errors import ConfigError, RunError
 from fwdecg.runtime.nodes import cluster_may_grow
 from fwdecg.runtime.telemetry import FAILURES, RETRIES, SWEEP
 from fwdecg.tuning.asha import SweepScheduler
-from fwdecg.tuning.proposals import Proposals
+from fwdecg.tuning.proposals import Proposals, make_proposals
 from fwdecg.tuning.trial import (
     DRIVER_CPUS,
     NUMBER,
@@ -44,14 +44,13 @@ ENVIRONMENT = {
 }
 
 
-def run_sweep(context: SearchContext, proposals: Proposals) -> None:
+def run_sweep(context: SearchContext) -> None:
     """Run the trials that have no outcome yet.
 
     Trials that ended in an earlier run only report their epochs, which fill the rungs of ASHA.
 
     Args:
         context: what all trials share.
-        proposals: source of the trials' settings.
 
     Raises:
         ConfigError: the cluster has no room for a single trial.
@@ -62,7 +61,7 @@ def run_sweep(context: SearchContext, proposals: Proposals) -> None:
     retries = context.recipe.training.retries
     for retries_left in range(retries, -1, -1):
         try:
-            _fit(context, proposals)
+            _fit(context)
         except RuntimeError as error:
             # Tune aborts when Ray kills a trial for memory, because it does not handle
             # OutOfMemoryError.
@@ -78,14 +77,14 @@ def run_sweep(context: SearchContext, proposals: Proposals) -> None:
     )
 
 
-def _fit(context: SearchContext, proposals: Proposals) -> None:
+def _fit(context: SearchContext) -> None:
     tuning, training = context.tuning, context.recipe.training
     resources, concurrency = plan_resources(tuning)
     tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, context=context), resources),
         tune_config=tune.TuneConfig(
             num_samples=tuning.trials,
-            search_alg=SweepSearcher(proposals, context.folders),
+            search_alg=SweepSearcher(make_proposals(tuning), context.folders),
             scheduler=SweepScheduler(tuning, training.epochs, context.folders),
             max_concurrent_trials=concurrency or None,
             time_budget_s=tuning.time_budget_s or None,
@@ -123,16 +122,20 @@ def plan_resources(tuning: TuningConfig) -> tuple[dict[str, float], int]:
         ConfigError: the cluster has no room for a single trial and cannot grow.
     """
     workers = tuning.workers_per_trial
-    gpus = {"GPU": tuning.gpus_per_trial} if tuning.gpus_per_trial else {}
-    trial_resources = {"CPU": tuning.cpus_per_trial} | gpus
-    needed = worker_resources(tuning) if workers > 1 else trial_resources
+    needed = worker_resources(tuning)
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    room = sum(_workers_that_fit(resources, needed) for resources in alive)
+    # The number of workers for which each node has room.
+    room = sum(
+        min(int(node.get(name, 0.0) / amount + 1e-6) for name, amount in needed.items())
+        for node in alive
+    )
     if room < workers:
-        _refuse_or_wait(tuning, room)
+        problem = _no_room(tuning, room)
+        if not cluster_may_grow():
+            raise ConfigError(f"{problem}; lower them")
+        logger.warning("%s; waiting for more nodes; if none join, stop and lower them", problem)
     if workers == 1:
-        reserved = {name.lower(): amount for name, amount in trial_resources.items()}
-        return reserved, tuning.concurrency
+        return {name.lower(): amount for name, amount in needed.items()}, tuning.concurrency
     trials_that_fit = max(room // workers, 1)
     concurrency = tuning.concurrency or trials_that_fit
     if not cluster_may_grow():
@@ -140,22 +143,14 @@ def plan_resources(tuning: TuningConfig) -> tuple[dict[str, float], int]:
     return {"cpu": DRIVER_CPUS}, concurrency
 
 
-def _workers_that_fit(available: dict[str, float], needed: dict[str, float]) -> int:
-    """Return how many workers fit on a node."""
-    return min(int(available.get(name, 0.0) / amount + 1e-6) for name, amount in needed.items())
-
-
-def _refuse_or_wait(tuning: TuningConfig, room: int) -> None:
+def _no_room(tuning: TuningConfig, room: int) -> str:
     total = ray.cluster_resources()
-    problem = (
+    return (
         f"tuning.cpus_per_trial = {tuning.cpus_per_trial:g}, tuning.gpus_per_trial = "
         f"{tuning.gpus_per_trial:g}, tuning.workers_per_trial = {tuning.workers_per_trial}: the "
         f"cluster has room for {room} such workers, with {total.get('CPU', 0):g} CPUs and "
         f"{total.get('GPU', 0):g} GPUs"
     )
-    if not cluster_may_grow():
-        raise ConfigError(f"{problem}; lower them")
-    logger.warning("%s; waiting for more nodes; if none join, stop and lower them", problem)
 
 
 class SweepSearcher(Searcher):
@@ -165,23 +160,19 @@ class SweepSearcher(Searcher):
         """Pass the results of earlier runs on to the proposals."""
         super().__init__(metric=OBJECTIVE, mode="max")
         self._proposals, self._folders = proposals, folders
-        self._numbers: dict[str, int] = {}
-        self._next = 0
+        self._numbers: dict[str, int] = {}  # by the trial's identifier in Ray Tune
         self._reported: set[int] = set()
         for number in folders.numbers():
-            if folders.outcome(number) is not None:
-                history = folders.history(number)
-                self._report_result(number, history[-1].best_r2 if history else None)
+            history = folders.history(number)
+            self._report_result(number, history[-1].best_r2 if history else None)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the configuration of the next trial, from its folder if an earlier run made it."""
-        number = self._next
+        number = self._numbers[trial_id] = len(self._numbers)
         settings = self._folders.settings(number)
         if settings is None:
             settings = self._proposals.ask(number)
             self._folders.create(number, settings)
-        self._numbers[trial_id] = number
-        self._next += 1
         return {NUMBER: number, SETTINGS: settings}
 
     def on_trial_complete(
@@ -197,6 +188,7 @@ class SweepSearcher(Searcher):
         """Save nothing, because the folders of the trials hold all state."""
 
     def _report_result(self, number: int, r2: float | None) -> None:
+        """Pass the result of a trial on, once and only if it has ended."""
         outcome, settings = self._folders.outcome(number), self._folders.settings(number)
         if number in self._reported or outcome is None or settings is None:
             return

@@ -9,7 +9,7 @@ search rebuilds it from these reports.
 import logging
 import math
 import warnings
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -48,48 +48,37 @@ EPOCH, OBJECTIVE, FAILURE = "epoch", "best_r2", "failure"
 # CPUs of the process that only waits for the workers of a trial. Ray Tune does not accept 0.
 DRIVER_CPUS = 0.01
 
-Arrays = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class SharedSplits:
-    """Training and validation cases as NumPy arrays in Ray's object store.
-
-    All trials on a node map the same copy. Ray would copy tensors into every process.
-    """
-
-    train: Arrays
-    validation: Arrays
-
-    @classmethod
-    def from_splits(cls, splits: Splits) -> "SharedSplits":
-        """Return the cases as contiguous arrays."""
-        return cls(train=_arrays(splits.train), validation=_arrays(splits.validation))
-
-    def splits(self) -> Splits:
-        """Return the cases as tensors that must not be changed in place."""
-        return Splits(train=_cases(self.train), validation=_cases(self.validation))
-
 
 def share_splits(library: Library) -> ray.ObjectRef:
-    """Put the `SharedSplits` of a library into Ray's object store and return the reference.
+    """Put the cases of a library into Ray's object store, as NumPy arrays.
+
+    All trials on a node map the same copy. Ray would copy tensors into every process.
+
+    Returns:
+        A reference to {split: {field of `Cases`: array}}.
 
     Raises:
         LibraryError: a split is empty, or a part cannot be read.
     """
-    return ray.put(SharedSplits.from_splits(read_splits(library)))
+    splits = vars(read_splits(library))
+    return ray.put({split: _arrays(cases) for split, cases in splits.items()})
 
 
-def _arrays(cases: Cases) -> Arrays:
-    tensors = {field.name: getattr(cases, field.name) for field in fields(cases)}
-    return {name: np.ascontiguousarray(tensor.numpy()) for name, tensor in tensors.items()}
+def _arrays(cases: Cases) -> dict[str, np.ndarray]:
+    return {name: np.ascontiguousarray(tensor.numpy()) for name, tensor in vars(cases).items()}
 
 
-def _cases(arrays: Arrays) -> Cases:
+def _get_splits(reference: ray.ObjectRef) -> Splits:
+    """Return the shared cases as tensors, which must not be changed in place."""
     with warnings.catch_warnings():
         # Arrays in the object store are read-only. A training does not write to its cases.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return Cases(**{name: torch.from_numpy(array) for name, array in arrays.items()})
+        return Splits(
+            **{
+                split: Cases(**{name: torch.from_numpy(array) for name, array in arrays.items()})
+                for split, arrays in ray.get(reference).items()
+            }
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +90,7 @@ class SearchContext:
         recipe: what every trial trains, before its settings are applied.
         tuning: configuration of the search.
         folders: folders of the trials.
-        splits: reference to the `SharedSplits` in Ray's object store.
+        splits: return value of `share_splits`.
     """
 
     library: Library
@@ -206,15 +195,15 @@ def _train_on_workers(number: int, spec: TrainingSpec, context: SearchContext) -
         raise first_failure(error) from error
 
 
-def _get_splits(splits: ray.ObjectRef) -> Splits:
-    return ray.get(splits).splits()
-
-
 def worker_resources(tuning: TuningConfig) -> dict[str, float]:
-    """Return the Ray resources of each worker of a trial, less those of the waiting process."""
-    cpus = (tuning.cpus_per_trial - DRIVER_CPUS) / tuning.workers_per_trial
-    gpus = tuning.gpus_per_trial / tuning.workers_per_trial
-    return {"CPU": cpus} | ({"GPU": gpus} if gpus else {})
+    """Return the Ray resources of each worker of a trial.
+
+    Several workers leave `DRIVER_CPUS` to the process that waits for them.
+    """
+    workers = tuning.workers_per_trial
+    cpus = tuning.cpus_per_trial - (DRIVER_CPUS if workers > 1 else 0.0)
+    gpus = {"GPU": tuning.gpus_per_trial / workers} if tuning.gpus_per_trial else {}
+    return {"CPU": cpus / workers} | gpus
 
 
 def _threads(tuning: TuningConfig) -> int:

@@ -17,7 +17,6 @@ import pyarrow as pa
 from fwdecg.runtime.cost import Cost
 from fwdecg.runtime.storage import Store
 from fwdecg.training.checkpoint import EpochRecord, load_history, newest_checkpoint
-from fwdecg.training.training_spec import TrainingSpec
 from fwdecg.tuning.search_space import Settings
 
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
@@ -79,14 +78,7 @@ class TrialFolders:
     def history(self, number: int) -> list[EpochRecord]:
         """Return the epochs in a trial's newest checkpoint."""
         checkpoint = newest_checkpoint(self.folder(number))
-        if checkpoint is None:
-            return []
-        return load_history(checkpoint)
-
-    def clear_staging(self) -> None:
-        """Remove the temporary files that interrupted writers left in the trials' folders."""
-        for number in self.numbers():
-            Store.at(self.folder(number)).clear_staging()
+        return load_history(checkpoint) if checkpoint else []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,15 +107,19 @@ class TrialRecord:
         return self.status != FAILED and bool(self.history)
 
     @property
+    def r2(self) -> list[float]:
+        """Validation R^2 after each epoch."""
+        return [record.validation_r2 for record in self.history]
+
+    @property
     def best_r2(self) -> float | None:
         """Highest validation R^2 of all epochs."""
-        return self.history[-1].best_r2 if self.history else None
+        return max(self.r2, default=None)
 
     @property
     def best_epoch(self) -> int | None:
         """Epoch of the highest validation R^2, from 1."""
-        r2 = [record.validation_r2 for record in self.history]
-        return 1 + r2.index(max(r2)) if r2 else None
+        return 1 + self.r2.index(max(self.r2)) if self.history else None
 
     @property
     def seconds(self) -> float:
@@ -140,43 +136,20 @@ class TrialRecord:
         """Total cost of all epochs."""
         return sum((record.cost for record in self.history), Cost())
 
-    def r2_after(self, epochs: int) -> float | None:
-        """Return the highest validation R^2 of the first epochs, or None if there were fewer."""
-        return self.history[epochs - 1].best_r2 if len(self.history) >= epochs else None
 
-
-def read_trial(folders: TrialFolders, number: int, spec: TrainingSpec | None) -> TrialRecord:
-    """Read the record of a trial.
+def pareto_front(trials: Sequence[TrialRecord], cost: str) -> list[TrialRecord]:
+    """Return the usable trials that no other trial beats in both cost and R^2, by rising cost.
 
     Args:
-        folders: folders of the trials.
-        number: trial number.
-        spec: specification of the trial's training; None if its settings contradict each other.
+        trials: records of the trials.
+        cost: attribute of `TrialRecord`, such as "parameters".
     """
-    outcome = folders.outcome(number)
-    return TrialRecord(
-        number=number,
-        settings=folders.settings(number) or {},
-        status=outcome.status if outcome else UNFINISHED,
-        reason=outcome.reason if outcome else "",
-        parameters=_parameters(spec) if spec else None,
-        history=tuple(folders.history(number)),
-    )
-
-
-def _parameters(spec: TrainingSpec) -> int:
-    from fwdecg.model.surrogate import build_surrogate  # noqa: PLC0415  # imports torch
-
-    electrodes = len(spec.signature.electrodes_mm)
-    surrogate = build_surrogate(
-        spec.model, electrodes=electrodes, standardisation=spec.standardisation
-    )
-    return sum(parameter.numel() for parameter in surrogate.parameters())
-
-
-def best_trial(trials: Sequence[TrialRecord]) -> TrialRecord | None:
-    """Return the usable trial with the highest validation R^2; on a tie, the first."""
-    return max((t for t in trials if t.usable), key=lambda t: t.best_r2 or 0.0, default=None)
+    front: list[TrialRecord] = []
+    usable = [trial for trial in trials if trial.usable]
+    for trial in sorted(usable, key=lambda t: (getattr(t, cost), -max(t.r2))):
+        if not front or max(trial.r2) > max(front[-1].r2):
+            front.append(trial)
+    return front
 
 
 def r2_text(r2: float) -> str:
@@ -192,7 +165,6 @@ def trials_table(trials: Sequence[TrialRecord]) -> pa.Table:
 
 def _row(trial: TrialRecord) -> dict[str, Any]:
     best_epoch = trial.best_epoch
-    best = trial.history[best_epoch - 1] if best_epoch else None
     return {
         "trial": trial.number,
         "status": trial.status,
@@ -201,10 +173,10 @@ def _row(trial: TrialRecord) -> dict[str, Any]:
         "epochs": len(trial.history),
         "best_validation_r2": trial.best_r2,
         "best_epoch": best_epoch,
-        "best_validation_mae": best.validation_mae if best else None,
+        "best_validation_mae": trial.history[best_epoch - 1].validation_mae if best_epoch else None,
         "parameters": trial.parameters,
         "seconds": trial.seconds,
         "seconds_per_epoch": trial.seconds_per_epoch,
         **asdict(trial.cost),
-        "validation_r2": [record.validation_r2 for record in trial.history],
+        "validation_r2": trial.r2,
     }

@@ -1,11 +1,13 @@
 """Resources, retries and restarts of a sweep, without Ray."""
 
+from contextlib import nullcontext
+
 import pytest
 from ray.exceptions import OutOfMemoryError
 
 from fwdecg.errors import ConfigError, RunError
 from fwdecg.tuning import sweep
-from fwdecg.tuning.proposals import make_proposals
+from fwdecg.tuning.proposals import Proposals
 from fwdecg.tuning.sweep import SweepSearcher, plan_resources, with_gpus
 from fwdecg.tuning.trial import NUMBER, OBJECTIVE, SETTINGS
 from fwdecg.tuning.trials import FAILED, FINISHED, TrialFolders, TrialOutcome
@@ -70,36 +72,29 @@ def test_gpus_follow_the_device_of_the_training(
     assert with_gpus(tuning, device).gpus_per_trial == expected
 
 
-def test_sweep_continues_after_a_node_ran_out_of_memory(context, monkeypatch):
-    attempts = []
-
-    def fit(context, proposals):
-        attempts.append(0)
-        if len(attempts) == 1:
-            raise RuntimeError("Caught unexpected exception") from OutOfMemoryError("low")
-
-    monkeypatch.setattr(sweep, "_fit", fit)
-    sweep.run_sweep(context, make_proposals(context.tuning))
-    assert len(attempts) == 2
-
-
 @pytest.mark.parametrize(
-    ("cause", "error", "message"),
+    ("causes", "error"),
     [
-        (OutOfMemoryError("low"), RunError, "nodes ran out of memory 2 times: lower tuning.conc"),
-        (ValueError("another"), RuntimeError, "unexpected"),
+        ([OutOfMemoryError("low"), None], None),
+        ([OutOfMemoryError("low")] * 2, (RunError, "nodes ran out of memory 2 times: lower tun")),
+        ([ValueError("another")], (RuntimeError, "unexpected")),
     ],
 )
-def test_sweep_that_cannot_continue(context, monkeypatch, cause, error, message):
-    def fit(context, proposals):
-        raise RuntimeError("unexpected") from cause
+def test_sweep_restarts_after_a_node_ran_out_of_memory(context, monkeypatch, causes, error):
+    causes = list(causes)
+
+    def fit(context):
+        cause = causes.pop(0)
+        if cause:
+            raise RuntimeError("unexpected") from cause
 
     monkeypatch.setattr(sweep, "_fit", fit)
-    with pytest.raises(error, match=message):
-        sweep.run_sweep(context, make_proposals(context.tuning))
+    with pytest.raises(error[0], match=error[1]) if error else nullcontext():
+        sweep.run_sweep(context)
+    assert not causes
 
 
-class RecordingProposals:
+class RecordingProposals(Proposals):
     """Proposes the trial's number as its only setting, and records the results."""
 
     def __init__(self):

@@ -14,7 +14,7 @@ from fwdecg.runtime.ownership import record_owner
 from fwdecg.runtime.storage import Store
 from fwdecg.training.split_files import read_splits
 from fwdecg.tuning import trial
-from fwdecg.tuning.trial import FAILURE, NUMBER, OBJECTIVE, SETTINGS, SharedSplits, run_trial
+from fwdecg.tuning.trial import FAILURE, NUMBER, OBJECTIVE, SETTINGS, run_trial
 from fwdecg.tuning.trials import FINISHED, TrialOutcome
 
 
@@ -22,9 +22,9 @@ from fwdecg.tuning.trials import FINISHED, TrialOutcome
 def reports(context, monkeypatch):
     """The list of what `run_trial` reports in this process, where no Ray runs."""
     sent = []
-    splits = SharedSplits.from_splits(read_splits(context.library))
+    splits = read_splits(context.library)
     monkeypatch.setattr(trial.tune, "report", sent.append)
-    monkeypatch.setattr(trial.ray, "get", lambda reference: splits)
+    monkeypatch.setattr(trial, "_get_splits", lambda reference: splits)
     monkeypatch.setattr(trial, "_log_warnings_only", lambda: None)
     record_owner(Store.at(context.folders.root), {})
     return sent
