@@ -58,17 +58,15 @@ def _overhead(experiment: Experiment, folder: Path, arguments: argparse.Namespac
 
 
 def _surrogate(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:
-    from fwdecg.benchmarks.surrogate_benchmark import Workload, benchmark_surrogate
+    from fwdecg.benchmarks.surrogate_benchmark import benchmark_surrogate
 
-    recording = experiment.library.recording
-    workload = Workload(
-        model=experiment.model,
-        training=experiment.training,
-        frames=recording.frames,
-        pixels=recording.map_pixels,
-        electrodes=len(experiment.library.electrodes_mm),
+    benchmark_surrogate(
+        experiment.model,
+        experiment.training,
+        experiment.library.recording,
+        folder,
+        rounds=arguments.turns,
     )
-    benchmark_surrogate(workload, folder, rounds=arguments.turns)
 
 
 def _prices(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 It runs in a Python environment that has Finitewave and therefore imports nothing of this package.
 It prints "ready" after its warm-up. For each line on standard input it then runs `STEPS` steps and
-prints the mean seconds per step.
+prints how many million cell updates it computed per second.
 """
 
 import sys
@@ -39,7 +39,8 @@ def main() -> None:
         before = model.step
         started = time.perf_counter()
         model.run(initialize=False, num_of_threads=1)
-        print((time.perf_counter() - started) / (model.step - before), flush=True)  # noqa: T201
+        seconds_per_step = (time.perf_counter() - started) / (model.step - before)
+        print(CELLS**2 / seconds_per_step / 1e6, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

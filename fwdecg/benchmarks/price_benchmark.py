@@ -1,18 +1,15 @@
 """The benchmark of ECG cost: seconds per case by simulation, by Eq. 1 and by the network."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
 
-from fwdecg.benchmarks.interleave import interleave
 from fwdecg.benchmarks.surrogate_benchmark import untrained_surrogate
+from fwdecg.benchmarks.timing import median_seconds, publish
 from fwdecg.cases.conditions import CONDITIONS
 from fwdecg.cases.draw import draw_case
 from fwdecg.cases.library_config import LibraryConfig
@@ -22,8 +19,7 @@ from fwdecg.evaluation.operators import ExactOperator, ReadOffOperator
 from fwdecg.library.labelled_cases import LabelledCases, read_labelled_cases
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION
-from fwdecg.model import Surrogate, SurrogateConfig
-from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
+from fwdecg.model import SurrogateConfig
 from fwdecg.training.trained_surrogate import predict_maps
 
 BATCH_SIZE = 8
@@ -35,28 +31,46 @@ ALONE, BATCHED = "network, a case at a time", f"network, batches of {BATCH_SIZE}
 def benchmark_prices(
     library: Library, model: SurrogateConfig, folder: Path, *, rounds: int
 ) -> None:
-    """Time each method on the same test cases and write `report.txt` and `metrics.json`.
+    """Time each method on the same test cases.
 
     Everything runs on one core, except the network if there is a GPU. The network is untrained.
+    From here on, torch uses one thread in this process.
 
     Args:
         library: finished library with test cases of each condition.
         model: configuration of the network.
-        folder: result folder.
+        folder: result folder, in which `report.txt` and `metrics.json` are written.
         rounds: number of interleaved rounds; a warm-up round before them does not count.
 
     Raises:
         LibraryError: the library has no test case, or a part cannot be read.
     """
+    torch.set_num_threads(1)
+    config = library.config
     cases = read_labelled_cases(library, _sample(library))
-    network = untrained_surrogate(model, library.config.recording.electrode_count)
-    methods = _methods(library.config, cases, network)
-    with _one_thread():
-        seconds = interleave(
-            {name: partial(_seconds, method) for name, method in methods.items()}, rounds + 1
-        )
-    seconds_per_case = {name: median(each[1:]) / len(cases) for name, each in seconds.items()}
-    _publish(Store.at(folder), seconds_per_case, cases=len(cases), device=str(network.device))
+    network = untrained_surrogate(model, config.recording.electrode_count)
+    size_mm = config.tissue.size_mm
+    spacing_mm = size_mm / config.recording.map_pixels
+    read_off = ReadOffOperator(
+        map_spacing_mm=spacing_mm,
+        electrodes_mm=config.recording.electrodes(size_mm),
+        diffusivity_per_square_speed=1.0,
+    )
+    methods: dict[str, Callable[[], Any]] = {
+        SIMULATION: partial(_simulate, config, cases),
+        EXACT: partial(ExactOperator(map_spacing_mm=spacing_mm).predict, cases),
+        READ_OFF: partial(read_off.predict, cases),
+        ALONE: partial(predict_maps, network, cases.u, 1),
+        BATCHED: partial(predict_maps, network, cases.u, BATCH_SIZE),
+    }
+    seconds = {name: each / len(cases) for name, each in median_seconds(methods, rounds).items()}
+    device = str(network.device)
+    report = [
+        f"Milliseconds per case, mean of {len(cases)} test cases, one core; network on {device}",
+        *(f"  {name:30s}{1e3 * each:10.2f}" for name, each in seconds.items()),
+    ]
+    metrics = {"cases": len(cases), "network_on": device, "seconds_per_case": seconds}
+    publish(folder, metrics, report)
 
 
 def _sample(library: Library) -> list[int]:
@@ -67,53 +81,6 @@ def _sample(library: Library) -> list[int]:
     return [int(i) for condition in CONDITIONS for i in ids[names == condition.name][:count]]
 
 
-def _methods(
-    config: LibraryConfig, cases: LabelledCases, network: Surrogate
-) -> dict[str, Callable[[], object]]:
-    size_mm = config.tissue.size_mm
-    spacing_mm = size_mm / config.recording.map_pixels
-    read_off = ReadOffOperator(
-        map_spacing_mm=spacing_mm,
-        electrodes_mm=config.recording.electrodes(size_mm),
-        diffusivity_per_square_speed=1.0,
-    )
-    return {
-        SIMULATION: partial(_simulate, config, cases),
-        EXACT: partial(ExactOperator(map_spacing_mm=spacing_mm).predict, cases),
-        READ_OFF: partial(read_off.predict, cases),
-        ALONE: partial(predict_maps, network, cases.u, 1),
-        BATCHED: partial(predict_maps, network, cases.u, BATCH_SIZE),
-    }
-
-
 def _simulate(config: LibraryConfig, cases: LabelledCases) -> None:
     for case_id in cases.case_id:
         simulate_case(draw_case(config, int(case_id)), config)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _seconds(method: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    method()
-    return time.perf_counter() - started
-
-
-def _publish(store: Store, seconds_per_case: dict[str, float], *, cases: int, device: str) -> None:
-    metrics: dict[str, Any] = {
-        "cases": cases,
-        "network_on": device,
-        "seconds_per_case": seconds_per_case,
-    }
-    store.publish_json(METRICS_FILE, metrics)
-    lines = [f"Milliseconds per case, mean of {cases} test cases, one core; network on {device}"]
-    lines += [f"  {name:30s}{1e3 * each:10.2f}" for name, each in seconds_per_case.items()]
-    store.publish(REPORT_FILE, "\n".join(lines) + "\n")

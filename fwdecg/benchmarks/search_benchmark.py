@@ -8,47 +8,39 @@ is compared.
 Axes: N trial, K epoch.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
 from jaxtyping import Float, Int
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
+from fwdecg.benchmarks.timing import publish
 from fwdecg.errors import ResultError
-from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 from fwdecg.tuning.tuning_config import TuningConfig
 
 EPOCH, R2 = "epoch", "r2"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Replay:
-    """The result of one order of the trials.
+class Replay(NamedTuple):
+    """The result of one order of the trials."""
 
-    Attributes:
-        epochs: total number of epochs that ASHA spent.
-        asha_r2: best R^2 that ASHA found.
-        unstopped_r2: best R^2 found with as many epochs without stopping.
-    """
-
-    epochs: int
-    asha_r2: float
-    unstopped_r2: float
+    epochs: int  # that ASHA spent in total
+    asha_r2: float  # best R^2 that ASHA found
+    unstopped_r2: float  # best R^2 found with as many epochs without stopping
 
 
 def benchmark_search(
     table: Path, tuning: TuningConfig, folder: Path, *, replays: int, concurrency: int
 ) -> None:
-    """Replay a search and write `report.txt` and `metrics.json`.
+    """Replay a search in random orders of its trials.
 
     Args:
         table: trials.parquet of a search whose grace period equalled its number of epochs.
         tuning: search settings; they determine the rungs of the replayed ASHA.
-        folder: result folder.
+        folder: result folder, in which `report.txt` and `metrics.json` are written.
         replays: number of random orders of the trials.
         concurrency: number of trials that run concurrently.
 
@@ -56,11 +48,39 @@ def benchmark_search(
         ResultError: the table does not exist, or a trial in it stopped before the last epoch.
     """
     curves = read_curves(table)
+    trials, epochs = curves.shape
+    best = float(curves.max())
     rng = np.random.default_rng(tuning.seed)
-    results = [
-        replay(curves, rng.permutation(len(curves)), tuning, concurrency) for _ in range(replays)
+    results = [replay(curves, rng.permutation(trials), tuning, concurrency) for _ in range(replays)]
+    spent, asha, unstopped = np.array(results).T
+    metrics: dict[str, Any] = {
+        "trials": trials,
+        "epochs_per_trial": epochs,
+        "replays": replays,
+        "epochs_of_all_trials": trials * epochs,
+        "mean_epochs_spent": float(spent.mean()),
+        "best_r2_of_all": best,
+        "mean_best_r2": {"asha": float(asha.mean()), "without": float(unstopped.mean())},
+        "share_that_found_the_best": {
+            "asha": float(np.mean(asha >= best)),
+            "without": float(np.mean(unstopped >= best)),
+        },
+        "share_asha_ahead": float(np.mean(asha > unstopped)),
+        "share_asha_behind": float(np.mean(asha < unstopped)),
+    }
+    report = [
+        f"{trials} trials of {epochs} epochs, replayed in {replays} orders",
+        f"  ASHA spends {spent.mean():.0f} of {trials * epochs} epochs on average",
+        f"  {'at equal epochs':24s}{'mean best R2':>14s}{'found the best':>16s}",
+        *(
+            f"  {label:24s}{metrics['mean_best_r2'][name]:14.4f}"
+            f"{metrics['share_that_found_the_best'][name]:16.0%}"
+            for name, label in (("asha", "ASHA"), ("without", "without stopping"))
+        ),
+        f"  ASHA ahead in {metrics['share_asha_ahead']:.0%}, "
+        f"behind in {metrics['share_asha_behind']:.0%}; best of all trials {best:.4f}",
     ]
-    _publish(Store.at(folder), curves, results)
+    publish(folder, metrics, report)
 
 
 def read_curves(table: Path) -> Float[np.ndarray, "N K"]:
@@ -119,9 +139,7 @@ def replay(
             decision = scheduler.on_trial_result(None, _trial(number), result)
             if decision == TrialScheduler.STOP or running[number] == epochs:
                 del running[number]
-    return Replay(
-        epochs=spent, asha_r2=best, unstopped_r2=_best_without_stopping(curves[order], spent)
-    )
+    return Replay(spent, best, _best_without_stopping(curves[order], spent))
 
 
 def _trial(number: int) -> Any:
@@ -134,37 +152,3 @@ def _best_without_stopping(curves: Float[np.ndarray, "N K"], epochs: int) -> flo
     whole, rest = divmod(epochs, curves.shape[1])
     reached = [*curves[:whole, -1], *(curves[whole : whole + 1, rest - 1] if rest else ())]
     return float(max(reached))
-
-
-def _publish(store: Store, curves: Float[np.ndarray, "N K"], results: list[Replay]) -> None:
-    trials, epochs = curves.shape
-    spent = np.array([result.epochs for result in results])
-    asha = np.array([result.asha_r2 for result in results])
-    unstopped = np.array([result.unstopped_r2 for result in results])
-    best = float(curves.max())
-    ahead, behind = np.mean(asha > unstopped), np.mean(asha < unstopped)
-    metrics = {
-        "trials": trials,
-        "epochs_per_trial": epochs,
-        "replays": len(results),
-        "epochs_of_all_trials": trials * epochs,
-        "mean_epochs_spent": float(spent.mean()),
-        "best_r2_of_all": best,
-        "mean_best_r2": {"asha": float(asha.mean()), "without": float(unstopped.mean())},
-        "share_that_found_the_best": {
-            "asha": float(np.mean(asha >= best)),
-            "without": float(np.mean(unstopped >= best)),
-        },
-        "share_asha_ahead": float(ahead),
-        "share_asha_behind": float(behind),
-    }
-    store.publish_json(METRICS_FILE, metrics)
-    lines = [
-        f"{trials} trials of {epochs} epochs, replayed in {len(results)} orders",
-        f"  ASHA spends {spent.mean():.0f} of {trials * epochs} epochs on average",
-        f"  {'at equal epochs':24s}{'mean best R2':>14s}{'found the best':>16s}",
-        f"  {'ASHA':24s}{asha.mean():14.4f}{np.mean(asha >= best):16.0%}",
-        f"  {'without stopping':24s}{unstopped.mean():14.4f}{np.mean(unstopped >= best):16.0%}",
-        f"  ASHA ahead in {ahead:.0%}, behind in {behind:.0%}; best of all trials {best:.4f}",
-    ]
-    store.publish(REPORT_FILE, "\n".join(lines) + "\n")

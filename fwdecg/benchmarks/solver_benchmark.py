@@ -1,29 +1,29 @@
-"""The benchmark of the solver: speed, share of the machine's limits, and cost of accuracy."""
+"""The benchmark of the solver: speed, fraction of the machine's limits, and cost of accuracy."""
 
 import logging
 import os
 import platform
-from dataclasses import asdict
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import numpy as np
 
-from fwdecg.benchmarks.solver_accuracy import PLAIN, Outcome, solver_accuracy
+from fwdecg.benchmarks.solver_accuracy import PLAIN, solver_accuracy
 from fwdecg.benchmarks.solver_speed import solver_speed
+from fwdecg.benchmarks.timing import publish
 from fwdecg.cases.library_config import LibraryConfig
-from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 
 logger = logging.getLogger(__name__)
 
 TARGETS = (0.01, 0.02, 0.03, 0.05)
 
-# Per node update, counted in the source of `physics.stepping`. A multiply-add counts as two
-# operations; comparisons, selections and bounds do not count. The bytes are those of voltage, gates
-# and couplings that an update must read and write.
-OPERATIONS = {"plain": 49, "default": 67}
-BYTES = {"plain": 32, "default": 40}
+# Operations and bytes per node update of each scheme, counted in the source of `physics.stepping`.
+# A multiply-add counts as two operations; comparisons, selections and bounds do not count. The
+# bytes are those of voltage, gates and couplings that an update must read and write.
+UPDATE_COSTS = {"plain": (49, 32), "default": (67, 40)}
+
+Outcomes = list[dict[str, Any]]
 
 
 def benchmark_solver(
@@ -48,72 +48,60 @@ def benchmark_solver(
     """
     logger.info("timing the step in %d rounds", rounds)
     speed = solver_speed(rounds, finitewave_python)
-    outcomes: list[Outcome] = []
+    outcomes: Outcomes = []
     _publish(folder, speed, outcomes)
     for case_outcomes in solver_accuracy(config, TARGETS, cases_per_condition):
         outcomes += case_outcomes
         _publish(folder, speed, outcomes)
 
 
-def _publish(folder: Path, speed: dict[str, float], outcomes: list[Outcome]) -> None:
+def _publish(folder: Path, speed: dict[str, float], outcomes: Outcomes) -> None:
+    shares: dict[str, float] = {}
+    for scheme, (operations, transferred) in UPDATE_COSTS.items():
+        updates_per_ns = speed[f"{scheme}_mnu_per_s"] / 1e3
+        shares[f"{scheme}_arithmetic"] = operations * updates_per_ns / speed["fma_gflop_per_s"]
+        bandwidth = transferred * updates_per_ns / speed["triad_l2_gb_per_s"]
+        shares[f"{scheme}_l2_bandwidth"] = bandwidth
+    speedups = _speedups(outcomes)
     metrics = {
-        "machine": _machine(),
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+        },
         "speed": speed,
-        "shares": _fractions_of_limits(speed),
-        "accuracy": [asdict(outcome) for outcome in outcomes],
-        "cost_over_plain": _speedups(outcomes),
+        "shares": shares,
+        "accuracy": outcomes,
+        "cost_over_plain": speedups,
     }
-    store = Store.at(folder)
-    store.publish_json(METRICS_FILE, metrics)
-    text = "\n".join([*_speed_lines(metrics), *_accuracy_lines(outcomes)]) + "\n"
-    store.publish(REPORT_FILE, text)
+    report = _speed_report(speed, shares)
+    if outcomes:
+        report += _accuracy_report(outcomes, speedups)
+    publish(folder, metrics, report)
 
 
-def _machine() -> dict[str, Any]:
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-    }
-
-
-def _fractions_of_limits(speed: dict[str, float]) -> dict[str, float]:
-    """Return the fractions of peak arithmetic and of L2 bandwidth that each scheme reaches."""
-    fractions: dict[str, float] = {}
-    for scheme, operations in OPERATIONS.items():
-        updates_per_s = speed[f"{scheme}_mnu_per_s"] * 1e6
-        arithmetic = operations * updates_per_s / 1e9 / speed["fma_gflop_per_s"]
-        bandwidth = BYTES[scheme] * updates_per_s / 1e9 / speed["triad_l2_gb_per_s"]
-        fractions |= {f"{scheme}_arithmetic": arithmetic, f"{scheme}_l2_bandwidth": bandwidth}
-    return fractions
-
-
-def _speedups(outcomes: list[Outcome]) -> dict[str, float]:
+def _speedups(outcomes: Outcomes) -> dict[str, float]:
     """Return the total CPU time of the plain scheme over that of each setting."""
     seconds: dict[str, float] = {}
     for outcome in outcomes:
-        seconds[outcome.setting] = seconds.get(outcome.setting, 0.0) + outcome.core_seconds
+        setting = outcome["setting"]
+        seconds[setting] = seconds.get(setting, 0.0) + outcome["core_seconds"]
     return {setting: seconds[PLAIN] / spent for setting, spent in seconds.items()}
 
 
-def _speed_lines(metrics: dict[str, Any]) -> list[str]:
-    speed, shares = metrics["speed"], metrics["shares"]
-    lines = [
-        "One core, 400 x 400 cells of which a fifth do not conduct, no tissue skipped",
-        *(
-            f"  {scheme:11s}{speed[f'{scheme}_mnu_per_s']:7.0f} million node updates per second, "
+def _speed_report(speed: dict[str, float], shares: dict[str, float]) -> list[str]:
+    rates = {scheme: speed[f"{scheme}_mnu_per_s"] for scheme in UPDATE_COSTS}
+    lines = ["One core, 400 x 400 cells of which a fifth do not conduct, no tissue skipped"]
+    for scheme, rate in rates.items():
+        lines.append(
+            f"  {scheme:11s}{rate:7.0f} million node updates per second, "
             f"{shares[f'{scheme}_arithmetic']:.0%} of the arithmetic, "
             f"{shares[f'{scheme}_l2_bandwidth']:.0%} of the L2 bandwidth"
-            for scheme in OPERATIONS
-        ),
-    ]
-    if "finitewave_mnu_per_s" in speed:
-        finitewave = speed["finitewave_mnu_per_s"]
-        ratios = ", ".join(
-            f"{scheme} {speed[f'{scheme}_mnu_per_s'] / finitewave:.1f} times"
-            for scheme in OPERATIONS
         )
+    finitewave = speed.get("finitewave_mnu_per_s")
+    if finitewave:
+        ratios = ", ".join(f"{each} {rate / finitewave:.1f} times" for each, rate in rates.items())
         lines.append(
             f"  finitewave {finitewave:7.1f} million node updates per second (float64): {ratios}"
         )
@@ -127,25 +115,21 @@ def _speed_lines(metrics: dict[str, Any]) -> list[str]:
     ]
 
 
-def _accuracy_lines(outcomes: list[Outcome]) -> list[str]:
-    if not outcomes:
-        return []
-    speedups = _speedups(outcomes)
-    cases = len(outcomes) // len(speedups)
+def _accuracy_report(outcomes: Outcomes, speedups: dict[str, float]) -> list[str]:
     lines = [
         "",
-        f"{cases} cases, CPU time per case; plain scheme at 5 % + 1 % CV error",
+        f"{len(outcomes) // len(speedups)} cases, CPU time per case; plain scheme at 5 % + 1 % CV "
+        "error",
         "  target    seconds    speedup   skipped      ECG time   ECG R2, least activation error"
         "  CV error",
     ]
     for setting, speedup in speedups.items():
-        chosen = [outcome for outcome in outcomes if outcome.setting == setting]
+        chosen = [outcome for outcome in outcomes if outcome["setting"] == setting]
+        column = {name: [outcome[name] for outcome in chosen] for name in chosen[0]}
         lines.append(
-            f"  {setting:8s}{np.mean([c.core_seconds for c in chosen]):9.2f}{speedup:9.1f} x"
-            f"{np.mean([c.skipped_share for c in chosen]):10.0%}"
-            f"{np.mean([c.ecg_share for c in chosen]):14.1%}"
-            f"{min(c.ecg_r2 for c in chosen):16.5f}"
-            f"{median(c.activation_error_ms for c in chosen):14.2f} ms"
-            f"{median(c.velocity_error for c in chosen):10.1%}"
+            f"  {setting:8s}{mean(column['core_seconds']):9.2f}{speedup:9.1f} x"
+            f"{mean(column['skipped_share']):10.0%}{mean(column['ecg_share']):14.1%}"
+            f"{min(column['ecg_r2']):16.5f}{median(column['activation_error_ms']):14.2f} ms"
+            f"{median(column['velocity_error']):10.1%}"
         )
     return lines

@@ -6,10 +6,10 @@ and the medians are reported.
 """
 
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -17,7 +17,7 @@ from statistics import median
 import numpy as np
 from jaxtyping import Float32
 
-from fwdecg.benchmarks.interleave import interleave
+from fwdecg.benchmarks.timing import interleave, seconds
 from fwdecg.errors import ConfigError
 from fwdecg.kernels.compile import kernel, vectorise
 from fwdecg.physics.fenton_karma import PARAMETER_SETS
@@ -57,36 +57,28 @@ def solver_speed(rounds: int, finitewave_python: str | None) -> dict[str, float]
     Raises:
         ConfigError: the interpreter cannot run Finitewave.
     """
-    measurements = {
-        "plain_mnu_per_s": lambda: _million_updates_per_s(step_seconds(PLAIN)),
-        "default_mnu_per_s": lambda: _million_updates_per_s(step_seconds(EVERYWHERE)),
+    measurements: dict[str, Callable[[], float]] = {
+        "plain_mnu_per_s": partial(million_updates_per_s, PLAIN),
+        "default_mnu_per_s": partial(million_updates_per_s, EVERYWHERE),
         "ecg_ms_per_frame": ecg_ms_per_frame,
-    } | MACHINE_LIMITS
-    with _finitewave(finitewave_python) as finitewave_step_seconds:
-        if finitewave_step_seconds is not None:
-            measurements["finitewave_mnu_per_s"] = lambda: _million_updates_per_s(
-                finitewave_step_seconds()
-            )
+        **MACHINE_LIMITS,
+    }
+    with _finitewave(finitewave_python) as finitewave:
+        if finitewave is not None:
+            measurements["finitewave_mnu_per_s"] = finitewave
         values = interleave(measurements, rounds)
     medians = {name: median(each) for name, each in values.items()}
     return medians | {"two_processes_over_one": two_processes_over_one(rounds)}
 
 
-def _million_updates_per_s(seconds_per_step: float) -> float:
-    return CELLS**2 / seconds_per_step / 1e6
-
-
-def step_seconds(scheme: Scheme) -> float:
-    """Return the seconds per step on the benchmark sheet, without set-up and compilation."""
+def million_updates_per_s(scheme: Scheme) -> float:
+    """Return the rate of cell updates on the benchmark sheet, without set-up and compilation."""
     time_grid = TimeGrid(frame_interval_ms=STEPS * DT_MS, frames=3, largest_dt_ms=DT_MS)
-    simulation = Simulation(
-        benchmark_sheet(), planar(), time_grid, PARAMETER_SETS["FK-CAF"], scheme
+    frames = iter(
+        Simulation(benchmark_sheet(), planar(), time_grid, PARAMETER_SETS["FK-CAF"], scheme)
     )
-    frames = iter(simulation)
     next(frames), next(frames)  # compile, and let a wave enter the sheet
-    started = time.perf_counter()
-    next(frames)
-    return (time.perf_counter() - started) / STEPS
+    return CELLS**2 * STEPS / seconds(lambda: next(frames)) / 1e6
 
 
 def ecg_ms_per_frame() -> float:
@@ -94,20 +86,19 @@ def ecg_ms_per_frame() -> float:
     leads = lead_fields(benchmark_sheet(), ELECTRODE_MM, np.float32)
     frames = np.random.default_rng(0).random((FRAMES_AT_ONCE, CELLS, CELLS), dtype=np.float32)
     pseudo_ecg(frames, leads)
-    started = time.perf_counter()
-    pseudo_ecg(frames, leads)
-    return 1e3 * (time.perf_counter() - started) / FRAMES_AT_ONCE
+    return 1e3 * seconds(lambda: pseudo_ecg(frames, leads)) / FRAMES_AT_ONCE
 
 
 def two_processes_over_one(rounds: int) -> float:
     """Return the throughput of two concurrent processes relative to one."""
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        list(pool.map(step_seconds, [EVERYWHERE] * 4))  # start both processes and compile
+        # Start both processes and compile.
+        list(pool.map(million_updates_per_s, [EVERYWHERE] * 4))
         ratios = []
         for _ in range(rounds):
-            alone = pool.submit(step_seconds, EVERYWHERE).result()
-            together = list(pool.map(step_seconds, [EVERYWHERE] * 2))
-            ratios.append(sum(alone / each for each in together))
+            alone = pool.submit(million_updates_per_s, EVERYWHERE).result()
+            together = pool.map(million_updates_per_s, [EVERYWHERE] * 2)
+            ratios.append(sum(together) / alone)
     return median(ratios)
 
 
@@ -135,10 +126,8 @@ def multiply_add_rate() -> float:
     x = np.zeros(2**11, dtype=np.float32)
     constants = np.float32(0.5), np.float32(1.0)
     _multiply_add(x, *constants, 1)
-    started = time.perf_counter()
-    _multiply_add(x, *constants, MULTIPLY_ADD_PASSES)
-    seconds = time.perf_counter() - started
-    return 2 * MULTIPLY_ADDS * x.size * MULTIPLY_ADD_PASSES / seconds / 1e9
+    spent = seconds(lambda: _multiply_add(x, *constants, MULTIPLY_ADD_PASSES))
+    return 2 * MULTIPLY_ADDS * x.size * MULTIPLY_ADD_PASSES / spent / 1e9
 
 
 def triad_rate(elements: int) -> float:
@@ -150,48 +139,44 @@ def triad_rate(elements: int) -> float:
     a, b, c = (np.ones(elements, dtype=np.float32) for _ in range(3))
     passes = max(1, TRIAD_ELEMENTS // elements)
     _triad(a, b, c, np.float32(0.5), 1)
-    started = time.perf_counter()
-    _triad(a, b, c, np.float32(0.5), passes)
-    return 3 * a.nbytes * passes / (time.perf_counter() - started) / 1e9
+    spent = seconds(lambda: _triad(a, b, c, np.float32(0.5), passes))
+    return 3 * a.nbytes * passes / spent / 1e9
 
 
 MACHINE_LIMITS: dict[str, Callable[[], float]] = {
     "fma_gflop_per_s": multiply_add_rate,
-    "triad_l1_gb_per_s": lambda: triad_rate(2**11),
-    "triad_l2_gb_per_s": lambda: triad_rate(2**16),
-    "triad_memory_gb_per_s": lambda: triad_rate(2**24),
+    "triad_l1_gb_per_s": partial(triad_rate, 2**11),
+    "triad_l2_gb_per_s": partial(triad_rate, 2**16),
+    "triad_memory_gb_per_s": partial(triad_rate, 2**24),
 }
 
 
 @contextmanager
 def _finitewave(python: str | None) -> Iterator[Callable[[], float] | None]:
-    """Start a Finitewave process and yield a function that returns its seconds per step."""
+    """Start a Finitewave process and yield a function that returns its million updates per s."""
     if python is None:
         yield None
         return
+    pipe = subprocess.PIPE
     try:
         process = subprocess.Popen(
-            [python, str(FINITEWAVE_PROCESS)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+            [python, str(FINITEWAVE_PROCESS)], stdin=pipe, stdout=pipe, text=True
         )
     except OSError as error:
         raise ConfigError(f"--finitewave {python}: cannot be run ({error.strerror})") from error
-    assert process.stdin is not None
-    assert process.stdout is not None
-    stdin, stdout = process.stdin, process.stdout
-
-    def seconds_per_step() -> float:
-        stdin.write("\n")
-        stdin.flush()
-        return float(stdout.readline())
-
     with process:
+        stdin, stdout = process.stdin, process.stdout
+        assert stdin is not None
+        assert stdout is not None
         if not stdout.readline():  # the process prints a line when it is ready
             raise ConfigError(
                 f"--finitewave {python}: does not run Finitewave; give the Python of an "
                 "environment in which finitewave is installed"
             )
-        yield seconds_per_step
+
+        def measure() -> float:
+            print(file=stdin, flush=True)
+            return float(stdout.readline())
+
+        yield measure
         stdin.close()

@@ -1,4 +1,4 @@
-from fwdecg.benchmarks.interleave import interleave
+from fwdecg.benchmarks.timing import interleave
 
 
 def test_every_round_calls_each_measurement_once_in_order():
@@ -6,7 +6,7 @@ def test_every_round_calls_each_measurement_once_in_order():
 
     def record(name):
         calls.append(name)
-        return len(calls)
+        return float(len(calls))
 
     values = interleave({"a": lambda: record("a"), "b": lambda: record("b")}, 2)
     assert calls == ["a", "b", "a", "b"]
