@@ -25,13 +25,16 @@ from pyarrow import fs
 
 from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.cases.recording_config import RecordingConfig
+from fwdecg.cases.simulation import simulate_case
 from fwdecg.cases.solver_config import SolverConfig
 from fwdecg.cases.splits import SHIFTS
 from fwdecg.cases.tissue_config import TissueConfig
 from fwdecg.library.build_plan import plan_parts
 from fwdecg.library.labelled_cases import LabelledCases, stream_labelled_cases
 from fwdecg.library.manifest import publish_descriptions
-from fwdecg.library.part import build_part
+from fwdecg.library.part import publish_part
+from fwdecg.library.paths import QUARANTINE_FOLDER, stored_case_ids
+from fwdecg.library.pending_cases import SimulateCase, simulate_or_quarantine
 from fwdecg.library.reader import Library, open_library
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
@@ -96,10 +99,15 @@ def small_library(small_config, tmp_path_factory) -> Library:
     return build_without_ray(small_config, tmp_path_factory.mktemp("small") / "library")
 
 
-def build_without_ray(config: LibraryConfig, root: Path) -> Library:
+def build_without_ray(
+    config: LibraryConfig, root: Path, simulate: SimulateCase = simulate_case
+) -> Library:
     """Build a library in this process and open it."""
     store = Store.at(root)
-    records = [build_part(config, store, part) for part in plan_parts(config, [])]
+    for case_id in range(config.cases):
+        simulate_or_quarantine(config, store, case_id, simulate)
+    failed = stored_case_ids(store, QUARANTINE_FOLDER)
+    records = [publish_part(config, store, part, failed) for part in plan_parts(config, [])]
     publish_descriptions(config, store, records, cost=Cost())
     return open_library(store)
 

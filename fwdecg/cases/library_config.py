@@ -80,7 +80,7 @@ class LibraryConfig:
 
     @property
     def electrodes_mm(self) -> tuple[tuple[float, float, float], ...]:
-        """Positions of all electrodes, listed or of the grid, without the shift."""
+        """Positions of all electrodes, without the shift."""
         electrodes = self.recording.electrodes(self.tissue.size_mm).tolist()
         return tuple((x_mm, y_mm, z_mm) for x_mm, y_mm, z_mm in electrodes)
 
@@ -119,18 +119,17 @@ class LibraryConfig:
 
     def _require_clear_electrodes(self) -> None:
         """Check that no electrode touches the sheet."""
-        grid = self.recording.electrode_grid
-        self._require_clear("electrode_grid_height_mm" if grid else "electrodes_mm", shifted=False)
+        recording, size_mm = self.recording, self.tissue.size_mm
+        key = "electrode_grid_height_mm" if recording.electrode_grid else "electrodes_mm"
+        checked = {key: recording.electrodes(size_mm)}
         if ELECTRODE_SHIFT in self.shifts:
-            self._require_clear("electrode_shift_mm", shifted=True)
-
-    def _require_clear(self, key: str, *, shifted: bool) -> None:
-        size_mm = self.tissue.size_mm
-        for electrode in self.recording.electrodes(size_mm, shifted=shifted):
-            try:
-                require_clear_of_sheet(electrode, np.full(2, size_mm))
-            except TissueError as error:
-                raise ConfigError(f"recording.{key}: {error}") from error
+            checked["electrode_shift_mm"] = recording.electrodes(size_mm, shifted=True)
+        for key, electrodes in checked.items():
+            for electrode in electrodes:
+                try:
+                    require_clear_of_sheet(electrode, np.full(2, size_mm))
+                except TissueError as error:
+                    raise ConfigError(f"recording.{key}: {error}") from error
 
     def _require_stable_step(self) -> None:
         for bulk in self.bulk_diffusivity_bounds_mm2_per_ms:
@@ -186,7 +185,7 @@ class LibraryConfig:
 
 def warn_if_resolution_is_fixed(config: LibraryConfig) -> None:
     """Log the expected error of the conduction velocity if spacing or time step is fixed."""
-    if config.solver.fixed:
+    if config.solver.spacing_mm is not None or config.solver.dt_ms is not None:
         slowest, _ = config.diffusivity_bounds_mm2_per_ms
         logger.warning(
             "library.solver.spacing_mm or dt_ms is fixed: expect errors of the conduction velocity "

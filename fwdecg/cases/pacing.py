@@ -16,7 +16,7 @@ PLANAR_TOP = "planar_top"  # protocol name of a shifted plane wave in a library
 
 @dataclass(frozen=True, kw_only=True)
 class PacingConfig:
-    """How the tissue is stimulated."""
+    """Settings of the pacing protocol."""
 
     protocol: str = setting(
         PLANAR,

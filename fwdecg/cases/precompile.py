@@ -7,6 +7,7 @@ would find an empty cache and compile the same code.
 import hashlib
 import os
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -26,13 +27,7 @@ FIBROSIS_CASE_ID = 2  # the smallest id of a case with large patches
 @cache
 def compile_once_per_node(solver: SolverConfig) -> None:
     """Ensure that the machine code for a case is on disk; one process per node compiles it."""
-    kind = (
-        SOURCE_HASH,
-        str(cache_folder()),
-        solver.cell_model,
-        solver.scheme,
-        str(solver.skip_rest),
-    )
+    kind = (SOURCE_HASH, str(cache_folder()), solver.cell_model, solver.scheme, solver.skip_rest)
     name = f"fwdecg-{os.getuid()}-{hashlib.sha256(repr(kind).encode()).hexdigest()[:16]}"
     compiled = Path(tempfile.gettempdir()) / f"{name}.compiled"
     if compiled.exists():
@@ -48,9 +43,7 @@ def _simulate_small_case(solver: SolverConfig) -> None:
         tissue=TissueConfig(
             size_mm=20.0, large_patch_size_mm=(2.0, 4.0), large_patch_fraction=(0.1, 0.2)
         ),
-        solver=SolverConfig(
-            cell_model=solver.cell_model, scheme=solver.scheme, skip_rest=solver.skip_rest
-        ),
+        solver=replace(solver, spacing_mm=None, dt_ms=None),
         recording=RecordingConfig(
             duration_ms=10.0,
             map_pixels=8,

@@ -22,7 +22,7 @@ COMPRESSED_FRACTION = 0.3
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingConfig:
-    """What is recorded of a simulation."""
+    """Settings of the recorded frames, maps and electrodes."""
 
     duration_ms: float = setting(
         800.0, "length of the recording, a multiple of the frame interval", above=0
@@ -71,7 +71,7 @@ class RecordingConfig:
 
     @property
     def frames(self) -> int:
-        """Number of frames; the first shows the resting tissue at t = 0, none lies at the end."""
+        """Number of frames: the first at t = 0 (rest), the last one interval before the end."""
         return round(self.duration_ms / self.frame_interval_ms)
 
     @property
@@ -91,7 +91,7 @@ class RecordingConfig:
         return math.prod(self.electrode_grid) if self.electrode_grid else len(self.electrodes_mm)
 
     def electrodes(self, size_mm: float, *, shifted: bool = False) -> Electrodes:
-        """Return the electrode positions in mm; those of a grid row by row from the top.
+        """Return the electrode positions in mm; a grid is listed row by row from the top.
 
         Args:
             size_mm: side of the sheet. The grid divides it into equal rectangles, with one

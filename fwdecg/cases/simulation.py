@@ -86,7 +86,14 @@ def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
             exceeds the time limit.
     """
     record = _simulate(case, discretise_case(case, config), config)
-    _require_usable(record, config.recording.least_activated_fraction)
+    if not (np.isfinite(record.u).all() and np.isfinite(record.phi_e).all()):
+        raise CaseError("a map or the ECG contains a value that is not finite")
+    least = config.recording.least_activated_fraction
+    if record.activated_fraction < least:
+        raise CaseError(
+            f"only {record.activated_fraction:.1%} of the conducting tissue activates, less than "
+            f"recording.least_activated_fraction = {least:g}"
+        )
     return record
 
 
@@ -108,7 +115,11 @@ def _simulate(case: Case, discretised: DiscretisedCase, config: LibraryConfig) -
         phi_e[:, first:last] = pseudo_ecg(voltage, leads)
         activated |= voltage.max(axis=0) > ACTIVATION_LEVEL
         first = last
-        _require_before(deadline, config.case_time_limit_s)
+        if time.monotonic() > deadline:
+            raise CaseError(
+                f"the simulation exceeds library.case_time_limit_s = {config.case_time_limit_s:g}; "
+                "raise it, or build another library with a larger library.solver.cv_error"
+            )
     return CaseRecord(
         spec=case.spec,
         u=u,
@@ -125,23 +136,5 @@ def _simulate(case: Case, discretised: DiscretisedCase, config: LibraryConfig) -
     )
 
 
-def _require_before(deadline: float, limit_s: float) -> None:
-    if time.monotonic() > deadline:
-        raise CaseError(
-            f"the simulation exceeds library.case_time_limit_s = {limit_s:g}; raise it, or build "
-            "another library with a larger library.solver.cv_error"
-        )
-
-
 def _fraction_of_tissue(cells: Mask, tissue: Tissue) -> float:
     return float(cells.sum() / tissue.conducts.sum())
-
-
-def _require_usable(record: CaseRecord, least_activated_fraction: float) -> None:
-    if not (np.isfinite(record.u).all() and np.isfinite(record.phi_e).all()):
-        raise CaseError("a map or the ECG contains a value that is not finite")
-    if record.activated_fraction < least_activated_fraction:
-        raise CaseError(
-            f"only {record.activated_fraction:.1%} of the conducting tissue activates, less than "
-            f"recording.least_activated_fraction = {least_activated_fraction:g}"
-        )

@@ -67,11 +67,6 @@ class SolverConfig:
         """Scheme in the form that the solver takes."""
         return Scheme(plain=self.plain, skip_rest=self.skip_rest)
 
-    @property
-    def fixed(self) -> bool:
-        """Whether the user sets the spacing or the time step."""
-        return self.spacing_mm is not None or self.dt_ms is not None
-
     def time_grid(
         self, tissue: Tissue, largest_dt_ms: float, *, interval_ms: float, frames: int
     ) -> TimeGrid:
@@ -100,19 +95,14 @@ class SolverConfig:
         """
         target = resolution_for(self.cv_error, smallest, self.parameters, plain=self.plain)
         spacing_mm = self.spacing_mm or target.spacing_mm
-        dt_ms = self.dt_ms or min(
-            self._accurate_dt_ms(spacing_mm, smallest, target),
-            STABILITY_MARGIN * self.stable_dt_ms(spacing_mm, largest or smallest),
-        )
-        return Resolution(spacing_mm=spacing_mm, dt_ms=dt_ms)
-
-    def _accurate_dt_ms(
-        self, spacing_mm: float, diffusivity_mm2_per_ms: float, target: Resolution
-    ) -> float:
-        """Return the time step of the plain scheme's target, or the one calibrated for the cell."""
+        if self.dt_ms is not None:
+            return Resolution(spacing_mm=spacing_mm, dt_ms=self.dt_ms)
         if self.plain:
-            return target.dt_ms
-        return calibrated_dt_ms(spacing_mm, diffusivity_mm2_per_ms, self.parameters)
+            accurate_ms = target.dt_ms
+        else:
+            accurate_ms = calibrated_dt_ms(spacing_mm, smallest, self.parameters)
+        stable_ms = STABILITY_MARGIN * self.stable_dt_ms(spacing_mm, largest or smallest)
+        return Resolution(spacing_mm=spacing_mm, dt_ms=min(accurate_ms, stable_ms))
 
     def stable_dt_ms(self, spacing_mm: float, diffusivity_mm2_per_ms: float) -> float:
         """Return the largest stable time step, in ms, on cells of `spacing_mm`."""

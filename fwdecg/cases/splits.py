@@ -28,7 +28,7 @@ from fwdecg.cases.conditions import (
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)  # of the regular cases
-ALL = "all"  # stands for every split, or every condition
+ALL = "all"  # every split, or every condition
 
 DIFFUSIVITY_SHIFT, PATCH_SIZE_SHIFT = "diffusivity", "patch_size"
 STIMULUS_SHIFT, ELECTRODE_SHIFT = "stimulus", "electrode"
@@ -54,7 +54,7 @@ class Assignment:
     """Condition, split and shift of a case, as determined by its id.
 
     Attributes:
-        rank: number of cases with a smaller id and the same shift; of a regular case, the number
+        rank: number of cases with a smaller id and the same shift; for a regular case, the number
             of regular cases with a smaller id.
         condition: tissue condition.
         split: "train", "validation", "test", or the test split of its shift.

@@ -22,9 +22,8 @@ from fwdecg.library.paths import (
     PENDING_FOLDER,
     QUARANTINE_FOLDER,
     Part,
-    pending_case_ids,
     published_parts,
-    quarantined_case_ids,
+    stored_case_ids,
 )
 from fwdecg.library.pending_cases import SimulateCase, quarantine, simulate_or_quarantine
 from fwdecg.library.reader import open_library
@@ -70,10 +69,9 @@ def build_library(
         return manifest
     require_shared_folder(store)
     warn_if_resolution_is_fixed(config)
-    build = _Build(config, store, simulate)
-    records = build.run()
+    records, worker_cost = _Build(config, store, simulate).run()
     logger.info("library complete")
-    cost = build.cost + meter.lap()
+    cost = worker_cost + meter.lap()
     manifest = retry_io(lambda: publish_descriptions(config, store, records, cost=cost))
     store.remove_folder(PENDING_FOLDER)
     store.clear_staging()
@@ -92,11 +90,12 @@ class _Build:
         """Find out which parts and cases are missing."""
         self._config, self._store, self._simulate = config, store, simulate
         published = published_parts(store)
-        self._parts, finished = plan_parts(config, published), set(published)
-        self._quarantined = quarantined_case_ids(store)
-        done = pending_case_ids(store) | self._quarantined
+        finished = set(published)
+        self._quarantined = stored_case_ids(store, QUARANTINE_FOLDER)
+        done = stored_case_ids(store, PENDING_FOLDER) | self._quarantined
         self._missing = {
-            part: set() if part in finished else set(part.case_ids) - done for part in self._parts
+            part: set() if part in finished else set(part.case_ids) - done
+            for part in plan_parts(config, published)
         }
         self._work = {
             case_id: expected_work(config, case_id)
@@ -109,18 +108,17 @@ class _Build:
         self._records: dict[Part, PartRecord] = {}
         self._failures = 0
         self._tasks: deque[Task] = deque()
-        self.cost = Cost()
 
-    def run(self) -> list[PartRecord]:
-        """Do the remaining work and return the records of all parts, by first case."""
+    def run(self) -> tuple[list[PartRecord], Cost]:
+        """Do the remaining work; return the records of all parts, by first case, and the cost."""
         logger.info("%d of %d cases to simulate", len(self._work), self._config.cases)
-        for part in self._parts:
-            if not self._missing[part]:
+        for part, missing in self._missing.items():
+            if not missing:
                 self._tasks.append(self._part_task(part))
-            for case_id in sort_by_work(self._missing[part], self._work):
+            for case_id in sort_by_work(missing, self._work):
                 self._tasks.append(self._case_task(part, case_id))
-        self.cost = run_tasks(self._tasks, BUILD)
-        return [self._records[part] for part in self._parts]
+        cost = run_tasks(self._tasks, BUILD)
+        return [self._records[part] for part in self._missing], cost
 
     def _case_task(self, part: Part, case_id: int) -> Task:
         return Task(

@@ -28,6 +28,8 @@ def data_card(config: LibraryConfig, content: dict[str, Any], statistics: Statis
         statistics: statistics of the training split; None if it is empty.
     """
     tissue, solver, recording = config.tissue, config.solver, config.recording
+    parameters = ", ".join(f"{name} {v:g}" for name, v in solver.parameters._asdict().items())
+    reference_tissue = "tissue at rest" if solver.plain else "recovering tissue"
     names = [condition.name for condition in CONDITIONS]
     return f"""# Simulated activations of heart tissue with their ECGs
 
@@ -37,7 +39,7 @@ opens them, for example `pyarrow.parquet.read_table("cases")`.
 ## Model
 Monodomain equation du/dt = div(D grad u) - J_ion + J_stim on a square sheet of
 {tissue.size_mm:g} x {tissue.size_mm:g} mm, with no flux across edges and patches. Cell model:
-Fenton-Karma {solver.cell_model} ({_parameters(config)}; times in ms).
+Fenton-Karma {solver.cell_model} ({parameters}; times in ms).
 Stimulus: {_pacing(config)}.
 ECG: phi_e = sum div(D grad u) dA / |r - r_e| over the solver's cells, in units of u times mm/ms.
 Electrodes (x, y, z) in mm from the top-left corner: {_electrodes(config)}.
@@ -45,7 +47,7 @@ Electrodes (x, y, z) in mm from the top-left corner: {_electrodes(config)}.
 ## Numerics
 Cell-centred finite volumes, harmonic mean of D between cells, exact exponential integration of the
 gates, float32. Scheme: {solver.scheme}. Each row states the spacing and time step of its case; the
-expected error of the conduction velocity in {_reference_tissue(config)} is at most
+expected error of the conduction velocity in {reference_tissue} is at most
 {content["largest_cv_error_estimate"]:.1%}. {recording.frames} frames, one every
 {recording.frame_interval_ms:g} ms, the first at t = 0 (rest). Maps are area means on
 {recording.map_pixels} x {recording.map_pixels} pixels.
@@ -82,10 +84,6 @@ hash of the configuration.
 """
 
 
-def _parameters(config: LibraryConfig) -> str:
-    return ", ".join(f"{k} {v:g}" for k, v in config.solver.parameters._asdict().items())
-
-
 def _electrodes(config: LibraryConfig) -> str:
     positions, grid = config.electrodes_mm, config.recording.electrode_grid
     if len(positions) <= MAX_LISTED_ELECTRODES:
@@ -93,11 +91,6 @@ def _electrodes(config: LibraryConfig) -> str:
     order = f", a grid of {grid[0]} x {grid[1]} row by row from the top," if grid else ""
     lowest, highest = (tuple(map(bound, zip(*positions, strict=True))) for bound in (min, max))
     return f"{len(positions)}{order} from\n{lowest} to {highest}; each row lists them"
-
-
-def _reference_tissue(config: LibraryConfig) -> str:
-    """Return the state of the tissue that the expected error refers to; see `resolution`."""
-    return "tissue at rest" if config.solver.plain else "recovering tissue"
 
 
 def _pacing(config: LibraryConfig) -> str:

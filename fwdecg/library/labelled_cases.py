@@ -62,7 +62,7 @@ class LabelledCases:
 
 
 def stream_labelled_cases(library: Library, split: str = ALL) -> Iterator[LabelledCases]:
-    """Read a split by case id, in batches of `CASES_PER_BATCH`, of which the last may be smaller.
+    """Yield a split by case id, in batches of `CASES_PER_BATCH`; the last may be smaller.
 
     Args:
         library: library to read.

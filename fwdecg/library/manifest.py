@@ -1,7 +1,10 @@
 """Manifest of a library: what it contains, how it was made, and the checksums of its parts."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
+from itertools import product
 from typing import Any
 
 from fwdecg.cases.conditions import CONDITIONS
@@ -15,6 +18,9 @@ from fwdecg.library.schema import SCHEMA_VERSION
 from fwdecg.library.statistics import combine_moments
 from fwdecg.runtime.cost import Cost
 from fwdecg.runtime.storage import METRICS_FILE, Store
+
+# Entries of the manifest that metrics.json repeats, besides the cost.
+_METRICS = ("config_hash", "cases", "largest_cv_error_estimate", "cases_active_at_end", "redraws")
 
 
 def manifest(config: LibraryConfig, records: Sequence[PartRecord], *, cost: Cost) -> dict[str, Any]:
@@ -67,9 +73,11 @@ def publish_descriptions(
     training = content["counts"]["ok"][TRAIN][ALL]
     statistics = combine_moments((record.moments for record in records), cases=training)
     if statistics is not None:
-        store.publish_json(STATISTICS, statistics.as_dict())
+        store.publish_json(STATISTICS, asdict(statistics))
     store.publish(DATA_CARD, data_card(config, content, statistics))
-    store.publish_json(METRICS_FILE, _metrics(content))
+    metrics = {name: content[name] for name in (*_METRICS, "cost")}
+    metrics["quarantined"] = len(content["quarantined"])
+    store.publish_json(METRICS_FILE, metrics)
     store.publish_json(MANIFEST, content)
     return content
 
@@ -84,21 +92,15 @@ def count_cases(
         quarantined: failed cases.
         shifts: shifts of the library.
     """
-    return {"ok": _count(case_ids, shifts), "quarantined": _count(quarantined, shifts)}
-
-
-def _metrics(content: dict[str, Any]) -> dict[str, Any]:
-    names = ("config_hash", "cases", "largest_cv_error_estimate", "cases_active_at_end", "redraws")
-    metrics = {name: content[name] for name in (*names, "cost")}
-    return metrics | {"quarantined": len(content["quarantined"])}
-
-
-def _count(case_ids: Sequence[int], shifts: Sequence[str]) -> dict[str, dict[str, int]]:
-    assigned = [assign_case(case_id, shifts) for case_id in case_ids]
-    counts = {}
-    for split in (*splits_of(shifts), ALL):
-        names = [case.condition.name for case in assigned if split in (case.split, ALL)]
-        counts[split] = {
-            condition.name: names.count(condition.name) for condition in CONDITIONS
-        } | {ALL: len(names)}
-    return counts
+    statuses = {"ok": case_ids, "quarantined": quarantined}
+    splits = (*splits_of(shifts), ALL)
+    names = (*(condition.name for condition in CONDITIONS), ALL)
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for status, ids in statuses.items():
+        for case_id in ids:
+            case = assign_case(case_id, shifts)
+            counts.update(product((status,), (case.split, ALL), (case.condition.name, ALL)))
+    return {
+        status: {split: {name: counts[status, split, name] for name in names} for split in splits}
+        for status in statuses
+    }

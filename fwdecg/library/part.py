@@ -9,26 +9,26 @@ import hashlib
 from dataclasses import dataclass
 from functools import reduce
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fwdecg.cases.library_config import LibraryConfig
-from fwdecg.cases.simulation import simulate_case
 from fwdecg.cases.splits import TRAIN
 from fwdecg.errors import LibraryError
-from fwdecg.library.paths import Part, pending_case_ids, pending_file, quarantined_case_ids
-from fwdecg.library.pending_cases import SimulateCase, pending_tables, simulate_or_quarantine
+from fwdecg.library.paths import Part, pending_file
+from fwdecg.library.pending_cases import pending_tables
 from fwdecg.library.schema import (
     CASE_ID,
     PHI_E,
     SPLIT,
     U,
     case_schema,
-    foreign_columns,
+    require_library_columns,
     tensor_column,
 )
-from fwdecg.library.statistics import Moments, PartMoments
+from fwdecg.library.statistics import Moments, moments_of
 from fwdecg.runtime.storage import Store, retry_io
 
 CASES_PER_ROW_GROUP = 16  # the least a reader must hold in memory; 20 MB of the paper's maps
@@ -42,9 +42,9 @@ class PartRecord:
     Attributes:
         part: range of case ids.
         case_ids: cases in the file; the other cases of the range are quarantined.
+        moments: moments of the maps and ECGs of its training cases.
         sha256: checksum of the file; empty if there is no file because all cases are quarantined.
         size_bytes: size of the file.
-        moments: moments of its training cases.
         largest_cv_error: largest expected error of the conduction velocity.
         active_at_end: number of cases that are still excited in the last frame.
         redraws: number of sheets discarded because the stimulus was blocked.
@@ -53,29 +53,18 @@ class PartRecord:
 
     part: Part
     case_ids: tuple[int, ...]
-    sha256: str
-    size_bytes: int
-    moments: PartMoments
-    largest_cv_error: float
-    active_at_end: int
-    redraws: int
-    node_updates: int
+    moments: Moments
+    sha256: str = ""
+    size_bytes: int = 0
+    largest_cv_error: float = 0.0
+    active_at_end: int = 0
+    redraws: int = 0
+    node_updates: int = 0
 
     @property
     def quarantined(self) -> tuple[int, ...]:
         """Cases of the range that failed."""
         return tuple(sorted(set(self.part.case_ids) - set(self.case_ids)))
-
-
-def build_part(
-    config: LibraryConfig, store: Store, part: Part, simulate: SimulateCase = simulate_case
-) -> PartRecord:
-    """Simulate the missing cases of a part in this process, without Ray, and publish the part."""
-    if not store.exists(part.file):
-        done = pending_case_ids(store) | quarantined_case_ids(store)
-        for case_id in sorted(set(part.case_ids) - done):
-            simulate_or_quarantine(config, store, case_id, simulate)
-    return publish_part(config, store, part, quarantined_case_ids(store))
 
 
 def publish_part(
@@ -93,24 +82,19 @@ def publish_part(
         LibraryError: a file is damaged.
         FileNotFoundError: a case is neither pending nor quarantined.
     """
-    content = _published_bytes(store, part)
-    if content is None:
+    try:
+        content = retry_io(lambda: store.read(part.file))
+    except FileNotFoundError:
         case_ids = [case_id for case_id in part.case_ids if case_id not in quarantined]
         if not case_ids:
-            return _empty_record(config, part)
+            nothing = np.zeros((3, 1 + config.recording.electrode_count))
+            return PartRecord(part=part, case_ids=(), moments=nothing)
         content = _collect(config, store, case_ids)
         retry_io(lambda: store.publish(part.file, content))
     with contextlib.suppress(OSError):  # the driver removes what is left at the end of the build
         for case_id in part.case_ids:
             store.remove(pending_file(case_id))
     return _describe(config, store, part, content)
-
-
-def _published_bytes(store: Store, part: Part) -> pa.Buffer | None:
-    try:
-        return retry_io(lambda: store.read(part.file))
-    except FileNotFoundError:
-        return None
 
 
 def _collect(config: LibraryConfig, store: Store, case_ids: list[int]) -> pa.Buffer:
@@ -124,19 +108,14 @@ def _collect(config: LibraryConfig, store: Store, case_ids: list[int]) -> pa.Buf
 
 
 def _describe(config: LibraryConfig, store: Store, part: Part, content: pa.Buffer) -> PartRecord:
-    electrodes = config.recording.electrode_count
     try:
         file = pq.ParquetFile(pa.BufferReader(content))
-        _require_library_columns(file, config)
+        require_library_columns(store.label(part.file), file.schema_arrow, config)
         scalars = file.read([CASE_ID, *_DESCRIBED_COLUMNS])
-        moments = reduce(
-            lambda a, b: a + b,
-            (
-                _moments(file.read_row_group(group, [SPLIT, U, PHI_E]), electrodes)
-                for group in range(file.num_row_groups)
-            ),
-            _no_moments(electrodes),
+        groups = (
+            file.read_row_group(group, [SPLIT, U, PHI_E]) for group in range(file.num_row_groups)
         )
+        moments = reduce(np.add, map(_training_moments, groups))
     except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
         raise LibraryError(
             f"{store.label(part.file)} is damaged ({error}); delete it and build again"
@@ -144,9 +123,9 @@ def _describe(config: LibraryConfig, store: Store, part: Part, content: pa.Buffe
     return PartRecord(
         part=part,
         case_ids=tuple(scalars[CASE_ID].to_pylist()),
+        moments=moments,
         sha256=hashlib.sha256(content).hexdigest(),
         size_bytes=content.size,
-        moments=moments,
         largest_cv_error=pc.max(scalars["cv_error_estimate"]).as_py(),
         active_at_end=pc.sum(pc.greater(scalars["active_fraction_at_end"], 0)).as_py(),
         redraws=pc.sum(scalars["redraws"]).as_py(),
@@ -154,32 +133,6 @@ def _describe(config: LibraryConfig, store: Store, part: Part, content: pa.Buffe
     )
 
 
-def _require_library_columns(file: pq.ParquetFile, config: LibraryConfig) -> None:
-    foreign = foreign_columns(file.schema_arrow, config)
-    if foreign:
-        raise ValueError(f"no library has a column {', '.join(foreign)} of this type")
-
-
-def _moments(cases: pa.Table, electrodes: int) -> PartMoments:
+def _training_moments(cases: pa.Table) -> Moments:
     training = cases.filter(pc.field(SPLIT) == TRAIN)
-    if training.num_rows == 0:
-        return _no_moments(electrodes)
-    return PartMoments.from_arrays(tensor_column(training, U), tensor_column(training, PHI_E))
-
-
-def _no_moments(electrodes: int) -> PartMoments:
-    return PartMoments(u=Moments(), phi_e=(Moments(),) * electrodes)
-
-
-def _empty_record(config: LibraryConfig, part: Part) -> PartRecord:
-    return PartRecord(
-        part=part,
-        case_ids=(),
-        sha256="",
-        size_bytes=0,
-        moments=_no_moments(config.recording.electrode_count),
-        largest_cv_error=0.0,
-        active_at_end=0,
-        redraws=0,
-        node_updates=0,
-    )
+    return moments_of(tensor_column(training, U), tensor_column(training, PHI_E))

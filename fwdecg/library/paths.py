@@ -44,14 +44,10 @@ def parse_part_name(name: str) -> Part | None:
     return Part(int(match[1]), int(match[2])) if match else None
 
 
-def pending_case_ids(store: Store) -> set[int]:
-    """Return the cases that are simulated and wait for their part."""
-    return _case_ids_in(store, PENDING_FOLDER)
-
-
-def quarantined_case_ids(store: Store) -> set[int]:
-    """Return the cases that failed."""
-    return _case_ids_in(store, QUARANTINE_FOLDER)
+def stored_case_ids(store: Store, folder: str) -> set[int]:
+    """Return the cases that have a file in `PENDING_FOLDER` or `QUARANTINE_FOLDER`."""
+    found = (parse_case_name(name) for name in store.sizes(folder))
+    return {case_id for case_id in found if case_id is not None}
 
 
 def pending_file(case_id: int) -> str:
@@ -68,8 +64,3 @@ def parse_case_name(name: str) -> int | None:
     """Return the case whose pending or quarantine file has this name; None for other files."""
     match = _CASE_NAME.fullmatch(name)
     return int(match[1]) if match else None
-
-
-def _case_ids_in(store: Store, folder: str) -> set[int]:
-    found = (parse_case_name(name) for name in store.sizes(folder))
-    return {case_id for case_id in found if case_id is not None}

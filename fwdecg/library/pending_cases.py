@@ -17,7 +17,7 @@ from fwdecg.cases.precompile import compile_once_per_node
 from fwdecg.cases.simulation import CaseRecord, simulate_case
 from fwdecg.errors import LibraryError
 from fwdecg.library.paths import pending_file, quarantine_file
-from fwdecg.library.schema import cases_table
+from fwdecg.library.schema import case_table
 from fwdecg.runtime.storage import Store, retry_io
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def simulate_or_quarantine(
     except Exception as error:  # no error of one case may stop the others
         quarantine(store, case_id, error, spec)
         return False
-    content = _serialise(cases_table([record], config))
+    content = _serialise(case_table(record, config))
     retry_io(lambda: store.publish(pending_file(case_id), content))
     return True
 

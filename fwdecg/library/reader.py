@@ -16,7 +16,7 @@ from fwdecg.cases.splits import ALL, TRAIN
 from fwdecg.config import differing_keys, from_tree, identity_tree
 from fwdecg.errors import LibraryError
 from fwdecg.library.paths import CASES_FOLDER, MANIFEST, STATISTICS
-from fwdecg.library.schema import CASE_ID, SCHEMA_VERSION, SPLIT, foreign_columns
+from fwdecg.library.schema import CASE_ID, SCHEMA_VERSION, SPLIT, require_library_columns
 from fwdecg.library.statistics import Statistics
 from fwdecg.runtime.storage import Store
 
@@ -51,7 +51,7 @@ class Library:
 
     @property
     def config_hash(self) -> str:
-        """Hash of that configuration, followed by the number of cases."""
+        """Hash of the configuration, followed by the number of cases."""
         return f"{self.manifest['config_hash']}-{self.manifest['cases']}"
 
     @property
@@ -60,7 +60,7 @@ class Library:
         return self.store.label()
 
     def count(self, split: str) -> int:
-        """Return the number of usable cases of a split; "all" stands for every split.
+        """Return the number of usable cases of a split, or of "all" splits.
 
         Raises:
             LibraryError: the library has no such split.
@@ -92,7 +92,7 @@ class Library:
         with self._library_errors():
             parts = ds.dataset(files, filesystem=self.store.filesystem, format="parquet")
             for part in parts.get_fragments():
-                self._require_library_columns(part.path, part.physical_schema)
+                require_library_columns(part.path, part.physical_schema, self.config)
         return parts
 
     def table(
@@ -121,11 +121,11 @@ class Library:
         """Stream the cases of a split in the order of the files.
 
         Args:
-            split: split, as for `table`.
+            split: same as for `table`.
             columns: columns to read.
 
         Raises:
-            LibraryError: as for `table`.
+            LibraryError: same as for `table`.
         """
         self.require_cases(split)
         with self._library_errors():
@@ -134,14 +134,6 @@ class Library:
                 filter=_row_filter(split),
                 batch_readahead=BATCHES_AHEAD,
                 fragment_readahead=FILES_AHEAD,
-            )
-
-    def _require_library_columns(self, path: str, found: pa.Schema) -> None:
-        foreign = foreign_columns(found, self.config)
-        if foreign:
-            raise LibraryError(
-                f"{path}: no library has a column {', '.join(foreign)} of this type; copy the file "
-                "from its source again, or build it"
             )
 
     @contextmanager

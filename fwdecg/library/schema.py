@@ -4,14 +4,14 @@ Any Parquet reader opens them. pyarrow returns the tensors in their shape; panda
 flat lists in row-major order. Units are part of the names and of the fields' metadata.
 """
 
-from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.errors import LibraryError
 
 if TYPE_CHECKING:
     import fwdecg.cases.simulation  # imports scipy, which reading does not need
@@ -46,12 +46,7 @@ _SCALAR_COLUMNS = (
     ("cv_error_estimate", pa.float64(), "1", "expected relative error of conduction velocity"),
     ("activated_fraction", pa.float64(), "1", "share of the conducting tissue that activates"),
     ("active_fraction_at_end", pa.float64(), "1", "share still excited in the last frame"),
-    (
-        "node_updates",
-        pa.int64(),
-        "1",
-        "cells times steps, skipped ones left out",
-    ),
+    ("node_updates", pa.int64(), "1", "cells times steps, skipped ones left out"),
 )
 
 
@@ -83,37 +78,36 @@ def case_schema(config: LibraryConfig) -> pa.Schema:
     return pa.schema(fields, metadata=origin)
 
 
-def foreign_columns(found: pa.Schema, config: LibraryConfig) -> list[str]:
-    """Return the names of the columns that no library has, or not with this type.
+def require_library_columns(path: str, found: pa.Schema, config: LibraryConfig) -> None:
+    """Raise `LibraryError` if a part has a column that no library has, or not with this type.
 
     Call this before reading values from a file of unknown origin: Ray Data registers an Arrow type
     of pickled objects, and converting such values to Python executes arbitrary code.
+
+    Args:
+        path: path of the part, for the message.
+        found: schema of the part.
+        config: library configuration.
     """
     wanted = case_schema(config)
     types = dict(zip(wanted.names, wanted.types, strict=True))
-    return [field.name for field in found if types.get(field.name) != field.type]
+    foreign = [field.name for field in found if types.get(field.name) != field.type]
+    if foreign:
+        raise LibraryError(
+            f"{path} is damaged: no library has a column {', '.join(foreign)} of this type; copy "
+            "the file from its source again, or delete it and build again"
+        )
 
 
-def cases_table(
-    records: Sequence["fwdecg.cases.simulation.CaseRecord"], config: LibraryConfig
-) -> pa.Table:
-    """Return simulated cases as rows of a library."""
-    schema, recording = case_schema(config), config.recording
-    count = len(records)
-    columns: dict[str, pa.Array] = {
-        U: _tensors([record.u for record in records]),
-        PHI_E: _tensors([record.phi_e for record in records]),
-        DIFFUSIVITY: _tensors([record.diffusivity_mm2_per_ms for record in records]),
-        CONDUCTING: _tensors([record.conducting_fraction for record in records]),
-        ELECTRODES: _tensors([record.electrodes_mm for record in records]),
-        "frame_interval_ms": pa.array([recording.frame_interval_ms] * count),
-        "map_spacing_mm": pa.array([config.map_spacing_mm] * count),
+def case_table(record: "fwdecg.cases.simulation.CaseRecord", config: LibraryConfig) -> pa.Table:
+    """Return a simulated case as a row of a library."""
+    schema = case_schema(config)
+    constants = {
+        "frame_interval_ms": config.recording.frame_interval_ms,
+        "map_spacing_mm": config.map_spacing_mm,
     }
-    for name, kind, *_ in _SPEC_COLUMNS:
-        columns[name] = pa.array([getattr(record.spec, name) for record in records], kind)
-    for name, kind, *_ in _SCALAR_COLUMNS:
-        columns[name] = pa.array([getattr(record, name) for record in records], kind)
-    return pa.table([columns[name] for name in schema.names], schema=schema)
+    values = vars(record) | vars(record.spec) | constants
+    return pa.table([_column(values[field.name], field.type) for field in schema], schema=schema)
 
 
 def tensor_column(table: pa.Table, name: str) -> np.ndarray:
@@ -126,5 +120,8 @@ def _field(name: str, kind: pa.DataType, unit: str, meaning: str) -> pa.Field:
     return pa.field(name, kind, nullable=name in NULLABLE, metadata=metadata)
 
 
-def _tensors(arrays: Sequence[np.ndarray]) -> pa.FixedShapeTensorArray:
-    return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(np.stack(arrays)))
+def _column(value: Any, kind: pa.DataType) -> pa.Array:
+    """Return a column with one value."""
+    if isinstance(value, np.ndarray):
+        return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(np.stack([value])))
+    return pa.array([value], kind)

@@ -40,14 +40,6 @@ def test_cases_of_a_library_in_the_requested_order(library, cases):
         assert (case.map_spacing_mm, case.frame_interval_ms) == (0.5, 3.0)
 
 
-def test_the_recorded_conducting_fraction(varied_library):
-    """The pixels are the solver's cells here, so each conducts completely or not at all."""
-    for case in load_cases(varied_library, [0, 2]):
-        diffusivity = case.diffusivity_mm2_per_ms
-        assert np.ptp(diffusivity[diffusivity > 0]) > 0.02
-        np.testing.assert_array_equal(case.conducting_fraction, diffusivity > 0)
-
-
 def test_activation_times_of_a_front():
     case = front()
     assert np.isnan(case.activation_ms[3:5, 3:5]).all()
@@ -66,10 +58,3 @@ def test_a_pixel_that_conducts_in_half_of_its_area_activates_with_its_tissue():
         conducting_fraction=case.conducting_fraction * half,
     )
     np.testing.assert_allclose(rim.activation_ms, case.activation_ms)
-
-
-def test_a_small_diffusivity_does_not_change_the_conducting_fraction():
-    case = front()
-    slope = np.linspace(0.01, 1.0, SIDE, dtype=np.float32)
-    varied = replace(case, diffusivity_mm2_per_ms=case.diffusivity_mm2_per_ms * slope)
-    np.testing.assert_array_equal(varied.activation_ms, case.activation_ms)

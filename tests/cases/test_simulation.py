@@ -97,11 +97,6 @@ def test_the_largest_frame_interval_misses_no_activation(small_config, name):
     assert found == simulate_case(case, short).activated_fraction > 0.99
 
 
-def test_the_paper_configuration_has_160_frames_of_64_pixels():
-    recording = LibraryConfig().recording
-    assert (recording.frames, recording.map_pixels) == (160, 64)
-
-
 @pytest.fixture(scope="module")
 def reentry_config():
     """Sheets of 16 mm at D = 0.01 mm^2/ms, equivalent to 50 mm at D = 0.1."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwdecg.cases.conditions import CONDITIONS, condition_of
+from fwdecg.cases.conditions import CONDITIONS, condition_of, rank_within_condition
 from fwdecg.cases.splits import SHIFTS, SPLITS, assign_case, regular_split, splits_of
 
 shift_lists = st.lists(st.sampled_from(SHIFTS), unique=True)
@@ -16,6 +16,14 @@ def test_paper_library_has_240_30_30_cases_in_balance():
         total = 120 if condition.name == "fibrosis" else 60
         fractions = [counts[condition.name, split] / total for split in SPLITS]
         assert fractions == [0.8, 0.1, 0.1]
+
+
+def test_rank_within_condition_counts_up():
+    seen = Counter()
+    for rank in range(123):
+        condition = condition_of(rank)
+        assert rank_within_condition(rank) == seen[condition.name]
+        seen[condition.name] += 1
 
 
 def test_ten_cases_have_all_splits():

@@ -8,11 +8,6 @@ from fwdecg.errors import ConfigError
     ("values", "message"),
     [
         ({"diffusivity_variation": 1.0}, "diffusivity_variation = 1.0: must be below 1"),
-        ({"diffusivity_variation": -0.1}, "diffusivity_variation = -0.1: must be at least 0"),
-        (
-            {"diffusivity_variation_length_mm": 0.5},
-            "diffusivity_variation_length_mm = 0.5: must be at least 1",
-        ),
         *(
             (
                 {f"{kind}_patch_size_mm": (0.01, 3.0)},

@@ -282,14 +282,17 @@ import sys
 from fwdecg.config import load
 from fwdecg.experiment.experiment import Experiment
 from fwdecg.library.manifest import publish_descriptions
-from fwdecg.library.part import build_part
+from fwdecg.library.part import publish_part
+from fwdecg.library.pending_cases import simulate_or_quarantine
 from fwdecg.library.build_plan import plan_parts
 from fwdecg.runtime.cost import Cost
 from fwdecg.runtime.storage import Store
 
 place, preset, *settings = sys.argv[1:]
 config, store = load(Experiment, preset, settings).library, Store.at(place)
-records = [build_part(config, store, part) for part in plan_parts(config, [])]
+for case_id in range(config.cases):
+    simulate_or_quarantine(config, store, case_id)
+records = [publish_part(config, store, part, set()) for part in plan_parts(config, [])]
 publish_descriptions(config, store, records, cost=Cost())
 """
 GET = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode())"

@@ -9,11 +9,6 @@ import pytest
 
 from fwdecg.config import load
 from fwdecg.experiment.experiment import Experiment
-from fwdecg.library.build_plan import plan_parts
-from fwdecg.library.manifest import publish_descriptions
-from fwdecg.library.part import build_part
-from fwdecg.runtime.cost import Cost
-from fwdecg.runtime.storage import Store
 
 JOB = Path(__file__).parents[2] / "jobs/ablate.py"
 
@@ -21,11 +16,9 @@ JOB = Path(__file__).parents[2] / "jobs/ablate.py"
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_study_is_trained_and_then_reused(small_preset, tmp_path):
+def test_a_study_is_trained_and_then_reused(small_preset, without_ray, tmp_path):
     results = tmp_path / "results"
-    config, store = load(Experiment, small_preset).library, Store.at(results / "library")
-    records = [build_part(config, store, part) for part in plan_parts(config, [])]
-    publish_descriptions(config, store, records, cost=Cost())
+    without_ray(load(Experiment, small_preset).library, results / "library")
     settings = (
         f"results.path={results}",
         "ablation.seeds=[4]",

@@ -19,10 +19,8 @@ from fwdecg.config import load
 from fwdecg.errors import LibraryError, ResultError
 from fwdecg.experiment.experiment import Experiment
 from fwdecg.library.build import build_library
-from fwdecg.library.build_plan import plan_parts
 from fwdecg.library.check.verify import check_library
 from fwdecg.library.dataset import split_dataset
-from fwdecg.library.part import build_part
 from fwdecg.library.paths import Part, published_parts
 from fwdecg.library.reader import open_library
 from fwdecg.runtime.storage import Store
@@ -39,6 +37,11 @@ def part_bytes(root):
     return {path.name: path.read_bytes() for path in sorted((root / "cases").iterdir())}
 
 
+def simulate_only_new_cases(case, config):
+    assert case.spec.case_id >= 10
+    return simulate_case(case, config)
+
+
 @pytest.fixture(scope="module")
 def root(ray_cluster, small_config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("built") / "library"
@@ -47,10 +50,8 @@ def root(ray_cluster, small_config, tmp_path_factory):
 
 
 class TestInAFolder:
-    def test_bytes_do_not_depend_on_the_number_of_workers(self, root, small_config, tmp_path):
-        for part in plan_parts(small_config, []):
-            build_part(small_config, Store.at(tmp_path), part)
-        assert part_bytes(root) == part_bytes(tmp_path)
+    def test_bytes_do_not_depend_on_the_number_of_workers(self, root, small_library):
+        assert part_bytes(root) == part_bytes(small_library.store.folder)
 
     def test_descriptions_match_the_content(self, root, small_config):
         manifest = json.loads((root / "manifest.json").read_text())
@@ -71,7 +72,7 @@ class TestInAFolder:
 
     def test_a_larger_number_of_cases_extends_the_library(self, root, small_config):
         before = part_bytes(root)
-        manifest = build_library(replace(small_config, cases=12), root)
+        manifest = build_library(replace(small_config, cases=12), root, simulate_only_new_cases)
         after = part_bytes(root)
         assert manifest["counts"]["ok"]["all"]["all"] == 12
         assert {name: after[name] for name in before} == before
@@ -115,11 +116,10 @@ def stored(ray_cluster, small_config, bucket):
 class TestInAnObjectStore:
     """The same library on a server with the S3 protocol."""
 
-    def test_parts_have_the_same_bytes_as_in_a_folder(self, stored, small_config, tmp_path):
-        folder = Store.at(tmp_path)
-        for part in (Part(0, 4), Part(4, 6), Part(6, 8), Part(8, 10)):
-            build_part(small_config, folder, part)
-            assert stored.read(part.file).equals(folder.read(part.file))
+    def test_parts_have_the_same_bytes_as_in_a_folder(self, stored, small_library):
+        assert published_parts(stored) == [Part(0, 4), Part(4, 6), Part(6, 8), Part(8, 10)]
+        for part in (Part(0, 4), Part(8, 10)):
+            assert stored.read(part.file).equals(small_library.store.read(part.file))
 
     def test_library_is_valid_and_has_no_temporary_files(self, stored):
         assert check_library(stored).faults == ()
@@ -145,7 +145,7 @@ def simulate_slowly(case, config):
 
 
 @pytest.mark.slow
-def test_a_build_survives_an_outage_of_its_store(ray_cluster, small_config, tmp_path):
+def test_a_build_survives_an_outage_of_its_store(ray_cluster, small_config, small_library):
     """The S3 server stops in the middle of the build and returns five seconds later."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -166,10 +166,8 @@ def test_a_build_survives_an_outage_of_its_store(ray_cluster, small_config, tmp_
     outage.start()
     build_library(small_config, store, simulate_slowly)
     outage.join()
-    folder = Store.at(tmp_path)
-    for part in plan_parts(small_config, []):
-        build_part(small_config, folder, part)
-        assert store.read(part.file).equals(folder.read(part.file))
+    for part in published_parts(small_library.store):
+        assert store.read(part.file).equals(small_library.store.read(part.file))
     assert check_library(store).faults == ()
     restarted.stop()
 

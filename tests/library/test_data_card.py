@@ -1,17 +1,19 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.cases.pacing import PacingConfig
 from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.cases.solver_config import SolverConfig
+from fwdecg.cases.splits import SHIFTS
 from fwdecg.cases.tissue_config import TissueConfig
 from fwdecg.library.data_card import data_card
 from fwdecg.library.manifest import manifest
 from fwdecg.library.part import PartRecord
 from fwdecg.library.paths import Part
-from fwdecg.library.statistics import Moments, PartMoments, Statistics
+from fwdecg.library.statistics import Statistics
 from fwdecg.runtime.cost import Cost
 
 PLAIN = LibraryConfig(cases=1)
@@ -19,17 +21,8 @@ FEW = ((1.0, 2.0, 30.0), (4.0, 5.0, 60.0))
 
 
 def card(config, statistics=None):
-    record = PartRecord(
-        part=Part(0, 1),
-        case_ids=(0,),
-        sha256="0",
-        size_bytes=1,
-        moments=PartMoments(u=Moments(), phi_e=(Moments(),)),
-        largest_cv_error=0.02,
-        active_at_end=0,
-        redraws=0,
-        node_updates=1,
-    )
+    moments = np.zeros((3, 2))
+    record = PartRecord(part=Part(0, 1), case_ids=(0,), moments=moments, largest_cv_error=0.02)
     return data_card(config, manifest(config, [record], cost=Cost()), statistics)
 
 
@@ -73,6 +66,17 @@ def test_the_card_describes_enabled_options(change, expected, expected_otherwise
     assert expected not in default
     assert expected_otherwise in default
     assert expected_otherwise not in enabled
+
+
+def test_every_shift_is_described():
+    text = card(replace(PLAIN, shifts=SHIFTS))
+    for words in (
+        "- `test_diffusivity`: D is drawn from (0.11, 0.15) mm^2/ms\n",
+        "- `test_patch_size`: the mean size of large patches is (18.0, 25.0) mm\n",
+        "- `test_electrode`: each electrode is displaced by (15.0, 15.0, 0.0) mm (x, y, z)\n",
+        "| ok | test_stimulus | ",
+    ):
+        assert words in text
 
 
 def statistics_of(electrodes):

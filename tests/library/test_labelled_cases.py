@@ -1,6 +1,3 @@
-import dataclasses
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -10,7 +7,6 @@ from fwdecg.errors import LibraryError
 from fwdecg.library.labelled_cases import read_labelled_cases, stream_labelled_cases
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import tensor_column
-from fwdecg.runtime.storage import Store
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 4, 32])
@@ -47,18 +43,3 @@ def test_conducting_fraction(library: Library, varied_library: Library) -> None:
         (cases,) = stream_labelled_cases(source)
         conducts = cases.diffusivity_mm2_per_ms > 0
         np.testing.assert_allclose(cases.conducting_fraction, conducts, rtol=1e-6)
-
-
-def test_an_empty_split_is_an_error(library: Library) -> None:
-    counts = {"ok": library.manifest["counts"]["ok"] | {"test": {"all": 0}}}
-    without = dataclasses.replace(library, manifest=library.manifest | {"counts": counts})
-    with pytest.raises(LibraryError, match="has no test case"):
-        next(stream_labelled_cases(without, "test"))
-
-
-def test_a_damaged_part_is_an_error(library: Library, tmp_path: Path) -> None:
-    (tmp_path / "cases").mkdir()
-    for part in library.manifest["parts"]:
-        (tmp_path / part["file"]).write_bytes(b"PAR1 truncated")
-    with pytest.raises(LibraryError, match="cannot be read"):
-        next(stream_labelled_cases(dataclasses.replace(library, store=Store.at(tmp_path))))

@@ -13,9 +13,9 @@ import pytest
 
 from fwdecg.cases.draw import draw_case
 from fwdecg.cases.simulation import simulate_case
-from fwdecg.errors import CaseError, LibraryError
-from fwdecg.library.part import CASES_PER_ROW_GROUP, build_part, publish_part
-from fwdecg.library.paths import Part
+from fwdecg.errors import CaseError
+from fwdecg.library.part import CASES_PER_ROW_GROUP, publish_part
+from fwdecg.library.paths import QUARANTINE_FOLDER, Part, stored_case_ids
 from fwdecg.library.pending_cases import simulate_or_quarantine
 from fwdecg.library.schema import tensor_column
 from fwdecg.runtime.storage import Store
@@ -39,6 +39,12 @@ PUBLISHED_COLUMNS = {
     "patch_size_mm": pa.float64(),
     "patch_fraction": pa.float64(),
 }
+
+
+def build_part(config, store, part, simulate=simulate_case):
+    for case_id in part.case_ids:
+        simulate_or_quarantine(config, store, case_id, simulate)
+    return publish_part(config, store, part, stored_case_ids(store, QUARANTINE_FOLDER))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +73,7 @@ def test_a_grid_of_electrodes_is_recorded_row_by_row(small_config, tmp_path):
         table[name].combine_chunks().to_numpy_ndarray()[0] for name in ("phi_e", "electrodes_mm")
     )
     assert phi_e.shape == (6, 8)
-    assert len(record.moments.phi_e) == 6
+    assert record.moments.shape == (3, 1 + 6)
     np.testing.assert_allclose(electrodes[:, 0], [2, 6] * 3)
     np.testing.assert_allclose(electrodes[:, 1], np.repeat([4 / 3, 4, 20 / 3], 2))
     # Case 1 has no patches and a plane wave from the left, so the outer rows are mirror images.
@@ -122,16 +128,7 @@ def test_the_record_describes_the_file(built):
     assert record.size_bytes == len(content)
     assert record.case_ids == (0, 1, 2, 3)
     assert record.quarantined == ()
-    assert record.moments.u.count == 4 * 8 * 8 * 8  # all four are training cases
-
-
-def test_a_part_is_reproducible_and_built_once(built, small_config, tmp_path):
-    root, record = built
-    before = (root / record.part.file).stat().st_mtime_ns
-    assert build_part(small_config, Store.at(root), record.part) == record
-    assert (root / record.part.file).stat().st_mtime_ns == before
-    again = build_part(small_config, Store.at(tmp_path), record.part)
-    assert again.sha256 == record.sha256
+    assert record.moments[0, 0] == 4 * 8 * 8 * 8  # all four are training cases
 
 
 def test_failing_cases_are_quarantined_with_spec_and_reason(small_config, tmp_path):
@@ -156,21 +153,17 @@ def test_a_part_whose_cases_all_fail_has_no_file(small_config, tmp_path):
     config = replace(small_config, recording=recording)
     record = build_part(config, Store.at(tmp_path), Part(0, 2))
     assert record.case_ids == ()
-    assert record.moments.u.count == 0
+    assert record.moments[0, 0] == 0
     assert not (tmp_path / "cases").exists()
-
-
-def test_a_damaged_part_is_named(small_config, tmp_path):
-    (tmp_path / "cases").mkdir()
-    (tmp_path / "cases/cases-000000-000004.parquet").write_bytes(b"PAR1 cut short")
-    with pytest.raises(LibraryError, match="cases-000000-000004.parquet is damaged"):
-        build_part(small_config, Store.at(tmp_path), Part(0, 4))
 
 
 def test_publishing_again_changes_nothing(built, small_config):
     root, record = built
     assert not list((root / ".spool").iterdir())
-    assert publish_part(small_config, Store.at(root), record.part, set()) == record
+    before = (root / record.part.file).stat().st_mtime_ns
+    again = publish_part(small_config, Store.at(root), record.part, set())
+    np.testing.assert_equal(vars(again), vars(record))
+    assert (root / record.part.file).stat().st_mtime_ns == before
 
 
 def test_a_part_needs_all_its_cases(small_config, tmp_path):
@@ -179,18 +172,6 @@ def test_a_part_needs_all_its_cases(small_config, tmp_path):
     with pytest.raises(FileNotFoundError, match="case-000001"):
         publish_part(small_config, store, Part(0, 2), set())
     assert not store.exists(Part(0, 2).file)
-
-
-def test_only_missing_cases_are_simulated(small_config, tmp_path):
-    store, simulated = Store.at(tmp_path), []
-
-    def record_call(case, config):
-        simulated.append(case.spec.case_id)
-        return simulate_case(case, config)
-
-    simulate_or_quarantine(small_config, store, 2)
-    build_part(small_config, store, Part(0, 4), record_call)
-    assert simulated == [0, 1, 3]
 
 
 def test_row_groups_are_small_in_parts_of_any_size(small_config, tmp_path):
@@ -206,5 +187,4 @@ def test_row_groups_are_small_in_parts_of_any_size(small_config, tmp_path):
     table = file.read()
     training = table.filter(pc.field("split") == "train")
     u = tensor_column(training, "u").astype(np.float64)
-    assert record.moments.u.total == pytest.approx(u.sum(), rel=1e-12)
-    assert record.moments.u.squares == pytest.approx((u**2).sum(), rel=1e-12)
+    np.testing.assert_allclose(record.moments[:, 0], (u.size, u.sum(), (u**2).sum()), rtol=1e-12)

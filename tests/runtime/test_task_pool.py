@@ -21,9 +21,7 @@ from ray.exceptions import (
 from fwdecg.cases.simulation import simulate_case
 from fwdecg.errors import CaseError, LibraryError, RunError
 from fwdecg.library.build import build_library
-from fwdecg.library.build_plan import plan_parts
 from fwdecg.library.check.verify import check_library
-from fwdecg.library.part import build_part
 from fwdecg.runtime import task_pool
 from fwdecg.runtime.storage import Store
 from fwdecg.runtime.task_pool import MAX_ATTEMPTS, Task, run_tasks
@@ -35,15 +33,6 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 def part_bytes(root):
     return {path.name: path.read_bytes() for path in sorted((root / "cases").iterdir())}
-
-
-@pytest.fixture(scope="module")
-def expected_parts(small_config, tmp_path_factory):
-    """The part files of a library that is built in this process without faults."""
-    root = tmp_path_factory.mktemp("expected")
-    for part in plan_parts(small_config, []):
-        build_part(small_config, Store.at(root), part)
-    return part_bytes(root)
 
 
 def first_time(folder, case):
@@ -76,14 +65,14 @@ def failing(case, config):
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_build_whose_workers_are_killed_has_the_same_bytes(
-    expected_parts, ray_cluster, small_config, tmp_path
+    small_library, ray_cluster, small_config, tmp_path
 ):
     killed, root = tmp_path / "killed", tmp_path / "library"
     killed.mkdir()
     manifest = build_library(small_config, root, partial(killed_once, killed))
     assert list(killed.iterdir())
     assert manifest["quarantined"] == []
-    assert part_bytes(root) == expected_parts
+    assert part_bytes(root) == part_bytes(small_library.store.folder)
     assert check_library(root).faults == ()
 
 

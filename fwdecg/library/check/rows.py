@@ -25,7 +25,7 @@ from fwdecg.library.schema import (
     U,
     case_schema,
 )
-from fwdecg.library.statistics import PartMoments
+from fwdecg.library.statistics import Moments, moments_of
 from fwdecg.physics.stimulus import AMPLITUDE_PER_MS, DURATION_MS
 from fwdecg.runtime.storage import Store
 
@@ -73,7 +73,7 @@ class CaseSummary(NamedTuple):
     seed: int
     blocked_pixels: int
     pattern: bytes
-    moments: PartMoments
+    moments: Moments
     redraws: int
     cv_error_estimate: float
     active_at_end: bool
@@ -125,7 +125,7 @@ def summarise_case(file: str, row: Row) -> CaseSummary | None:
         return None
     blocked = row[DIFFUSIVITY] == 0
     with np.errstate(invalid="ignore", over="ignore"):  # other checks report infinite values
-        moments = PartMoments.from_arrays(row[U][None], row[PHI_E][None])
+        moments = moments_of(row[U][None], row[PHI_E][None])
     return CaseSummary(
         case_id=row[CASE_ID],
         file=file,

@@ -6,6 +6,7 @@ so they find a copied random field or a reused seed independently of the configu
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from fwdecg.cases.splits import TRAIN, assign_case
@@ -149,7 +150,7 @@ def check_statistics(
     if expected is None:
         return
     scales = _scales(expected)
-    for name, value in expected.as_dict().items():
+    for name, value in asdict(expected).items():
         if not _close(_as_sequence(found.get(name)), _as_sequence(value), scales[name]):
             problem = f"{name} is {quoted(found.get(name))}: the training cases give "
             remedy = "build the library again; the build keeps the parts"

@@ -11,7 +11,7 @@ import pytest
 from fwdecg.cases.draw import draw_case
 from fwdecg.cases.simulation import simulate_case
 from fwdecg.library.check.rows import read_rows
-from fwdecg.library.schema import cases_table
+from fwdecg.library.schema import case_table
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def edit_json():
 @cache
 def _stored(config, case_id):
     buffer = pa.BufferOutputStream()
-    pq.write_table(cases_table([simulate_case(draw_case(config, case_id), config)], config), buffer)
+    pq.write_table(case_table(simulate_case(draw_case(config, case_id), config), config), buffer)
     return buffer.getvalue()
 
 

@@ -1,7 +1,9 @@
 """Each disagreement among all cases of a library is reported."""
 
 import json
+from dataclasses import asdict
 
+import numpy as np
 import pytest
 
 from fwdecg.cases.splits import SHIFTS, assign_case
@@ -15,12 +17,11 @@ from fwdecg.library.check.totals import (
 )
 from fwdecg.library.manifest import count_cases
 from fwdecg.library.paths import Part
-from fwdecg.library.statistics import Moments, PartMoments
+from fwdecg.library.statistics import combine_moments
 
 
 def summary(case_id, shifts=(), **values):
     place = assign_case(case_id, shifts)
-    moments = Moments(count=2, total=float(case_id), squares=float(case_id**2))
     case = CaseSummary(
         case_id=case_id,
         file="part",
@@ -29,7 +30,7 @@ def summary(case_id, shifts=(), **values):
         seed=1000 + case_id,
         blocked_pixels=10,
         pattern=str(case_id).encode(),
-        moments=PartMoments(u=moments, phi_e=(moments, moments)),
+        moments=np.array([[2.0] * 3, [case_id] * 3, [case_id**2] * 3]),
         redraws=0,
         cv_error_estimate=0.01,
         active_at_end=False,
@@ -152,8 +153,5 @@ def test_a_small_error_of_a_mean_is_reported(cases):
 
 def statistics(cases):
     """The statistics of the training cases as they are stored."""
-    training = [case.moments.u for case in cases if case.split == "train"]
-    total = sum(training, Moments())
-    values = {"u_mean": total.mean, "u_spread": total.standard_deviation}
-    values |= {"phi_e_mean": [total.mean] * 2, "phi_e_spread": [total.standard_deviation] * 2}
-    return json.loads(json.dumps({"cases": len(training)} | values))
+    training = [case.moments for case in cases if case.split == "train"]
+    return json.loads(json.dumps(asdict(combine_moments(training, cases=len(training)))))

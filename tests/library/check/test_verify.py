@@ -17,28 +17,15 @@ from fwdecg.cases.simulation import simulate_case
 from fwdecg.cases.solver_config import SolverConfig
 from fwdecg.cases.tissue_config import TissueConfig
 from fwdecg.errors import CaseError, ConfigError, LibraryError
-from fwdecg.library.build_plan import plan_parts
 from fwdecg.library.check.fault import Check
 from fwdecg.library.check.verify import check_library
-from fwdecg.library.manifest import publish_descriptions
-from fwdecg.library.part import build_part
-from fwdecg.library.reader import open_library
-from fwdecg.runtime.cost import Cost
-from fwdecg.runtime.storage import Store
 
 FIRST, SECOND = "cases/cases-000000-000004.parquet", "cases/cases-000004-000008.parquet"
 LAST = "cases/cases-000008-000010.parquet"
 
 
-def build(config, root, simulate=simulate_case):
-    store = Store.at(root)
-    records = [build_part(config, store, part, simulate) for part in plan_parts(config, [])]
-    publish_descriptions(config, store, records, cost=Cost())
-    return open_library(store)
-
-
 @pytest.fixture(scope="module")
-def varied_library(small_config, tmp_path_factory):
+def varied_library(small_config, without_ray, tmp_path_factory):
     """A library with varying D and six electrodes in a grid."""
     tissue = replace(
         small_config.tissue,
@@ -49,11 +36,11 @@ def varied_library(small_config, tmp_path_factory):
     recording = replace(small_config.recording, electrode_grid=(2, 3), electrode_grid_height_mm=5.0)
     solver = replace(small_config.solver, scheme="plain")  # without calibration of each D
     config = replace(small_config, tissue=tissue, recording=recording, solver=solver)
-    return build(config, tmp_path_factory.mktemp("varied"))
+    return without_ray(config, tmp_path_factory.mktemp("varied"))
 
 
 @pytest.fixture(scope="module")
-def reentry_library(tmp_path_factory):
+def reentry_library(without_ray, tmp_path_factory):
     """A library of spiral waves, with slow conduction so that they fit on a small sheet."""
     slow = (0.01, 0.011)
     config = LibraryConfig(
@@ -71,7 +58,7 @@ def reentry_library(tmp_path_factory):
             duration_ms=300.0, map_pixels=8, electrodes_mm=((8.0, 8.0, 6.0),)
         ),
     )
-    return build(config, tmp_path_factory.mktemp("reentry"))
+    return without_ray(config, tmp_path_factory.mktemp("reentry"))
 
 
 @pytest.fixture(scope="module")
@@ -130,13 +117,13 @@ def test_a_sound_library_of_another_kind_has_no_fault(kind, request):
     assert "equal bit for bit" in report.coverage[Check.SIMULATION]
 
 
-def test_a_library_with_quarantined_cases_is_sound(small_config, tmp_path):
+def test_a_library_with_quarantined_cases_is_sound(small_config, without_ray, tmp_path):
     def fail(case, config):
         if case.spec.case_id in (5, 8, 9):
             raise CaseError("u is not finite at t = 5 ms")
         return simulate_case(case, config)
 
-    build(small_config, tmp_path, fail)
+    without_ray(small_config, tmp_path, fail)
     assert lines(tmp_path) == []
     (tmp_path / "quarantine/case-000008.json").unlink()
     assert "case 8: in no part and not in quarantine" in "\n".join(lines(tmp_path))
