@@ -8,18 +8,13 @@ from fwdecg.physics.markers import (
 )
 
 
-def test_activation_is_interpolated_between_frames():
-    frames = np.zeros((4, 1, 3))
+def test_the_first_activation_is_interpolated_between_frames():
+    frames = np.zeros((6, 1, 3))
     frames[2:, 0, 0] = 0.8  # from 0 to 0.8 between frames 1 and 2, so 0.5 at 1 + 5/8
-    frames[1:, 0, 1] = [0.4, 0.6, 0.2]  # 0.5 halfway between frames 1 and 2
+    frames[1:, 0, 1] = [0.4, 0.6, 0.2, 1.0, 0.0]  # first halfway between frames 1 and 2
     found = activation_times_ms(frames, 2.0)
     np.testing.assert_allclose(found[0, :2], [2 * 1.625, 3.0])
     assert np.isnan(found[0, 2])
-
-
-def test_only_the_first_activation_counts():
-    frames = np.array([0.0, 1.0, 0.0, 1.0]).reshape(4, 1, 1)
-    assert activation_times_ms(frames, 1.0)[0, 0] == 0.5
 
 
 def test_velocity_of_a_plane_wave():
@@ -27,9 +22,6 @@ def test_velocity_of_a_plane_wave():
     activation = np.broadcast_to(3.0 + position_mm / 0.6, (4, 50)).copy()
     activation[0, 20] = np.nan
     assert conduction_velocity_mm_per_ms(activation, 0.25) == pytest.approx(0.6)
-
-
-def test_velocity_without_activation_is_nan():
     assert np.isnan(conduction_velocity_mm_per_ms(np.full((3, 10), np.nan), 0.25))
 
 

@@ -55,9 +55,7 @@ def velocity(diffusivity, spacing_mm, dt_ms, scheme):
     ("diffusivity", "scheme", "spacing", "dt_ms"),
     [
         (0.1, PLAIN, 0.1, 0.0024),
-        (0.1, DEFAULT, 0.1, 0.0024),
-        (0.1, DEFAULT, 0.68, 0.04),
-        (0.1, DEFAULT, 1.0, 0.06),
+        (0.05, DEFAULT, 1.0, 0.06),
         (0.01, DEFAULT, 0.68, 0.04),
     ],
 )
@@ -67,15 +65,6 @@ def test_conduction_velocity_of_fk_caf(diffusivity, scheme, spacing, dt_ms):
     root = np.sqrt(diffusivity)
     found = velocity(diffusivity, spacing * root, dt_ms, scheme)
     assert found == pytest.approx(2.0777 * root, rel=0.005)
-
-
-def test_velocity_of_the_plain_scheme_converges_with_its_order():
-    root = np.sqrt(0.1)
-    in_space = [velocity(0.1, h * root, 0.0024, PLAIN) for h in (0.1, 0.2, 0.4)]
-    # The errors are e, 4 e and 16 e, so the ratio of the differences is 4.
-    assert np.log2(np.diff(in_space)[1] / np.diff(in_space)[0]) == pytest.approx(2.0, abs=0.2)
-    in_time = [velocity(0.1, 0.4 * root, dt, PLAIN) for dt in (0.005, 0.01, 0.02)]
-    assert np.log2(np.diff(in_time)[1] / np.diff(in_time)[0]) == pytest.approx(1.0, abs=0.2)
 
 
 def test_velocity_is_the_same_along_a_diagonal_and_an_axis():
@@ -102,12 +91,6 @@ def test_velocity_of_a_premature_wave_agrees_with_a_fine_grid(interval_ms, toler
     # Spacing and step slow the plain scheme by 0.7 %. The bound of the default scheme is 2 % where
     # v >= 0.5, which is not yet the case at 130 ms.
     assert coarse == pytest.approx(fine * 1.007, rel=tolerance)
-
-
-def test_earlier_premature_waves_are_slower():
-    velocities = [premature_velocity(ms, 0.68, 0.04, DEFAULT) for ms in (130, 160, 250, 500)]
-    assert (np.diff(velocities) > 0).all()
-    assert velocities[0] < 0.9 * velocities[-1]
 
 
 def premature_velocity(interval_ms, spacing, dt_ms, scheme):
@@ -148,39 +131,6 @@ def test_action_potential_duration_of_fk_caf(cycle_ms, beats, apd90_ms):
     assert durations[-1] == pytest.approx(apd90_ms, abs=1.5)
 
 
-def test_a_cosine_decays_at_the_exact_rate():
-    # On a strip of 1 mm the mode cos(pi x) decays as exp(-D pi^2 t). A brief stimulus of the left
-    # half excites it.
-    cells, spacing = 50, 0.02
-    tissue = strip(cells, spacing)
-    bump = (Stimulus(region=Rectangle(right_mm=0.5), duration_ms=0.0005, amplitude_per_ms=2e3),)
-    time_grid = TimeGrid(frame_interval_ms=0.5, frames=5, largest_dt_ms=0.0005)
-    frames = run(tissue, bump, time_grid, PASSIVE)[:, 0]
-    mode = np.cos(np.pi * (np.arange(cells) + 0.5) * spacing)
-    amplitudes = frames[1:] @ mode * 2 / cells
-    decay = -np.diff(np.log(amplitudes))
-    # Relative errors: spacing pi^2 spacing^2 / 12 = 3.3e-4; step 0.987 x 0.0005 / 2 = 2.5e-4.
-    np.testing.assert_allclose(decay, 0.5 * 0.1 * np.pi**2, rtol=8e-4)
-
-
-def test_a_plane_wave_stays_plane():
-    tissue = Tissue(spacing_mm=0.2, diffusivity_mm2_per_ms=np.full((12, 60), 0.1))
-    time_grid = TimeGrid(frame_interval_ms=4.0, frames=5, largest_dt_ms=0.02)
-    frames = run(tissue, planar(), time_grid)
-    # Rows at the edges have other links and round differently, which the upstroke amplifies.
-    np.testing.assert_allclose(frames, frames[:, :1].repeat(12, axis=1), rtol=0, atol=2e-5)
-
-
-def test_a_focal_wave_has_the_symmetries_of_the_square():
-    tissue = Tissue(spacing_mm=0.2, diffusivity_mm2_per_ms=np.full((50, 50), 0.1))
-    time_grid = TimeGrid(frame_interval_ms=2.0, frames=3, largest_dt_ms=0.02)
-    last = run(tissue, focal(5.0, 5.0), time_grid)[-1]
-    # The order of summation over neighbours differs; the upstroke amplifies the rounding errors.
-    for image in (last[::-1], last[:, ::-1], last.T):
-        np.testing.assert_allclose(image, last, rtol=0, atol=1e-4)
-    assert 0.2 < (last > 0.5).mean() < 0.9
-
-
 def test_the_first_frame_is_rest_and_frames_do_not_depend_on_their_number():
     tissue = strip(80, 0.2)
     short = run(tissue, planar(), TimeGrid(frame_interval_ms=5.0, frames=3, largest_dt_ms=0.02))
@@ -215,15 +165,6 @@ def test_concurrent_iterations_are_independent():
     np.testing.assert_array_equal([u.copy() for u in simulation], alone)
     assert simulation.node_updates == updates
     np.testing.assert_array_equal([*ahead, *(u.copy() for u in first)], alone)
-
-
-def test_scars_stop_the_wave():
-    diffusivity = np.full((20, 60), 0.1)
-    diffusivity[:, 30:33] = 0
-    tissue = Tissue(spacing_mm=0.2, diffusivity_mm2_per_ms=diffusivity)
-    frames = run(tissue, planar(), TimeGrid(frame_interval_ms=10.0, frames=4, largest_dt_ms=0.02))
-    assert (frames[..., :30].max(axis=0) > 0.5).all()
-    assert not frames[..., 33:].any()
 
 
 @pytest.mark.parametrize("name", PARAMETER_SETS)

@@ -10,10 +10,7 @@ from scipy.integrate import quad
 
 from fwdecg.errors import TissueError
 from fwdecg.physics.diffusion import divergence
-from fwdecg.physics.fenton_karma import PARAMETER_SETS
-from fwdecg.physics.monodomain import Simulation, TimeGrid
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
-from fwdecg.physics.stimulus import planar
 from fwdecg.physics.tissue import Tissue
 
 D = 0.1
@@ -67,18 +64,15 @@ def test_a_ramp_converges_to_the_exact_integral(electrode):
 
 
 def by_gradients(u, tissue, electrode):
-    """Return - integral of D grad u . grad(1/r) over the faces between conducting cells."""
-    h, d = tissue.spacing_mm, tissue.diffusivity_mm2_per_ms
+    """Return - integral of D grad u . grad(1/r), summed over the faces between cells."""
+    h, total = tissue.spacing_mm, 0.0
     y, x = (np.indices(u.shape) + 0.5) * h
-    total = 0.0
-    for axis in (0, 1):
-        low, high = (slice(None, -1), slice(1, None))
-        a, b = ((s, slice(None)) if axis == 0 else (slice(None), s) for s in (low, high))
-        offset = [(p[a] + p[b]) / 2 - e for p, e in zip((x, y), electrode[:2], strict=True)]
+    for axis, faces in ((0, np.s_[1:, :]), (1, np.s_[:, 1:])):
+        # The centre of a face is half a cell before that of the cell after it.
+        offset = [x[faces] - electrode[0], y[faces] - electrode[1]]
+        offset[1 - axis] = offset[1 - axis] - h / 2
         distance = np.sqrt(offset[0] ** 2 + offset[1] ** 2 + electrode[2] ** 2)
-        grad_inverse = -offset[1 - axis] / distance**3
-        open_face = (d[a] > 0) & (d[b] > 0)
-        total -= (D * open_face * (u[b] - u[a]) / h * grad_inverse).sum() * h**2
+        total += (D * np.diff(u, axis=axis) * h * offset[1 - axis] / distance**3).sum()
     return total
 
 
@@ -93,37 +87,6 @@ def test_the_ecg_converges_to_the_gradient_form_with_second_order():
     np.testing.assert_allclose(-np.diff(np.log2(errors)), 2.0, atol=0.3)
 
 
-def test_the_ecg_of_a_wave_around_scars_agrees_with_the_gradient_form():
-    rng = np.random.default_rng(2)
-    conducts = np.kron(rng.random((10, 10)) > 0.2, np.ones((8, 8)))
-    conducts[:, :16] = 1
-    tissue = Tissue(spacing_mm=0.2, diffusivity_mm2_per_ms=D * conducts)
-    electrode = np.array([8.0, 8.0, 10.0])
-    leads = lead_fields(tissue, electrode[None])
-    time_grid = TimeGrid(frame_interval_ms=2.0, frames=14, largest_dt_ms=0.04)
-    ecgs = [
-        (pseudo_ecg(u[None], leads).item(), by_gradients(u.astype(float), tissue, electrode))
-        for u in Simulation(tissue, planar(), time_grid, PARAMETER_SETS["FK-CAF"])
-    ]
-    found, expected = np.array(ecgs).T
-    assert np.abs(found - expected).max() < 0.005 * np.ptp(expected)
-
-
-def test_uniform_voltage_has_no_ecg():
-    leads = lead_fields(square(20), ELECTRODES)
-    np.testing.assert_allclose(pseudo_ecg(np.full((1, 20, 20), 0.8), leads), 0.0, atol=1e-13)
-
-
-def test_an_approaching_front_gives_a_positive_deflection():
-    position = (np.arange(100) + 0.5) / 10
-    front = 1 / (1 + np.exp((position - 2.5) / 0.3))
-    u = np.broadcast_to(front, (100, 100))
-    ahead, behind = np.array([[8.0, 5.0, 3.0]]), np.array([[-5.0, 5.0, 3.0]])
-    tissue = square(100)
-    assert pseudo_ecg(u[None], lead_fields(tissue, ahead)).item() > 0
-    assert pseudo_ecg(u[None], lead_fields(tissue, behind)).item() < 0
-
-
 @pytest.mark.parametrize("electrode", [[5.0, 5.0, -0.9], [10.5, 5.0, 0.0]])
 def test_electrodes_too_close_to_the_sheet_are_rejected(electrode):
     with pytest.raises(TissueError, match="must be at least 1 mm away"):
@@ -134,12 +97,8 @@ def test_frames_and_electrodes_are_independent():
     rng = np.random.default_rng(3)
     frames = rng.random((11, 20, 20)).astype(np.float32)
     leads = rng.standard_normal((19, 20, 20))
-    together = pseudo_ecg(frames, leads)
     expected = np.einsum("erc,frc->ef", leads, frames)
-    np.testing.assert_allclose(together, expected, rtol=0, atol=1e-12)
-    for e, f in ((0, 0), (18, 10), (8, 3)):
-        alone = pseudo_ecg(frames[f : f + 1], leads[e : e + 1])
-        np.testing.assert_allclose(alone.item(), together[e, f], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(pseudo_ecg(frames, leads), expected, rtol=0, atol=1e-12)
 
 
 def test_the_ecg_does_not_depend_on_the_number_of_threads():

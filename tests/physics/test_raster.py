@@ -30,11 +30,6 @@ def test_pixels_without_tissue_are_exactly_zero():
     assert not area_mean(field, 9)[:, 3:6].any()
 
 
-def test_area_mean_onto_the_same_raster_changes_nothing():
-    field = np.random.default_rng(0).random((5, 5))
-    np.testing.assert_allclose(area_mean(field, 5), field)
-
-
 @given(fine=st.integers(1, 40), coarse=st.integers(1, 40), seed=st.integers(0, 99))
 def test_area_mean_conserves_the_total(fine, coarse, seed):
     field = np.random.default_rng(seed).random((fine, fine))

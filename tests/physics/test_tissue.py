@@ -18,14 +18,6 @@ def test_cells_tile_the_sheet_within_the_requested_spacing():
 
 
 @pytest.mark.parametrize("spacing_mm", [0.5, 0.21, 0.05])
-def test_scars_keep_their_position_at_any_spacing(spacing_mm):
-    tissue = Sheet(size_mm=10.0, diffusivity_mm2_per_ms=0.1, scar=SCAR).rasterise(spacing_mm)
-    edge_mm = tissue.conducts[0].sum() * tissue.spacing_mm
-    assert edge_mm == pytest.approx(6.0, abs=tissue.spacing_mm)
-    assert set(np.unique(tissue.diffusivity_mm2_per_ms)) == {0.0, 0.1}
-
-
-@pytest.mark.parametrize("spacing_mm", [0.5, 0.21, 0.05])
 def test_d_follows_the_smooth_field_at_any_spacing(spacing_mm):
     # A field that rises from -0.5 at the left edge to 0.5 at the right one.
     field = LatticeField(values=LATTICE[:11, :11] / 10 - 0.5, spacing_mm=1.0)
