@@ -120,11 +120,11 @@ class LibraryConfig:
     def _require_clear_electrodes(self) -> None:
         """Check that no electrode touches the sheet."""
         recording, size_mm = self.recording, self.tissue.size_mm
-        key = "electrode_grid_height_mm" if recording.electrode_grid else "electrodes_mm"
-        checked = {key: recording.electrodes(size_mm)}
+        regular = "electrode_grid_height_mm" if recording.electrode_grid else "electrodes_mm"
+        electrodes_of_key = {regular: recording.electrodes(size_mm)}
         if ELECTRODE_SHIFT in self.shifts:
-            checked["electrode_shift_mm"] = recording.electrodes(size_mm, shifted=True)
-        for key, electrodes in checked.items():
+            electrodes_of_key["electrode_shift_mm"] = recording.electrodes(size_mm, shifted=True)
+        for key, electrodes in electrodes_of_key.items():
             for electrode in electrodes:
                 try:
                     require_clear_of_sheet(electrode, np.full(2, size_mm))

@@ -147,9 +147,3 @@ def test_a_shift_changes_one_property(shift):
         expected = (65.0, 65.0, 40.0) if shift == "electrode" else (50.0, 50.0, 40.0)
         np.testing.assert_array_equal(case.electrodes_mm, [expected])
         assert case.sheet.size_mm == tissue.size_mm
-
-
-def test_shifted_cases_have_their_own_seeds():
-    seeds = [draw_case(SHIFTED, case_id).spec.seed for case_id in range(50, 70)]
-    regular = [draw_case(SHIFTED, case_id).spec.seed for case_id in range(50)]
-    assert len({*seeds, *regular}) == 70

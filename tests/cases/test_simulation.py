@@ -7,13 +7,13 @@ from fwdecg.cases.draw import draw_case
 from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.cases.pacing import PacingConfig
 from fwdecg.cases.recording_config import MAX_FRAME_INTERVAL_MS, RecordingConfig
-from fwdecg.cases.simulation import discretise_case, simulate_case
+from fwdecg.cases.simulation import simulate_case
 from fwdecg.cases.solver_config import SolverConfig
 from fwdecg.cases.tissue_config import TissueConfig
 from fwdecg.errors import CaseError
 from fwdecg.physics.fenton_karma import PARAMETER_SETS
 from fwdecg.physics.monodomain import Simulation, TimeGrid
-from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
+from fwdecg.physics.pseudo_ecg import lead_fields
 from fwdecg.physics.raster import area_mean
 
 
@@ -127,18 +127,3 @@ def test_a_second_stimulus_sustains_activity(reentry_config):
     assert record.active_fraction_at_end > 0.3
     s2_frame = int(record.spec.stimulus_s2_start_ms / 5.0)
     np.testing.assert_array_equal(record.u[:s2_frame], planar_record.u[:s2_frame])
-
-
-def test_half_precision_maps_barely_change_the_ecg(small_config):
-    case = draw_case(small_config, 2)
-    discretised = discretise_case(case, small_config)
-    solver = small_config.solver
-    frames = Simulation(discretised.tissue, case.pacing, discretised.time_grid, solver.parameters)
-    maps = area_mean(np.stack([u.copy() for u in frames]), 32)
-    leads = lead_fields(
-        discretised.tissue, np.array([[4.0, 4.0, 5.0]])
-    )  # 32 x 32 cells are the pixels
-    exact = pseudo_ecg(maps, leads)[0]
-    rounded = pseudo_ecg(maps.astype(np.float16).astype(np.float64), leads)[0]
-    # Each value has a random error of at most 2^-12, which mostly cancels over a thousand cells.
-    assert np.abs(rounded - exact).max() < 1e-3 * np.ptp(exact)
