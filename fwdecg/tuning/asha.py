@@ -29,7 +29,7 @@ SECONDS_BETWEEN_TABLES = 30.0
 
 
 class SweepScheduler(ASHAScheduler):
-    """ASHA on the best validation R^2 so far, which records how each trial ended."""
+    """ASHA by the best validation R^2 so far; it records how each trial ended."""
 
     def __init__(self, tuning: TuningConfig, epochs: int, folders: TrialFolders) -> None:
         """Set up the rungs.
@@ -66,7 +66,10 @@ class SweepScheduler(ASHAScheduler):
             np.random.set_state(global_state)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Return whether a trial continues; one that ended in an earlier run only fills rungs."""
+        """Return whether a trial continues.
+
+        A trial that ended in an earlier run only reports its epochs, which fill the rungs.
+        """
         if self._folders.outcome(trial.config[NUMBER]) is not None:
             super().on_trial_result(tune_controller, trial, result)
             return TrialScheduler.CONTINUE
@@ -86,7 +89,7 @@ class SweepScheduler(ASHAScheduler):
             RETRIES.add(SWEEP)
             return
         error = trial_failure(trial)
-        if isinstance(error, ResultError):  # the fault of the node: a restarted search may succeed
+        if isinstance(error, ResultError):  # a fault of the node: a restart may succeed
             logger.error("trial %d: %s", trial.config[NUMBER], getattr(error, "cause", error))
             return
         reason = (

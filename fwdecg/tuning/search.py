@@ -59,7 +59,7 @@ class Search:
 
     Attributes:
         library: library that the trials train on.
-        recipe: what every trial trains, before its settings are applied.
+        recipe: recipe of every trial, before its settings are applied.
         tuning: configuration of the search.
     """
 
@@ -93,7 +93,7 @@ def plan_search(library: Library, recipe: Recipe, tuning: TuningConfig) -> Searc
 
 
 def trial_recipe(recipe: Recipe, tuning: TuningConfig, library: LibraryConfig) -> Recipe:
-    """Check a search and return what its trials train, before their settings are applied.
+    """Check a search and return the recipe of its trials, before their settings are applied.
 
     Args:
         recipe: recipe of the preset.

@@ -50,7 +50,7 @@ def run_sweep(context: SearchContext) -> None:
     Trials that ended in an earlier run only report their epochs, which fill the rungs of ASHA.
 
     Args:
-        context: what all trials share.
+        context: the parts of the search that every trial needs.
 
     Raises:
         ConfigError: the cluster has no room for a single trial.
@@ -101,7 +101,7 @@ def _fit(context: SearchContext) -> None:
 
 
 def with_gpus(tuning: TuningConfig, device: str) -> TuningConfig:
-    """Return the configuration with one GPU per worker where training.device asks for GPUs."""
+    """Return the configuration with one GPU per worker if `training.device` selects GPUs."""
     found = ray.cluster_resources().get("GPU", 0) >= tuning.workers_per_trial
     if tuning.gpus_per_trial or device == "cpu" or (device == "auto" and not found):
         return tuning
@@ -111,9 +111,9 @@ def with_gpus(tuning: TuningConfig, device: str) -> TuningConfig:
 def plan_resources(tuning: TuningConfig) -> tuple[dict[str, float], int]:
     """Return the resources that Ray Tune reserves for a trial, and how many trials run at a time.
 
-    A trial with several workers runs in a process that reserves next to nothing and waits for the
-    workers. Ray Tune would start more such processes than there is room for workers, so their
-    number is limited here; where nodes may join, `tuning.concurrency` sets it.
+    The process of a trial with several workers reserves only `DRIVER_CPUS` and waits for the
+    workers. Ray Tune would start more of these processes than there is room for workers, so this
+    function limits their number. On a cluster that may grow, `tuning.concurrency` limits it.
 
     Returns:
         Resources by name, and the number of trials at a time, where 0 means as many as fit.

@@ -83,11 +83,11 @@ def _get_splits(reference: ray.ObjectRef) -> Splits:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchContext:
-    """What all trials of a search share.
+    """The parts of a search that every trial needs.
 
     Attributes:
         library: library that the trials train on.
-        recipe: what every trial trains, before its settings are applied.
+        recipe: recipe of every trial, before its settings are applied.
         tuning: configuration of the search.
         folders: folders of the trials.
         splits: return value of `share_splits`.
@@ -218,8 +218,7 @@ def _device(gpus: float) -> torch.device:
 
 
 def _log_warnings_only() -> None:
-    """Log only warnings: a log that mixes the epochs of several trials helps nobody."""
+    """Log only warnings, because the epochs of several trials would mix in one log."""
     log_to_stdout()
-    logging.getLogger("fwdecg").setLevel(logging.WARNING)
-    for name in ("ray", "ray.train"):
+    for name in ("fwdecg", "ray", "ray.train"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -58,27 +58,29 @@ class TrialFolders:
 
     def settings(self, number: int) -> Settings | None:
         """Return the settings of a trial, or None if it does not exist yet."""
-        store = Store.at(self.folder(number))
+        store = self._store(number)
         return store.read_json(TRIAL)["settings"] if store.exists(TRIAL) else None
 
     def create(self, number: int, settings: Settings) -> None:
         """Create the folder of a new trial."""
-        content = {"number": number, "settings": settings}
-        Store.at(self.folder(number)).publish_json(TRIAL, content)
+        self._store(number).publish_json(TRIAL, {"number": number, "settings": settings})
 
     def outcome(self, number: int) -> TrialOutcome | None:
         """Return how a trial ended, or None if it has not ended."""
-        store = Store.at(self.folder(number))
+        store = self._store(number)
         return TrialOutcome(**store.read_json(OUTCOME)) if store.exists(OUTCOME) else None
 
     def record_outcome(self, number: int, outcome: TrialOutcome) -> None:
         """Write how a trial ended."""
-        Store.at(self.folder(number)).publish_json(OUTCOME, asdict(outcome))
+        self._store(number).publish_json(OUTCOME, asdict(outcome))
 
     def history(self, number: int) -> list[EpochRecord]:
         """Return the epochs in a trial's newest checkpoint."""
         checkpoint = newest_checkpoint(self.folder(number))
         return load_history(checkpoint) if checkpoint else []
+
+    def _store(self, number: int) -> Store:
+        return Store.at(self.folder(number))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +105,7 @@ class TrialRecord:
 
     @property
     def usable(self) -> bool:
-        """True if the trial has at least one epoch and did not fail."""
+        """Whether the trial has at least one epoch and did not fail."""
         return self.status != FAILED and bool(self.history)
 
     @property

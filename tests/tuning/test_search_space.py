@@ -34,7 +34,6 @@ def test_quoted_and_nested_names_are_equivalent():
         (3, "must be a table with one of choice, uniform, loguniform, integer"),
         ({}, "must be a table with one of"),
         ({"uniform": [0, 1], "choice": [1]}, "must be a table with one of"),
-        ({"uniform": [0, 1], "step": 1}, "must be a table with one of"),
         ({"choice": 3}, "choice must be a list"),
         ({"choice": []}, "must have values, all different"),
         ({"choice": [1, 2, 1]}, "must have values, all different"),
@@ -62,7 +61,6 @@ def test_invalid_dimensions_are_refused(table, message):
         ({"training.workers": {"choice": [1, 2]}}, "training.workers: does not change the result"),
         ({"training.seed.x": {"choice": [1]}}, "training.seed.x: seed is not a section"),
         ({"model.hidden_size": {"choice": [8, 0]}}, "hidden_size = 0: must be at least 1"),
-        ({"model.hidden_size": {"uniform": [8, 16]}}, "expected whole number, got float"),
         ({"model.dropout": {"uniform": [0.0, 1.0]}}, "dropout = 1.0: must be below 1"),
         ({"training.loss.spectral_weight": {"uniform": [-1, 1]}}, "must be at least 0"),
         ({"model.time_embedding_size": {"integer": [2, 4]}}, "time_embedding_size = 3: must be"),
@@ -92,9 +90,7 @@ def test_draws_are_reproducible_different_and_valid(seed, count):
 
 
 def test_range_with_too_few_rounded_values_is_refused():
-    space = [
-        Dimension("training.learning_rate", "uniform", (0.10001, 0.10002))
-    ]  # both ends round to 0.1
+    space = [Dimension("x", "uniform", (0.10001, 0.10002))]  # every draw rounds to 0.1
     with pytest.raises(ConfigError, match="only 1 different settings could be drawn; lower it or"):
         draw_settings(space, 0, 2)
 
