@@ -25,8 +25,6 @@ from fwdecg.library.part import publish_part
 from fwdecg.library.reader import open_library
 from fwdecg.runtime.storage import Store
 
-REFUSAL = "a part cannot be read|no library has a column"
-
 
 class Malicious:
     """Creates a folder when it is unpickled."""
@@ -87,24 +85,26 @@ def test_the_payload_would_do_harm(tmp_path):
     assert (tmp_path / "trace").is_dir()
 
 
-def test_reading_refuses_it(library):
+def read_with_ray_data(library):
+    split_dataset(library, TRAIN, ("case_id", "u", "phi_e")).take_all()
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda library: library.table(TRAIN).to_pylist(),
+        lambda library: list(stream_labelled_cases(library)),
+        lambda library: next(forecast_on_cluster(library, [], 1)),
+        pytest.param(read_with_ray_data, marks=pytest.mark.ray),
+    ],
+    ids=["table", "stream", "cluster", "ray_data"],
+)
+def test_readers_refuse_it(library, read, request):
     root, trace = library
-    with pytest.raises(LibraryError, match=REFUSAL):
-        open_library(root).table(TRAIN).to_pylist()
-    assert not trace.exists()
-
-
-def test_streaming_for_evaluation_refuses_it(library):
-    root, trace = library
-    with pytest.raises(LibraryError, match=REFUSAL):
-        list(stream_labelled_cases(open_library(root)))
-    assert not trace.exists()
-
-
-def test_predicting_on_a_cluster_refuses_it_at_once(library):
-    root, trace = library
-    with pytest.raises(LibraryError, match=REFUSAL):
-        next(forecast_on_cluster(open_library(root), [], 1))
+    if read is read_with_ray_data:
+        request.getfixturevalue("ray_cluster")
+    with pytest.raises(LibraryError, match="a part cannot be read|no library has a column"):
+        read(open_library(root))
     assert not trace.exists()
 
 
@@ -119,12 +119,4 @@ def test_a_build_does_not_resume_from_it(library, small_config):
     for part in plan_parts(small_config, []):
         with pytest.raises(LibraryError, match="is damaged"):
             publish_part(small_config, Store.at(root), part, set())
-    assert not trace.exists()
-
-
-@pytest.mark.ray
-def test_ray_data_refuses_it(library, ray_cluster):
-    root, trace = library
-    with pytest.raises(LibraryError, match=REFUSAL):
-        split_dataset(open_library(root), TRAIN, ("case_id", "u", "phi_e")).take_all()
     assert not trace.exists()

@@ -1,11 +1,13 @@
 """Checks of the files that describe a library: manifest, configuration, statistics, data card."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.config import differing_keys, from_tree, identity_hash, identity_tree
 from fwdecg.errors import ConfigError, LibraryError
-from fwdecg.library.check.fault import DAMAGE, Check, Fault, ReportFault, quoted
+from fwdecg.library.check.fault import DAMAGE, Check, ReportFault, ReportProblem, quoted
 from fwdecg.library.paths import DATA_CARD, MANIFEST, STATISTICS
 from fwdecg.library.reader import REQUIRED_KEYS
 from fwdecg.library.schema import SCHEMA_VERSION
@@ -14,6 +16,8 @@ from fwdecg.runtime.storage import CONFIG_FILE, Store
 # Parts take about 150 bytes each and quarantined cases 10: enough for millions of cases.
 LARGEST_DESCRIPTION_BYTES = 2**28
 REPLACE = "ask the authors for an intact copy, or build the library again"
+
+T = TypeVar("T")
 
 
 class Descriptions(NamedTuple):
@@ -32,98 +36,70 @@ class Descriptions(NamedTuple):
 
 def check_descriptions(store: Store, report: ReportFault) -> Descriptions:
     """Check that all descriptions are readable and agree with each other."""
-    manifest = _readable(store, MANIFEST, report)
-    config = None if manifest is None else _check_manifest(manifest, report)
-    statistics = _readable(store, STATISTICS, report)
-    _check_card(store, manifest or {}, report)
-    _check_config_copy(store, manifest or {}, report)
-    return Descriptions(manifest or {}, config, statistics)
+
+    def report_problem(file: str, problem: str, remedy: str = REPLACE) -> None:
+        report(Check.DESCRIPTIONS, file, problem, remedy)
+
+    def read(file: str, load: Callable[[str], T]) -> T | None:
+        return read_description(store, file, load, partial(report_problem, file))
+
+    manifest, config = read(MANIFEST, store.read_json), None
+    if manifest is not None:
+        config = _check_manifest(manifest, partial(report_problem, MANIFEST))
+    manifest = manifest or {}
+    config_hash, tree = manifest.get("config_hash"), manifest.get("config")
+    card = read(DATA_CARD, lambda file: store.read(file).to_pybytes().decode())
+    if card is not None and isinstance(config_hash, str) and config_hash not in card:
+        problem = f"does not mention config_hash {quoted(config_hash)} of {MANIFEST}"
+        report_problem(DATA_CARD, problem)
+    # The builder's copy of the configuration, which a published library may lack.
+    if isinstance(tree, dict) and store.size(CONFIG_FILE) is not None:
+        copy = read(CONFIG_FILE, store.read_json)
+        differing = [] if copy is None else differing_keys(copy, tree)
+        if differing:
+            report_problem(CONFIG_FILE, f"differs from {MANIFEST} in {', '.join(differing)}")
+    return Descriptions(manifest, config, read(STATISTICS, store.read_json))
 
 
-def read_description(store: Store, file: str) -> dict[str, Any]:
-    """Return the content of a JSON file.
-
-    Raises:
-        ResultError: the file is missing or damaged.
-        LibraryError: the file is too large.
-    """
-    _require_moderate_size(store, file)
-    return store.read_json(file)
-
-
-def _require_moderate_size(store: Store, file: str) -> None:
-    size = store.size(file)
-    if size is None:
-        raise LibraryError(f"{file} is missing or not a regular file")
-    if size > LARGEST_DESCRIPTION_BYTES:
-        raise LibraryError(f"{file} has {size} bytes: the limit is {LARGEST_DESCRIPTION_BYTES}")
-
-
-def _readable(store: Store, file: str, report: ReportFault) -> dict[str, Any] | None:
+def read_description(
+    store: Store, file: str, load: Callable[[str], T], report: ReportProblem
+) -> T | None:
+    """Load a file; return None and report it if it is missing, damaged or too large."""
     try:
-        return read_description(store, file)
+        size = store.size(file)
+        if size is None:
+            raise LibraryError(f"{file} is missing or not a regular file")
+        if size > LARGEST_DESCRIPTION_BYTES:
+            raise LibraryError(f"{file} has {size} bytes: the limit is {LARGEST_DESCRIPTION_BYTES}")
+        return load(file)
     except DAMAGE as error:
-        report(_fault(file, f"cannot be read: {error}"))
+        report(f"cannot be read: {error}")
         return None
 
 
-def _check_manifest(manifest: dict[str, Any], report: ReportFault) -> LibraryConfig | None:
+def _check_manifest(manifest: dict[str, Any], report: ReportProblem) -> LibraryConfig | None:
     missing = sorted((REQUIRED_KEYS | {"seed", "quarantined"}) - manifest.keys())
     if missing:
-        report(_fault(MANIFEST, f"lacks {', '.join(missing)}"))
-    found = manifest.get("schema_version")
-    if found != SCHEMA_VERSION:
-        report(_fault(MANIFEST, f"schema_version is {quoted(found)}: must be {SCHEMA_VERSION}"))
-    tree, cases = manifest.get("config"), manifest.get("cases")
+        report(f"lacks {', '.join(missing)}")
+    tree = manifest.get("config")
     if not isinstance(tree, dict):
-        report(_fault(MANIFEST, f"config is {quoted(tree)}: must be a JSON object"))
+        report(f"config is {quoted(tree)}: must be a JSON object")
         return None
-    _check_provenance(manifest, tree, report)
+    for key, expected, rule in (
+        ("schema_version", SCHEMA_VERSION, "must be"),
+        # The hash covers the stored configuration, without default values.
+        ("config_hash", identity_hash(tree), "the hash of config is"),
+        ("seed", tree.get("seed"), "config.seed is"),
+    ):
+        if manifest.get(key) != expected:
+            report(f"{key} is {quoted(manifest.get(key))}: {rule} {quoted(expected)}")
     try:
-        config = from_tree(LibraryConfig, tree | {"cases": cases})
+        config = from_tree(LibraryConfig, tree | {"cases": manifest.get("cases")})
     except (ConfigError, ArithmeticError) as error:
-        report(_fault(MANIFEST, f"config is invalid: {quoted(error)}"))
+        report(f"config is invalid: {quoted(error)}")
         return None
     added = differing_keys(tree, identity_tree(config))
     if added:
         problem = f"config lacks {', '.join(added)}, so the check uses the default values"
-        report(_fault(MANIFEST, problem, "check it with the version of fwdecg that built it"))
+        report(problem, "check it with the version of fwdecg that built it")
     return config
-
-
-def _check_provenance(manifest: dict[str, Any], tree: dict[str, Any], report: ReportFault) -> None:
-    """Compare the stored configuration, without defaults, with the stored hash and seed."""
-    expected, found = identity_hash(tree), manifest.get("config_hash")
-    if found != expected:
-        problem = f"config_hash is {quoted(found)}: the hash of config is {expected}"
-        report(_fault(MANIFEST, problem))
-    if manifest.get("seed") != tree.get("seed"):
-        problem = f"seed is {quoted(manifest.get('seed'))}: config.seed is "
-        report(_fault(MANIFEST, problem + quoted(tree.get("seed"))))
-
-
-def _check_card(store: Store, manifest: dict[str, Any], report: ReportFault) -> None:
-    try:
-        _require_moderate_size(store, DATA_CARD)
-        card = store.read(DATA_CARD).to_pybytes().decode()
-    except DAMAGE as error:
-        report(_fault(DATA_CARD, f"cannot be read: {error}"))
-        return
-    name = manifest.get("config_hash")
-    if isinstance(name, str) and name not in card:
-        report(_fault(DATA_CARD, f"does not mention config_hash {quoted(name)} of {MANIFEST}"))
-
-
-def _check_config_copy(store: Store, manifest: dict[str, Any], report: ReportFault) -> None:
-    """Compare the builder's copy of the configuration, which a published library may lack."""
-    expected = manifest.get("config")
-    if store.size(CONFIG_FILE) is None or not isinstance(expected, dict):
-        return
-    found = _readable(store, CONFIG_FILE, report)
-    differing = differing_keys(found, expected) if found is not None else []
-    if differing:
-        report(_fault(CONFIG_FILE, f"differs from {MANIFEST} in {', '.join(differing)}"))
-
-
-def _fault(file: str, problem: str, remedy: str = REPLACE) -> Fault:
-    return Fault(Check.DESCRIPTIONS, file, problem, remedy)

@@ -48,25 +48,17 @@ class Fault(NamedTuple):
     @property
     def line(self) -> str:
         """The fault as one line of text, with control characters escaped."""
-        text = f"{self.subject}: {self.problem}"
-        return _escape(f"{text}; {self.remedy}" if self.remedy else text)
+        text = f"{self.subject}: {self.problem}{self.remedy and '; '}{self.remedy}"
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-ReportFault = Callable[[Fault], None]
-ReportProblem = Callable[[str], None]
-
-
-def reporter(check: Check, subject: str, report: ReportFault) -> ReportProblem:
-    """Return a callback that reports the problems of one file or case as faults."""
-    return lambda problem: report(Fault(check, subject, problem))
+# Takes the fields of a `Fault`.
+ReportFault = Callable[..., None]
+# Takes a problem, and optionally a remedy: a `ReportFault` whose check and subject are fixed.
+ReportProblem = Callable[..., None]
 
 
 def quoted(value: object) -> str:
     """Return an untrusted value as text of bounded length."""
     text = str(value)
     return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}..."
-
-
-def _escape(text: str) -> str:
-    """Return a text on one line, without characters that control a terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -4,6 +4,8 @@ An untrusted configuration may demand arbitrarily large cases. The limits are fa
 of the presets.
 """
 
+import math
+
 from fwdecg.cases.draw import reach_spacing_mm
 from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.cases.random_fields import (
@@ -12,7 +14,7 @@ from fwdecg.cases.random_fields import (
     smoothing_length_mm,
 )
 from fwdecg.cases.splits import PATCH_SIZE_SHIFT
-from fwdecg.library.check.fault import Check, Fault, ReportFault
+from fwdecg.library.check.fault import Check, ReportFault
 from fwdecg.library.paths import MANIFEST
 from fwdecg.physics.resolution import Resolution
 
@@ -24,21 +26,20 @@ LARGEST_LEAD_BYTES = 2.0**31  # 64 electrodes on the paper's finest raster need 
 
 def check_case_size(config: LibraryConfig, report: ReportFault) -> bool:
     """Return whether the cases are small enough to be read."""
-    size = case_bytes(config)
-    if size > LARGEST_CASE_BYTES:
-        problem = f"by its config a case has {size:.2g} bytes: the limit is {LARGEST_CASE_BYTES:g}"
-        report(Fault(Check.VALUES, MANIFEST, f"{problem}, so no case is read"))
-    return size <= LARGEST_CASE_BYTES
+    size, limit = case_bytes(config), LARGEST_CASE_BYTES
+    if size > limit:
+        problem = f"by its config a case has {size:.2g} bytes: the limit is {limit:g}"
+        report(Check.VALUES, MANIFEST, f"{problem}, so no case is read")
+    return size <= limit
 
 
 def check_sheet_size(config: LibraryConfig, report: ReportFault) -> bool:
     """Return whether the sheets are small enough to be drawn again."""
-    size = sheet_size(config)
-    if size > LARGEST_SHEET:
-        problem = f"by its config a sheet has {size:.2g} cells or nodes: the limit is "
-        problem += f"{LARGEST_SHEET:g}, so no case is drawn or simulated again"
-        report(Fault(Check.DRAWS, MANIFEST, problem))
-    return size <= LARGEST_SHEET
+    size, limit = sheet_size(config), LARGEST_SHEET
+    if size > limit:
+        problem = f"by its config a sheet has {size:.2g} cells or nodes: the limit is {limit:g}"
+        report(Check.DRAWS, MANIFEST, f"{problem}, so no case is drawn or simulated again")
+    return size <= limit
 
 
 def case_bytes(config: LibraryConfig) -> float:
@@ -51,10 +52,10 @@ def case_bytes(config: LibraryConfig) -> float:
 
 def sheet_size(config: LibraryConfig) -> float:
     """Largest number of raster cells or lattice nodes that any case can have."""
-    solved = max(_cells(config, bulk) for bulk in config.bulk_diffusivity_bounds_mm2_per_ms)
     size_mm = config.tissue.size_mm
     drawn = _square(size_mm / reach_spacing_mm(size_mm))
-    return max(solved, drawn, _texture_nodes(config))
+    solved = (_cells(config, bulk) for bulk in config.bulk_diffusivity_bounds_mm2_per_ms)
+    return max(drawn, _texture_nodes(config), *solved)
 
 
 def node_updates(config: LibraryConfig, bulk_diffusivity_mm2_per_ms: float) -> float:
@@ -93,8 +94,8 @@ def _texture_nodes(config: LibraryConfig) -> float:
     ]
     if tissue.diffusivity_variation > 0:
         lengths_mm.append(SMOOTHING_PER_CORRELATION_LENGTH * tissue.diffusivity_variation_length_mm)
-    nodes = (tissue.size_mm * NODES_PER_SMOOTHING_LENGTH / mm for mm in lengths_mm)
-    return max(map(_square, nodes), default=0.0)
+    shortest_mm = min(lengths_mm, default=math.inf)
+    return _square(tissue.size_mm * NODES_PER_SMOOTHING_LENGTH / shortest_mm)
 
 
 def _square(value: float) -> float:

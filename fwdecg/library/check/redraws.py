@@ -8,28 +8,29 @@ differently, which shifts a wave by a small fraction of a time step. The toleran
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
-from fwdecg.cases.draw import Case, CaseSpec, draw_case
+from fwdecg.cases.draw import draw_case
 from fwdecg.cases.library_config import LibraryConfig
-from fwdecg.cases.simulation import CaseRecord, DiscretisedCase, discretise_case, simulate_case
+from fwdecg.cases.simulation import CaseRecord, discretise_case, simulate_case
 from fwdecg.errors import LibraryError
-from fwdecg.library.check.fault import Check, ReportFault, ReportProblem, quoted, reporter
+from fwdecg.library.check.fault import Check, ReportFault, ReportProblem, quoted
 from fwdecg.library.check.limits import (
     LARGEST_LEAD_BYTES,
     LARGEST_NODE_UPDATES,
     lead_bytes,
     node_updates,
 )
-from fwdecg.library.check.rows import CaseSummary, Row, RowCheck, check_row, open_part, read_rows
+from fwdecg.library.check.rows import CaseSummary, Row, open_part, read_rows
 from fwdecg.library.schema import CASE_ID, CONDUCTING, DIFFUSIVITY, ELECTRODES, PHI_E, U
 from fwdecg.runtime.progress import Progress
 from fwdecg.runtime.storage import Store
-from fwdecg.shapes import Field
 
 logger = logging.getLogger(__name__)
 
@@ -42,18 +43,6 @@ _SIMULATED = "stimulus_s2_start_ms"
 # Half precision resolves 2^-10 where u is above 1; rounding also shifts the wavefront.
 LARGEST_U_DIFFERENCE = 2.0**-10 + 0.01
 LEAST_PHI_E_R2 = 0.9999
-
-_SPEC = tuple(CaseSpec.__dataclass_fields__)
-_RESOLUTION = ("solver_spacing_mm", "solver_dt_ms", "cv_error_estimate")
-_RECORDING = ("frame_interval_ms", "map_spacing_mm")
-
-
-class Drawn(NamedTuple):
-    """A case drawn again."""
-
-    config: LibraryConfig
-    case: Case
-    setup: DiscretisedCase
 
 
 class Agreement(NamedTuple):
@@ -74,87 +63,59 @@ def check_draw(row: Row, case_id: int, config: LibraryConfig, report: ReportProb
     """Compare a row with the case that the configuration draws for its id."""
     try:
         case = draw_case(config, case_id)
-        drawn = Drawn(config, case, discretise_case(case, config))
+        setup = discretise_case(case, config)
     except Exception as error:  # an untrusted configuration may fail in any way
         report(f"cannot be drawn again: {type(error).__name__}: {error}")
         return
-    check_row(_DRAW_CHECKS, row, drawn, report)
-
-
-def _check_spec(row: Row, drawn: Drawn, report: ReportProblem) -> None:
-    _compare_values(row, asdict(drawn.case.spec), report)
-
-
-def _check_recording(row: Row, drawn: Drawn, report: ReportProblem) -> None:
-    values = (drawn.config.recording.frame_interval_ms, drawn.config.map_spacing_mm)
-    _compare_values(row, dict(zip(_RECORDING, values, strict=True)), report)
-    found, expected = row[ELECTRODES], drawn.case.electrodes_mm
-    if not np.array_equal(found, expected):
-        problem = f"{ELECTRODES} is {quoted(found.tolist())}: its configuration gives "
-        report(problem + quoted(expected.tolist()))
-
-
-def _check_setup(row: Row, drawn: Drawn, report: ReportProblem) -> None:
-    """Compare the resolution and what depends on it: the tissue maps and the node updates."""
-    setup = drawn.setup
-    values = (setup.tissue.spacing_mm, setup.time_grid.dt_ms, setup.cv_error_estimate)
-    expected = dict(zip(_RESOLUTION, values, strict=True))
-    if not _compare_values(row, expected, report, "; tissue maps and work are not compared"):
-        return
-    _compare_map(row, DIFFUSIVITY, setup.diffusivity_mm2_per_ms, report)
-    if CONDUCTING in row:
-        _compare_map(row, CONDUCTING, setup.conducting_fraction, report)
-    time_grid, updates = setup.time_grid, row["node_updates"]
+    time_grid = setup.time_grid
+    resolution = {
+        "solver_spacing_mm": setup.tissue.spacing_mm,
+        "solver_dt_ms": time_grid.dt_ms,
+        "cv_error_estimate": setup.cv_error_estimate,
+    }
+    expected = asdict(case.spec) | resolution
+    expected["frame_interval_ms"] = config.recording.frame_interval_ms
+    expected["map_spacing_mm"] = config.map_spacing_mm
+    differing = [name for name in expected if name in row and not _same(name, row, expected)]
+    if differing:
+        found = ", ".join(f"{name} is {quoted(row[name])}" for name in differing)
+        wanted = ", ".join(str(expected[name]) for name in differing)
+        report(f"{found}: its configuration gives {wanted}")
+    if ELECTRODES in row and not np.array_equal(row[ELECTRODES], case.electrodes_mm):
+        found, wanted = quoted(row[ELECTRODES].tolist()), quoted(case.electrodes_mm.tolist())
+        report(f"{ELECTRODES} is {found}: its configuration gives {wanted}")
+    if not resolution.keys() <= row.keys() - set(differing):
+        return  # at another resolution, tissue maps and node updates differ as well
+    maps = {DIFFUSIVITY: setup.diffusivity_mm2_per_ms, CONDUCTING: setup.conducting_fraction}
+    for name in maps.keys() & row.keys():
+        same = np.isclose(row[name], maps[name], rtol=MAP_TOLERANCE, atol=0)
+        if not same.all():
+            pixels = f"{np.count_nonzero(~same)} of {same.size} pixels"
+            report(f"{name} differs in {pixels} from the map that its configuration draws")
     most = setup.tissue.conducts.size * time_grid.steps_per_frame * (time_grid.frames - 1)
-    if not 0 < updates <= most:
-        report(f"node_updates is {updates}: must be from 1 to {most}, cells times time steps")
+    if not 0 < row.get("node_updates", 1) <= most:
+        work = row["node_updates"]
+        report(f"node_updates is {work}: must be from 1 to {most}, cells times time steps")
 
 
-_DRAW_CHECKS: tuple[RowCheck[Drawn], ...] = (
-    (_SPEC, _check_spec),
-    ((*_RECORDING, ELECTRODES), _check_recording),
-    ((*_RESOLUTION, DIFFUSIVITY, "node_updates"), _check_setup),
-)
-
-
-def _compare_map(row: Row, name: str, expected: Field, report: ReportProblem) -> None:
-    same = np.isclose(row[name], expected, rtol=MAP_TOLERANCE, atol=0)
-    if not same.all():
-        problem = f"{name} differs in {(~same).sum()} of {same.size} pixels from the map that "
-        report(f"{problem}its configuration draws")
-
-
-def _compare_values(
-    row: Row, expected: Mapping[str, Any], report: ReportProblem, consequence: str = ""
-) -> bool:
-    """Report all values that differ as one problem; return whether none does."""
-    names = [name for name, value in expected.items() if not _same(name, row[name], value)]
-    if names:
-        found = ", ".join(f"{name} is {quoted(row[name])}" for name in names)
-        wanted = ", ".join(str(expected[name]) for name in names)
-        report(f"{found}: its configuration gives {wanted}{consequence}")
-    return not names
-
-
-def _same(name: str, found: Any, expected: Any) -> bool:
-    if isinstance(found, float) and isinstance(expected, float):
+def _same(name: str, row: Row, expected: Row) -> bool:
+    a, b = row[name], expected[name]
+    if isinstance(a, float) and isinstance(b, float):
         tolerance = SIMULATED_TOLERANCE if name == _SIMULATED else RELATIVE_TOLERANCE
-        return math.isclose(found, expected, rel_tol=tolerance)
-    return bool(found == expected)
+        return math.isclose(a, b, rel_tol=tolerance)
+    return bool(a == b)
 
 
 def draw_sample(
     cases: Sequence[CaseSummary], size: int, rng: np.random.Generator
 ) -> list[CaseSummary]:
     """Draw at most `size` cases, spread evenly over the conditions, sorted by id."""
-    ranks: dict[str, int] = {}
-    ranked = []
+    drawn = Counter[str]()
+    ranked: list[tuple[int, int, CaseSummary]] = []
     for index in rng.permutation(len(cases)):
-        case = cases[index]
-        ranks[case.condition] = rank = ranks.get(case.condition, -1) + 1
-        ranked.append((rank, case))
-    chosen = [case for _, case in sorted(ranked, key=lambda entry: entry[0])[:size]]
-    return sorted(chosen, key=lambda case: case.case_id)
+        ranked.append((drawn[cases[index].condition], len(ranked), cases[index]))
+        drawn[cases[index].condition] += 1
+    return sorted((case for *_, case in sorted(ranked)[:size]), key=lambda case: case.case_id)
 
 
 def resimulate(
@@ -164,42 +125,29 @@ def resimulate(
     progress = Progress(logger, "cases simulated again", len(sample))
     agreements = []
     for case in sample:
-        subject = f"{case.file}, case {case.case_id}"
-        agreement = _resimulate_case(
-            store, case, config, reporter(Check.SIMULATION, subject, report)
-        )
-        if agreement is not None:
-            agreements.append(agreement)
+        report_problem = partial(report, Check.SIMULATION, f"{case.file}, case {case.case_id}")
+        try:
+            stored = _stored_row(store, case, config)
+            agreements.append(_compare(stored, _simulate(case.case_id, config)))
+        except Exception as error:  # an untrusted configuration may fail in any way
+            report_problem(f"was not simulated again: {quoted(error)}")
+        else:
+            _check_agreement(agreements[-1], report_problem)
         progress.advance(1)
-    return _in_words(sample, agreements)
-
-
-def _in_words(sample: Sequence[CaseSummary], agreements: Sequence[Agreement]) -> str:
     names = ", ".join(str(case.case_id) for case in sample)
     text = f"cases {names}, computed without their stored u and phi_e"
     if not agreements:
         return f"{text}: none could be compared"
-    identical = sum(agreement.identical for agreement in agreements)
-    if identical == len(sample):
+    identical, differences, r2 = zip(*agreements, strict=True)
+    if sum(identical) == len(sample):
         return f"{text}: equal bit for bit"
-    difference = max(agreement.u_difference for agreement in agreements)
-    r2 = min(agreement.phi_e_r2 for agreement in agreements)
     return (
-        f"{text}: {identical} of {len(sample)} equal bit for bit; u within {difference:.2g}, "
-        f"R2 of phi_e at least {r2:.6g}"
+        f"{text}: {sum(identical)} of {len(sample)} equal bit for bit; "
+        f"u within {max(differences):.2g}, R2 of phi_e at least {min(r2):.6g}"
     )
 
 
-def _resimulate_case(
-    store: Store, case: CaseSummary, config: LibraryConfig, report: ReportProblem
-) -> Agreement | None:
-    """Return how u and phi_e of a case agree with a new simulation; None if it cannot be run."""
-    try:
-        stored = _stored_row(store, case, config)
-        agreement = _compare(stored, _simulate(case.case_id, config))
-    except Exception as error:  # an untrusted configuration may fail in any way
-        report(f"was not simulated again: {quoted(error)}")
-        return None
+def _check_agreement(agreement: Agreement, report: ReportProblem) -> None:
     if not agreement.u_difference <= LARGEST_U_DIFFERENCE:
         report(
             f"u differs from its simulation by up to {agreement.u_difference:.3g}: rounding "
@@ -210,7 +158,6 @@ def _resimulate_case(
             f"phi_e has R2 {agreement.phi_e_r2:.6g} against its simulation: must be at least "
             f"{LEAST_PHI_E_R2}"
         )
-    return agreement
 
 
 def _stored_row(store: Store, case: CaseSummary, config: LibraryConfig) -> Row:
@@ -222,35 +169,27 @@ def _stored_row(store: Store, case: CaseSummary, config: LibraryConfig) -> Row:
 def _simulate(case_id: int, config: LibraryConfig) -> CaseRecord:
     case = draw_case(config, case_id)
     bulk = case.spec.bulk_diffusivity_mm2_per_ms
-    _require_within("node updates", node_updates(config, bulk), LARGEST_NODE_UPDATES)
-    _require_within("bytes of lead fields", lead_bytes(config, bulk), LARGEST_LEAD_BYTES)
+    for what, needed, limit in (
+        ("node updates", node_updates(config, bulk), LARGEST_NODE_UPDATES),
+        ("bytes of lead fields", lead_bytes(config, bulk), LARGEST_LEAD_BYTES),
+    ):
+        if needed > limit:
+            raise LibraryError(
+                f"it needs {needed:.2g} {what}: the limit is {limit:g}; skip simulations with "
+                "--sample 0"
+            )
     return simulate_case(case, config)
-
-
-def _require_within(what: str, needed: float, limit: float) -> None:
-    if needed > limit:
-        raise LibraryError(
-            f"it needs {needed:.2g} {what}: the limit is {limit:g}; skip simulations with "
-            "--sample 0"
-        )
 
 
 def _compare(stored: Row, record: CaseRecord) -> Agreement:
     u, phi_e = stored[U].astype(np.float64), stored[PHI_E].astype(np.float64)
     residual = np.square(phi_e - record.phi_e).sum(axis=1)
     variation = np.square(record.phi_e - record.phi_e.mean(axis=1, keepdims=True)).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a flat signal has no variation
+        r2 = np.where(residual == 0, 1.0, 1 - residual / variation)
     return Agreement(
-        identical=_same_bytes(stored[U], record.u) and _same_bytes(stored[PHI_E], record.phi_e),
+        identical=stored[U].tobytes() == record.u.tobytes()
+        and stored[PHI_E].tobytes() == record.phi_e.tobytes(),
         u_difference=float(np.abs(u - record.u).max()),
-        phi_e_r2=float(_r2(residual, variation).min()),
+        phi_e_r2=float(r2.min()),
     )
-
-
-def _r2(residual: np.ndarray, variation: np.ndarray) -> np.ndarray:
-    """1 - residual / variation; a flat signal has 1 if it is met, else minus infinity."""
-    flat = np.where(residual > 0, -np.inf, 1.0)
-    return np.where(variation > 0, 1 - residual / np.where(variation > 0, variation, 1), flat)
-
-
-def _same_bytes(stored: np.ndarray, simulated: np.ndarray) -> bool:
-    return stored.dtype == simulated.dtype and stored.tobytes() == simulated.tobytes()

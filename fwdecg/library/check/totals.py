@@ -5,17 +5,20 @@ so they find a copied random field or a reused seed independently of the configu
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
+
+import numpy as np
 
 from fwdecg.cases.splits import TRAIN, assign_case
 from fwdecg.config import differing_keys
-from fwdecg.library.check.fault import Check, Fault, ReportFault, quoted
+from fwdecg.library.check.fault import Check, ReportFault, quoted
 from fwdecg.library.check.rows import CaseSummary
 from fwdecg.library.manifest import count_cases
 from fwdecg.library.paths import MANIFEST, STATISTICS, Part, quarantine_file
-from fwdecg.library.statistics import Statistics, combine_moments
+from fwdecg.library.statistics import combine_moments
 
 # Two tissues may have fewer blocked pixels than this in the same places by chance.
 LEAST_BLOCKED_PIXELS = 8
@@ -40,38 +43,25 @@ def check_case_ids(
         cases: number of cases of the library.
         report: called with each fault.
     """
-
-    def report_case(subject: str, problem: str, remedy: str = "") -> None:
-        report(Fault(Check.CASES, subject, problem, remedy))
-
+    report = partial(report, Check.CASES)
     for case_id, count in sorted(Counter(case_ids).items()):
         if count > 1:
-            report_case(f"case {case_id}", f"occurs in {count} rows: must occur in one")
+            report(f"case {case_id}", f"occurs in {count} rows: must occur in one")
     for case_id in sorted(set(case_ids) & set(quarantined)):
         remedy = f"delete {quarantine_file(case_id)} or the row"
-        report_case(f"case {case_id}", "is both in quarantine and in a part", remedy)
-    for case_id in sorted({*case_ids, *quarantined}):
+        report(f"case {case_id}", "is both in quarantine and in a part", remedy)
+    known = {*case_ids, *quarantined}
+    for case_id in sorted(known):
         if not 0 <= case_id < cases:
-            report_case(f"case {case_id}", f"the library's ids are 0 to {cases - 1}")
-    known = [Part(case_id, case_id + 1) for case_id in (*case_ids, *quarantined)]
-    for gap in _gaps([*known, *unread], cases):
-        single = gap.stop - gap.first == 1
-        report_case(
-            f"case {gap.first}" if single else f"cases {gap.first} to {gap.stop - 1}",
-            "in no part and not in quarantine",
-            "build the library again; the build keeps the other cases",
-        )
-
-
-def _gaps(ranges: Iterable[Part], cases: int) -> Iterator[Part]:
-    """Yield the ranges of ids below `cases` that none of the given ranges covers."""
-    first = 0
-    for known in [*sorted(ranges), Part(cases, cases)]:
-        if known.first > first:
-            yield Part(first, min(known.first, cases))
-        first = max(first, known.stop)
-        if first >= cases:
-            return
+            report(f"case {case_id}", f"the library's ids are 0 to {cases - 1}")
+    first = 0  # A configuration may demand too many cases to visit each id.
+    for start, stop in sorted([*((i, i + 1) for i in known), *unread, (cases, cases)]):
+        last = min(start, cases) - 1
+        if first <= last:
+            subject = f"case {first}" if first == last else f"cases {first} to {last}"
+            remedy = "build the library again; the build keeps the other cases"
+            report(subject, "in no part and not in quarantine", remedy)
+        first = max(first, stop)
 
 
 def check_totals(
@@ -87,7 +77,7 @@ def check_totals(
         "quarantined": sorted(quarantined),
         "redraws": sum(case.redraws for case in cases),
         "largest_cv_error_estimate": max((case.cv_error_estimate for case in cases), default=0.0),
-        "cases_active_at_end": sum(case.active_at_end for case in cases),
+        "cases_active_at_end": sum(case.active_fraction_at_end > 0 for case in cases),
         "cost": {"node_updates": sum(case.node_updates for case in cases)},
     }
     found = {name: manifest.get(name) for name in expected}
@@ -95,7 +85,7 @@ def check_totals(
         found["cost"] = {"node_updates": found["cost"].get("node_updates")}
     for key in differing_keys(found, expected):
         value, total = quoted(_lookup(found, key)), quoted(_lookup(expected, key))
-        report(Fault(Check.CASES, MANIFEST, f"{key} is {value}: its cases give {total}"))
+        report(Check.CASES, MANIFEST, f"{key} is {value}: its cases give {total}")
 
 
 def _lookup(tree: Any, key: str) -> Any:
@@ -107,26 +97,20 @@ def _lookup(tree: Any, key: str) -> Any:
 def check_disjoint(cases: Sequence[CaseSummary], report: ReportFault) -> None:
     """Check that no two splits share a seed or a pattern of non-conducting patches."""
     patched = [case for case in cases if case.blocked_pixels >= LEAST_BLOCKED_PIXELS]
-    _check_unshared("non-conducting patches", patched, lambda case: case.pattern, report)
-    _check_unshared("seed", cases, lambda case: case.seed, report)
-
-
-def _check_unshared(
-    what: str,
-    cases: Sequence[CaseSummary],
-    key: Callable[[CaseSummary], Hashable],
-    report: ReportFault,
-) -> None:
-    first: dict[Hashable, CaseSummary] = {}
-    for case in cases:
-        other = first.setdefault(key(case), case)
-        if other.split != case.split:
-            problem = (
-                f"has the same {what} as case {other.case_id}, but they are in different splits, "
-                f"{quoted(case.split)} and {quoted(other.split)}"
-            )
-            remedy = "exclude one of them from training and from scores"
-            report(Fault(Check.SPLITS, f"case {case.case_id}", problem, remedy))
+    for what, keys in (
+        ("non-conducting patches", [(case.pattern, case) for case in patched]),
+        ("seed", [(case.seed, case) for case in cases]),
+    ):
+        first: dict[bytes | int, CaseSummary] = {}
+        for key, case in keys:
+            other = first.setdefault(key, case)
+            if other.split != case.split:
+                problem = (
+                    f"has the same {what} as case {other.case_id}, but they are in different "
+                    f"splits, {quoted(case.split)} and {quoted(other.split)}"
+                )
+                remedy = "exclude one of them from training and from scores"
+                report(Check.SPLITS, f"case {case.case_id}", problem, remedy)
 
 
 def check_balance(cases: Sequence[CaseSummary], shifts: Sequence[str], report: ReportFault) -> None:
@@ -138,7 +122,7 @@ def check_balance(cases: Sequence[CaseSummary], shifts: Sequence[str], report: R
         number, rule = found[condition, split], expected[condition, split]
         if number != rule:
             problem = f"has {number} cases in split {quoted(split)}: must have {rule}"
-            report(Fault(Check.SPLITS, f"condition {quoted(condition)}", problem))
+            report(Check.SPLITS, f"condition {quoted(condition)}", problem)
 
 
 def check_statistics(
@@ -146,38 +130,24 @@ def check_statistics(
 ) -> None:
     """Compare statistics.json with the statistics of all training cases."""
     training = [case.moments for case in cases if case.split == TRAIN]
-    expected = combine_moments(training, cases=len(training))
-    if expected is None:
+    statistics = combine_moments(training, cases=len(training))
+    if statistics is None:
         return
-    scales = _scales(expected)
-    for name, value in asdict(expected).items():
-        if not _close(_as_sequence(found.get(name)), _as_sequence(value), scales[name]):
+    expected = asdict(statistics)
+    for name, value in expected.items():
+        deviation = expected[name.replace("_mean", "_spread")]
+        if not _is_close(found.get(name), np.array(value), np.array(deviation)):
             problem = f"{name} is {quoted(found.get(name))}: the training cases give "
             remedy = "build the library again; the build keeps the parts"
-            report(Fault(Check.STATISTICS, STATISTICS, problem + quoted(value), remedy))
+            report(Check.STATISTICS, STATISTICS, problem + quoted(value), remedy)
 
 
-def _scales(expected: Statistics) -> dict[str, Sequence[float]]:
-    """Return the standard deviations that the tolerance of each statistic is relative to."""
-    return {
-        "cases": (0.0,),
-        "u_mean": (expected.u_spread,),
-        "u_spread": (expected.u_spread,),
-        "phi_e_mean": expected.phi_e_spread,
-        "phi_e_spread": expected.phi_e_spread,
-    }
-
-
-def _close(found: Sequence[object], expected: Sequence[object], scales: Sequence[float]) -> bool:
-    if len(found) != len(expected):
+def _is_close(found: object, expected: np.ndarray, deviation: np.ndarray) -> bool:
+    """Return whether an untrusted value has the expected numbers, in the expected shape."""
+    try:
+        values = np.array(found)
+    except ValueError:  # a list of lists of different lengths
         return False
-    return all(
-        isinstance(a, int | float)
-        and isinstance(b, int | float)
-        and abs(a - b) <= TOLERANCE * scale
-        for a, b, scale in zip(found, expected, scales, strict=True)
-    )
-
-
-def _as_sequence(value: object) -> Sequence[object]:
-    return value if isinstance(value, list | tuple) else (value,)
+    if values.dtype.kind not in "iuf" or values.shape != expected.shape:
+        return False
+    return bool((np.abs(values.astype(float) - expected) <= TOLERANCE * deviation).all())

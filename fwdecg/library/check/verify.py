@@ -6,9 +6,10 @@ the manifest, and some are simulated again, within limits of memory and time. No
 
 import logging
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -24,16 +25,14 @@ from fwdecg.library.check.fault import (
     Fault,
     ReportFault,
     quoted,
-    reporter,
 )
 from fwdecg.library.check.inventory import Inventory, ListedPart, check_files
 from fwdecg.library.check.limits import case_bytes, check_case_size, check_sheet_size
 from fwdecg.library.check.redraws import check_draw, draw_sample, resimulate
 from fwdecg.library.check.rows import (
-    VALUE_CHECKS,
     CaseSummary,
-    check_row,
     check_schema,
+    check_values,
     open_part,
     read_rows,
     summarise_case,
@@ -86,20 +85,26 @@ class CheckReport:
         return "\n".join([*(fault.line for fault in self.faults), *table])
 
 
-class Contents(NamedTuple):
-    """Content of the parts that could be read.
+@dataclass(kw_only=True)
+class Contents:
+    """Content of the parts, as far as it could be read.
 
     Attributes:
         case_ids: ids of all rows.
         cases: summaries of the rows that have all columns.
         unread: parts that are missing or cannot be read.
-        whole: whether every row of every part is among `cases`.
+        rows: number of rows of all parts.
     """
 
-    case_ids: tuple[int, ...]
-    cases: tuple[CaseSummary, ...]
-    unread: tuple[Part, ...]
-    whole: bool
+    case_ids: list[int] = field(default_factory=list)
+    cases: list[CaseSummary] = field(default_factory=list)
+    unread: list[Part]
+    rows: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row of every part is among `cases`."""
+        return not self.unread and len(self.cases) == self.rows
 
 
 def check_library(
@@ -119,7 +124,11 @@ def check_library(
     if min(sample, seed) < 0:
         raise ConfigError(f"sample = {sample}, seed = {seed}: both must be at least 0")
     store, faults = _open_store(place), list[Fault]()
-    coverage = _check(store, sample, np.random.default_rng(seed), faults.append)
+
+    def report(*fault: Any) -> None:
+        faults.append(Fault(*fault))
+
+    coverage = _check(store, sample, np.random.default_rng(seed), report)
     return CheckReport(store=store, faults=tuple(faults), coverage=coverage)
 
 
@@ -138,7 +147,12 @@ def _open_store(place: str | Path | Store) -> Store:
 def _check(store: Store, sample: int, rng: np.random.Generator, report: ReportFault) -> Coverage:
     descriptions = check_descriptions(store, report)
     inventory = check_files(store, descriptions.manifest, report)
-    coverage = _files_coverage(descriptions, inventory)
+    version = quoted(descriptions.manifest.get("code_version", "of unknown version"))
+    coverage = {
+        Check.DESCRIPTIONS: f"manifest, statistics, data card; built by fwdecg {version}",
+        Check.FILES: f"{len(inventory.parts)} parts, {inventory.bytes / 1e6:.1f} MB, "
+        f"{len(inventory.quarantined)} quarantined cases",
+    }
     config = descriptions.config
     if config is None:
         return coverage
@@ -146,8 +160,7 @@ def _check(store: Store, sample: int, rng: np.random.Generator, report: ReportFa
     if not readable:
         return coverage
     contents = _check_parts(store, inventory, config, redraw=drawable, report=report)
-    _check_all_cases(contents, descriptions, inventory, config, report)
-    coverage |= _contents_coverage(contents, config)
+    coverage |= _check_all_cases(contents, descriptions, inventory, config, report)
     if drawable:
         coverage[Check.DRAWS] = f"{len(contents.case_ids)} cases"
         if sample:
@@ -166,24 +179,18 @@ def _check_parts(
 ) -> Contents:
     """Check the columns and rows of all parts."""
     progress = Progress(logger, "cases read", sum(len(p.part.case_ids) for p in inventory.parts))
-    case_ids: list[int] = []
-    cases: list[CaseSummary] = []
-    unread, rows = [*inventory.absent], 0
+    contents = Contents(unread=[*inventory.absent])
     for listed in inventory.parts:
         try:
             with open_part(store, listed.part.file) as parquet:
                 _require_moderate_size(parquet.metadata, listed, config)
-                found = _check_rows(parquet, listed, config, redraw=redraw, report=report)
-                rows += parquet.metadata.num_rows
-                case_ids += found[0]
-                cases += found[1]
+                _check_rows(parquet, listed, config, contents, redraw=redraw, report=report)
         except DAMAGE as error:
             problem = f"cannot be read: {quoted(error)}"
-            report(Fault(Check.FILES, listed.part.file, problem, REBUILD))
-            unread.append(listed.part)
+            report(Check.FILES, listed.part.file, problem, REBUILD)
+            contents.unread.append(listed.part)
         progress.advance(len(listed.part.case_ids))
-    whole = not unread and len(cases) == rows
-    return Contents(tuple(case_ids), tuple(cases), tuple(unread), whole)
+    return contents
 
 
 def _require_moderate_size(
@@ -203,34 +210,32 @@ def _check_rows(
     parquet: pq.ParquetFile,
     listed: ListedPart,
     config: LibraryConfig,
+    contents: Contents,
     *,
     redraw: bool,
     report: ReportFault,
-) -> tuple[list[int], list[CaseSummary]]:
-    """Check a part's columns and rows; return the ids of its rows, and their summaries."""
-    file = listed.part.file
-    case_ids: list[int] = []
-    cases: list[CaseSummary] = []
-    columns = check_schema(file, parquet.schema_arrow, config, report)
-    for row in read_rows(parquet, columns, config, reporter(Check.SCHEMA, file, report)):
+) -> None:
+    """Check a part's columns and rows, and add the rows to the contents."""
+    file, count = listed.part.file, parquet.metadata.num_rows
+    if count != listed.cases:
+        report(Check.FILES, file, f"has {count} cases: the manifest says {listed.cases}")
+    contents.rows += count
+    report_schema = partial(report, Check.SCHEMA, file)
+    columns = check_schema(parquet.schema_arrow, config, report_schema)
+    for row in read_rows(parquet, columns, config, report_schema):
         case_id = row.get(CASE_ID)
         name = f"{file}, case {'of unknown id' if case_id is None else case_id}"
-        check_row(VALUE_CHECKS, row, config, reporter(Check.VALUES, name, report))
+        check_values(row, config, partial(report, Check.VALUES, name))
         if case_id is None:
             continue
-        case_ids.append(case_id)
+        contents.case_ids.append(case_id)
         if case_id not in listed.part.case_ids:
-            report(Fault(Check.CASES, name, "is outside the range in the part's name"))
+            report(Check.CASES, name, "is outside the range in the part's name")
         elif redraw and case_id < config.cases:
-            check_draw(row, case_id, config, reporter(Check.DRAWS, name, report))
+            check_draw(row, case_id, config, partial(report, Check.DRAWS, name))
         summary = summarise_case(file, row)
         if summary is not None:
-            cases.append(summary)
-    count = parquet.metadata.num_rows
-    if count != listed.cases:
-        problem = f"has {count} cases: the manifest says {listed.cases}"
-        report(Fault(Check.FILES, file, problem))
-    return case_ids, cases
+            contents.cases.append(summary)
 
 
 def _check_all_cases(
@@ -239,39 +244,25 @@ def _check_all_cases(
     inventory: Inventory,
     config: LibraryConfig,
     report: ReportFault,
-) -> None:
+) -> Coverage:
     """Run the checks over all cases; totals need every case to have been read."""
     quarantined, cases = inventory.quarantined, contents.cases
     check_case_ids(contents.case_ids, quarantined, contents.unread, config.cases, report)
     check_disjoint(cases, report)
-    if contents.whole:
-        check_totals(descriptions.manifest, cases, quarantined, config.shifts, report)
-        check_balance(cases, config.shifts, report)
-        if descriptions.statistics is not None:
-            check_statistics(descriptions.statistics, cases, report)
-
-
-def _files_coverage(descriptions: Descriptions, inventory: Inventory) -> Coverage:
-    version = quoted(descriptions.manifest.get("code_version", "of unknown version"))
-    return {
-        Check.DESCRIPTIONS: f"manifest, statistics, data card; built by fwdecg {version}",
-        Check.FILES: f"{len(inventory.parts)} parts, {inventory.bytes / 1e6:.1f} MB, "
-        f"{len(inventory.quarantined)} quarantined cases",
-    }
-
-
-def _contents_coverage(contents: Contents, config: LibraryConfig) -> Coverage:
-    count = f"{len(contents.case_ids)} cases"
-    sizes = Counter(case.split for case in contents.cases)
+    count, ids = f"{len(contents.case_ids)} cases", f"ids 0 to {config.cases - 1}"
+    sizes = Counter(case.split for case in cases)
     splits = ", ".join(f"{number} {quoted(split)}" for split, number in sizes.items())
-    ids = f"ids 0 to {config.cases - 1}"
     coverage = {Check.SCHEMA: count, Check.VALUES: count}
-    if not contents.whole:
+    if not contents.complete:
         reason = "because not all cases could be read"
         coverage[Check.CASES] = f"{ids}; not the manifest's totals, {reason}"
         coverage[Check.SPLITS] = f"{splits}: seeds, patches; not the balance, {reason}"
         return coverage
+    check_totals(descriptions.manifest, cases, quarantined, config.shifts, report)
     coverage[Check.CASES] = f"{ids}, the manifest's totals"
+    check_balance(cases, config.shifts, report)
     coverage[Check.SPLITS] = f"{splits}: seeds, patches, balance"
-    coverage[Check.STATISTICS] = "all training cases"
+    if descriptions.statistics is not None:
+        check_statistics(descriptions.statistics, cases, report)
+        coverage[Check.STATISTICS] = "all training cases"
     return coverage

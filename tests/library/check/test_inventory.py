@@ -10,61 +10,64 @@ from fwdecg.library.check.inventory import check_files
 from fwdecg.library.paths import Part
 from fwdecg.runtime.storage import Store
 
-FIRST, SECOND = Part(0, 4), Part(4, 8)
+FIRST, SECOND, LAST, OVERLAPPING = Part(0, 4), Part(4, 8), Part(8, 10), Part(2, 6)
 
 
-def check(root):
-    faults = []
-    manifest = json.loads((root / "manifest.json").read_text())
-    inventory = check_files(Store.at(root), manifest, faults.append)
-    assert all(fault.check is Check.FILES for fault in faults)
-    return inventory, [fault.line for fault in faults]
+@pytest.fixture
+def check(root, run_check):
+    def run():
+        manifest = json.loads((root / "manifest.json").read_text())
+        inventory, faults = run_check(check_files, Store.at(root), manifest)
+        assert all(fault.check is Check.FILES for fault in faults)
+        return inventory, [fault.line for fault in faults]
+
+    return run
 
 
-def test_intact_files_have_no_fault(root):
-    inventory, faults = check(root)
+def test_intact_files_have_no_fault(check):
+    inventory, faults = check()
     assert faults == []
-    assert [entry.part for entry in inventory.parts] == [FIRST, SECOND, Part(8, 10)]
+    assert [entry.part for entry in inventory.parts] == [FIRST, SECOND, LAST]
     assert inventory.absent == inventory.quarantined == ()
 
 
-def test_a_changed_byte_is_reported(root):
+def change_a_byte(root):
     content = bytearray((root / FIRST.file).read_bytes())
     content[len(content) // 2] ^= 1
     (root / FIRST.file).write_bytes(content)
-    (line,) = check(root)[1]
-    assert line.startswith(f"{FIRST.file}: has SHA-256")
-    assert "the manifest says" in line
 
 
-def test_a_truncated_part_is_reported(root):
-    content = (root / SECOND.file).read_bytes()[:-100]
-    (root / SECOND.file).write_bytes(content)
-    (line,) = check(root)[1]
-    assert line.startswith(f"{SECOND.file}: has {len(content)} bytes: the manifest says")
+def truncate(root):
+    (root / SECOND.file).write_bytes((root / SECOND.file).read_bytes()[:-100])
 
 
-def test_a_missing_part_is_reported(root):
-    (root / SECOND.file).unlink()
-    inventory, (line,) = check(root)
-    assert line.startswith(f"{SECOND.file}: is missing; build the library again")
-    assert inventory.absent == (SECOND,)
+def add_an_unlisted_part(root):
+    shutil.copy(root / FIRST.file, root / Part(10, 14).file)
 
 
-def test_an_unlisted_part_is_reported(root):
-    shutil.copy(root / FIRST.file, root / "cases/cases-000010-000014.parquet")
-    (line,) = check(root)[1]
-    assert line.startswith("cases/cases-000010-000014.parquet: is not listed in manifest.json")
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (change_a_byte, f"{FIRST.file}: has SHA-256"),
+        (truncate, f"{SECOND.file}: has"),
+        (lambda root: (root / SECOND.file).unlink(), f"{SECOND.file}: is missing; build"),
+        (add_an_unlisted_part, f"{Part(10, 14).file}: is not listed in manifest.json"),
+    ],
+)
+def test_a_damaged_file_is_reported(root, check, damage, problem):
+    damage(root)
+    inventory, (line,) = check()
+    assert line.startswith(problem)
+    assert inventory.absent == ((SECOND,) if "is missing" in line else ())
 
 
-def test_overlapping_parts_are_reported(root, edit_json):
+def test_overlapping_parts_are_reported(root, check, edit_json):
     parts = json.loads((root / "manifest.json").read_text())["parts"]
-    shutil.copy(root / FIRST.file, root / Part(2, 6).file)
-    edit_json(root, "manifest.json", parts=[*parts, parts[0] | {"file": Part(2, 6).file}])
-    lines = check(root)[1]
-    assert len(lines) == 2
-    assert f"{Part(2, 6).file}: its range of cases overlaps with {FIRST.file}" in lines[0]
-    assert f"{SECOND.file}: its range of cases overlaps with {Part(2, 6).file}" in lines[1]
+    shutil.copy(root / FIRST.file, root / OVERLAPPING.file)
+    edit_json(root, "manifest.json", parts=[*parts, parts[0] | {"file": OVERLAPPING.file}])
+    first, second = check()[1]
+    assert f"{OVERLAPPING.file}: its range of cases overlaps with {FIRST.file}" in first
+    assert f"{SECOND.file}: its range of cases overlaps with {OVERLAPPING.file}" in second
 
 
 @pytest.mark.parametrize(
@@ -77,18 +80,18 @@ def test_overlapping_parts_are_reported(root, edit_json):
         None,
     ],
 )
-def test_an_invalid_entry_is_reported_and_not_followed(root, edit_json, entry):
+def test_an_invalid_entry_is_reported_and_not_followed(root, check, edit_json, entry):
     parts = json.loads((root / "manifest.json").read_text())["parts"]
     parts[0] = None if entry is None else parts[0] | entry
     edit_json(root, "manifest.json", parts=parts)
-    inventory, lines = check(root)
+    inventory, lines = check()
     assert lines[0].startswith("manifest.json: parts[0] is")
-    assert [listed.part for listed in inventory.parts] == [SECOND, Part(8, 10)]
+    assert [listed.part for listed in inventory.parts] == [SECOND, LAST]
 
 
-def test_parts_that_are_no_list_are_reported(root, edit_json):
+def test_parts_that_are_no_list_are_reported(root, check, edit_json):
     edit_json(root, "manifest.json", parts="none")
-    assert "manifest.json: parts must be a list" in check(root)[1]
+    assert "manifest.json: parts must be a list" in check()[1]
 
 
 @pytest.mark.parametrize(
@@ -100,10 +103,10 @@ def test_parts_that_are_no_list_are_reported(root, edit_json):
         ("run.sh", "true", ["is not the record of a case"]),
     ],
 )
-def test_damaged_records_in_quarantine_are_reported(root, name, content, problems):
+def test_damaged_records_in_quarantine_are_reported(root, check, name, content, problems):
     (root / "quarantine").mkdir()
     (root / "quarantine" / name).write_text(content)
-    inventory, lines = check(root)
+    inventory, lines = check()
     assert len(lines) == len(problems)
     for line, problem in zip(lines, problems, strict=True):
         assert line.startswith(f"quarantine/{name}: {problem}")

@@ -8,8 +8,8 @@ import pytest
 from fwdecg.cases.draw import draw_case
 from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.cases.simulation import simulate_case
-from fwdecg.cases.solver_config import SolverConfig
 from fwdecg.cases.tissue_config import TissueConfig
+from fwdecg.library.check.fault import Check
 from fwdecg.library.check.limits import (
     case_bytes,
     check_case_size,
@@ -20,20 +20,13 @@ from fwdecg.library.check.limits import (
 from fwdecg.physics.pseudo_ecg import lead_fields
 
 
-@pytest.mark.parametrize("variation", [0.0, 0.3])
-def test_the_estimates_match_a_simulated_case(small_config, variation):
-    tissue = replace(
-        small_config.tissue,
-        remodelled_diffusivity_mm2_per_ms=(0.1, 0.12),
-        diffusivity_variation=variation,
-        diffusivity_variation_length_mm=2.0,
-    )
-    solver = replace(small_config.solver, scheme="plain")
-    config = replace(small_config, tissue=tissue, solver=solver)
+@pytest.mark.parametrize("kind", ["small_config", "varied_config"])
+def test_the_estimates_match_a_simulated_case(kind, request):
+    config = request.getfixturevalue(kind)
     case = draw_case(config, 2)
     record = simulate_case(case, config)
     tensors = [record.u, record.phi_e, record.diffusivity_mm2_per_ms, record.electrodes_mm]
-    if variation:
+    if config.tissue.diffusivity_variation:
         tensors.append(record.conducting_fraction)
     assert case_bytes(config) == sum(tensor.nbytes for tensor in tensors)
     tissue = case.sheet.rasterise(record.solver_spacing_mm)
@@ -45,41 +38,35 @@ def test_the_estimates_match_a_simulated_case(small_config, variation):
 
 
 @pytest.mark.parametrize(
-    ("shifts", "change", "nodes"),
+    ("shifts", "diffusivity", "patches", "change", "size"),
     [
-        ((), {}, 0),
+        # Whether a stimulus reaches the tissue is decided on 200 x 200 cells.
+        ((), 1.0, 40.0, {}, 200**2),
         # Lattice nodes are a third of the smoothing length apart. For a variation of D,
         # the smoothing length is half the correlation length.
-        ((), {"diffusivity_variation": 0.1, "diffusivity_variation_length_mm": 1.0}, 600**2),
+        (
+            (),
+            1.0,
+            40.0,
+            {"diffusivity_variation": 0.1, "diffusivity_variation_length_mm": 1.0},
+            600**2,
+        ),
         # By Rice's formula a patch size of 1 mm at a fraction of 0.4 needs smoothing over 0.272 mm.
-        (("patch_size",), {"shifted_patch_size_mm": (1.0, 2.0)}, (300 / 0.2725) ** 2),
+        (("patch_size",), 1.0, 40.0, {"shifted_patch_size_mm": (1.0, 2.0)}, (300 / 0.2725) ** 2),
+        # Cells of 67 mm resolve these waves and patches; the reach of a stimulus needs 1 mm.
+        ((), 1e4, 1e3, {"size_mm": 1e4}, 1e8),
     ],
 )
-def test_the_finest_texture_counts(shifts, change, nodes):
-    quick, wide = (1.0, 1.0), (40.0, 50.0)
+def test_the_finest_raster_or_lattice_counts(shifts, diffusivity, patches, change, size):
     tissue = TissueConfig(
-        healthy_diffusivity_mm2_per_ms=quick,
-        remodelled_diffusivity_mm2_per_ms=quick,
-        small_patch_size_mm=wide,
-        large_patch_size_mm=wide,
+        healthy_diffusivity_mm2_per_ms=(diffusivity, diffusivity),
+        remodelled_diffusivity_mm2_per_ms=(diffusivity, diffusivity),
+        small_patch_size_mm=(patches, patches),
+        large_patch_size_mm=(patches, patches),
         **change,
     )
-    config = LibraryConfig(tissue=tissue, shifts=shifts, solver=SolverConfig(spacing_mm=2.0))
-    # Whether a stimulus reaches the tissue is decided on 200 x 200 cells.
-    assert sheet_size(config) == pytest.approx(max(nodes, 200**2), rel=5e-3)
-
-
-def test_the_raster_that_a_case_is_drawn_on_counts():
-    # Cells of 67 mm resolve these waves and patches; the reach of a stimulus needs 1 mm.
-    quick, wide = (1e4, 1e4), (1e3, 1e3)
-    tissue = TissueConfig(
-        size_mm=1e4,
-        healthy_diffusivity_mm2_per_ms=quick,
-        remodelled_diffusivity_mm2_per_ms=quick,
-        small_patch_size_mm=wide,
-        large_patch_size_mm=wide,
-    )
-    assert sheet_size(LibraryConfig(tissue=tissue)) == pytest.approx(1e8)
+    config = LibraryConfig(tissue=tissue, shifts=shifts)
+    assert sheet_size(config) == pytest.approx(size, rel=5e-3)
 
 
 @pytest.mark.parametrize(
@@ -90,20 +77,15 @@ def test_the_raster_that_a_case_is_drawn_on_counts():
         ({"duration_ms": 1e6, "electrode_grid": (99, 99)}, "7.9e+09"),
     ],
 )
-def test_too_large_cases_are_reported(small_config, values, size):
+def test_too_large_cases_are_reported(small_config, run_check, values, size):
     config = replace(small_config, recording=replace(small_config.recording, **values))
-    faults = []
-    assert not check_case_size(config, faults.append)
-    assert f"a case has {size} bytes: the limit is 5.36871e+08" in faults[0].problem
+    readable, (fault,) = run_check(check_case_size, config)
+    assert (readable, fault.check) == (False, Check.VALUES)
+    assert f"a case has {size} bytes: the limit is 5.36871e+08" in fault.problem
 
 
-def test_too_large_sheets_are_reported(small_config):
+def test_too_large_sheets_are_reported(small_config, run_check):
     config = replace(small_config, tissue=replace(small_config.tissue, size_mm=1e6))
-    faults = []
-    assert not check_sheet_size(config, faults.append)
-    assert "the limit is 2.5e+07, so no case is drawn or simulated again" in faults[0].problem
-
-
-def test_small_libraries_are_within_the_limits(small_config):
-    assert check_case_size(small_config, pytest.fail)
-    assert check_sheet_size(small_config, pytest.fail)
+    drawable, (fault,) = run_check(check_sheet_size, config)
+    assert (drawable, fault.check) == (False, Check.DRAWS)
+    assert "the limit is 2.5e+07, so no case is drawn or simulated again" in fault.problem

@@ -33,7 +33,7 @@ def summary(case_id, shifts=(), **values):
         moments=np.array([[2.0] * 3, [case_id] * 3, [case_id**2] * 3]),
         redraws=0,
         cv_error_estimate=0.01,
-        active_at_end=False,
+        active_fraction_at_end=0.0,
         node_updates=100,
     )
     return case._replace(**values)
@@ -44,10 +44,9 @@ def cases():
     return [summary(case_id) for case_id in range(10)]
 
 
-def lines(check, *arguments):
-    faults = []
-    check(*arguments, faults.append)
-    return [fault.line for fault in faults]
+@pytest.fixture
+def lines(run_check):
+    return lambda *arguments: [fault.line for fault in run_check(*arguments)[1]]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +62,7 @@ def lines(check, *arguments):
         (range(4), (), (), 10**18, ["cases 4 to 999999999999999999: in no part and not in quar"]),
     ],
 )
-def test_each_case_id_occurs_exactly_once(case_ids, quarantined, unread, cases, expected):
+def test_each_case_id_occurs_exactly_once(lines, case_ids, quarantined, unread, cases, expected):
     found = lines(check_case_ids, list(case_ids), quarantined, unread, cases)
     assert len(found) == len(expected)
     assert all(line.startswith(start) for line, start in zip(found, expected, strict=True))
@@ -81,9 +80,9 @@ def test_each_case_id_occurs_exactly_once(case_ids, quarantined, unread, cases, 
         ({"cost": {"node_updates": 3}}, "cost.node_updates is 3: its cases give 1000"),
     ],
 )
-def test_wrong_totals_of_the_manifest_are_reported(cases, values, problem):
-    cases[0] = cases[0]._replace(redraws=3, cv_error_estimate=0.02, active_at_end=True)
-    cases[1] = cases[1]._replace(active_at_end=True)
+def test_wrong_totals_of_the_manifest_are_reported(lines, cases, values, problem):
+    cases[0] = cases[0]._replace(redraws=3, cv_error_estimate=0.02, active_fraction_at_end=0.5)
+    cases[1] = cases[1]._replace(active_fraction_at_end=0.5)
     manifest = {
         "counts": count_cases(range(10), (), ()),
         "quarantined": [],
@@ -97,25 +96,22 @@ def test_wrong_totals_of_the_manifest_are_reported(cases, values, problem):
     assert line.startswith(f"manifest.json: {problem}")
 
 
-def test_splits_that_share_nothing_have_no_fault(cases):
+@pytest.mark.parametrize(
+    ("field", "what"), [("seed", "seed"), ("pattern", "non-conducting patches")]
+)
+def test_a_copy_in_another_split_is_reported(lines, cases, field, what):
     assert lines(check_disjoint, cases) == []
-
-
-def test_a_seed_in_two_splits_is_reported(cases):
-    cases[9] = cases[9]._replace(seed=cases[2].seed)
+    cases[9] = cases[9]._replace(**{field: getattr(cases[2], field)})
     (line,) = lines(check_disjoint, cases)
-    assert line.startswith("case 9: has the same seed as case 2, but they are in different splits")
+    assert line.startswith(f"case 9: has the same {what} as case 2, but they are in different spl")
 
 
-def test_patches_in_two_splits_are_reported(cases):
-    cases[9] = cases[9]._replace(pattern=cases[2].pattern)
-    (line,) = lines(check_disjoint, cases)
-    assert line.startswith("case 9: has the same non-conducting patches as case 2")
-    few = [case._replace(blocked_pixels=7) for case in cases]
-    assert lines(check_disjoint, few) == []  # equal by chance
+def test_few_blocked_pixels_are_equal_by_chance(lines, cases):
+    few = [case._replace(pattern=b"", blocked_pixels=7) for case in cases]
+    assert lines(check_disjoint, few) == []
 
 
-def test_the_balance_of_the_splits_follows_the_rule():
+def test_the_balance_of_the_splits_follows_the_rule(lines):
     cases = [summary(case_id, SHIFTS) for case_id in range(70)]
     assert lines(check_balance, cases, SHIFTS) == []
     without = lines(check_balance, cases, ())
@@ -124,7 +120,7 @@ def test_the_balance_of_the_splits_follows_the_rule():
     assert len(lines(check_balance, cases, SHIFTS)) == 2  # one case too many, and one too few
 
 
-def test_statistics_agree_within_rounding(cases):
+def test_statistics_agree_within_rounding(lines, cases):
     assert lines(check_statistics, statistics(cases), cases) == []
     assert lines(check_statistics, {}, [case._replace(split="test") for case in cases]) == []
 
@@ -140,12 +136,12 @@ def test_statistics_agree_within_rounding(cases):
         ("phi_e_spread", {"a": []}),
     ],
 )
-def test_wrong_statistics_are_reported(cases, name, value):
+def test_wrong_statistics_are_reported(lines, cases, name, value):
     (line,) = lines(check_statistics, statistics(cases) | {name: value}, cases)
     assert line.startswith(f"statistics.json: {name} is {value}: the training cases give")
 
 
-def test_a_small_error_of_a_mean_is_reported(cases):
+def test_a_small_error_of_a_mean_is_reported(lines, cases):
     found = statistics(cases)
     found["u_mean"] += 1e-9 * found["u_spread"]
     assert len(lines(check_statistics, found, cases)) == 1
