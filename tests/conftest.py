@@ -4,6 +4,8 @@ Every annotation of the package is checked at run time by jaxtyping and beartype
 """
 
 import os
+import subprocess
+import sys
 
 from jaxtyping import install_import_hook
 
@@ -188,6 +190,20 @@ electrodes_mm = [[12.5, 12.5, 10.0]]
 least_activated_fraction = 0.0
 """)
     return path
+
+
+@pytest.fixture(scope="session")
+def run_python():
+    """A function that runs Python as a new process, checks its exit code and returns the result."""
+
+    def run(*arguments, code=0, **changed):
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])} | changed
+        command = [sys.executable, *map(str, arguments)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+        return done
+
+    return run
 
 
 @pytest.fixture(scope="session")

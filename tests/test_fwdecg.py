@@ -1,10 +1,6 @@
 """Public names of the package; tests/jobs/test_help.py shows that importing it loads nothing."""
 
-import os
-import subprocess
-import sys
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
@@ -25,7 +21,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 @pytest.mark.slow
-def test_a_case_is_simulated_and_drawn_without_ray_torch_or_pyplot():
+def test_a_case_is_simulated_and_drawn_without_ray_torch_or_pyplot(run_python):
     """This runs in a new process, because this one has imported them."""
     code = (
         "import sys, fwdecg\n"
@@ -34,8 +30,4 @@ def test_a_case_is_simulated_and_drawn_without_ray_torch_or_pyplot():
         "fwdecg.plot_case(case)\n"
         "print('loaded:', *{'ray', 'torch', 'matplotlib.pyplot'} & sys.modules.keys())"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
-    )
-    assert done.stdout.splitlines()[-1].strip() == "loaded:"
+    assert run_python("-c", code).stdout.splitlines()[-1].strip() == "loaded:"

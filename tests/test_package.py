@@ -83,22 +83,15 @@ def installed(wheel, tmp_path_factory):
 
 
 def pip(*arguments):
-    command = [sys.executable, "-m", "pip", *map(str, arguments)]
-    environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    run([sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments], ROOT)
 
 
 def run(command, folder):
-    """Run a command outside the checkout and return its standard output."""
+    """Run a command without the checkout in the import path and return its standard output."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    words = [str(word) for word in command]
     done = subprocess.run(
-        [*map(str, command)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+        words, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

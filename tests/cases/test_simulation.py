@@ -69,6 +69,12 @@ def test_an_ecg_that_is_not_finite_is_refused(small_config, monkeypatch):
         simulate_case(draw_case(small_config, 1), small_config)
 
 
+def test_a_case_beyond_the_time_limit_is_refused(small_config):
+    config = replace(small_config, case_time_limit_s=1e-9)
+    with pytest.raises(CaseError, match=r"exceeds library\.case_time_limit_s = 1e-09"):
+        simulate_case(draw_case(config, 0), config)
+
+
 def test_a_case_that_does_not_activate_is_refused(small_config):
     recording = replace(small_config.recording, duration_ms=10.0, least_activated_fraction=0.9)
     config = replace(small_config, recording=recording)

@@ -3,17 +3,13 @@
 import json
 import os
 import socket
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from fwdecg.errors import ConfigError
 from fwdecg.experiment import command_line as command
 from fwdecg.experiment.command_line import connect_to_ray, run_job
-
-ROOT = Path(__file__).parents[2]
 
 LOCAL_RUN = """
 import os
@@ -76,21 +72,15 @@ if __name__ == "__main__":
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="sockets are read from /proc")
-def test_a_local_cluster_is_private_and_sigterm_interrupts_the_job(tmp_path):
+def test_a_local_cluster_is_private_and_sigterm_interrupts_the_job(
+    run_python, monkeypatch, tmp_path
+):
     """It listens on loopback only and sends no usage statistics."""
     script = tmp_path / "local_run.py"
     script.write_text(LOCAL_RUN)
-    unset = {"RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED", "RAY_ADDRESS"}
-    environment = {key: value for key, value in os.environ.items() if key not in unset}
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        env=environment | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 130, done.stderr
+    for variable in ("RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED", "RAY_ADDRESS"):
+        monkeypatch.delenv(variable, raising=False)
+    done = run_python(script, code=130)
     assert done.stderr == "interrupted; the same command resumes\n"
     printed = dict(line.split(": ") for line in done.stdout.splitlines())
     assert int(printed["listening"]) > 3

@@ -17,10 +17,6 @@ def test_a_file_precedes_a_preset_of_the_same_name(monkeypatch, tmp_path):
     assert find_preset("paper.toml") == Path("paper.toml")
 
 
-def test_overrides_of_a_preset():
-    assert load_preset("paper.toml", ["library.cases=5"]).library.cases == 5
-
-
 def test_an_unknown_preset_is_an_error_that_lists_the_known_ones():
     with pytest.raises(ConfigError, match="a.toml: No such file .* fwdecg: best.toml, cluster"):
         find_preset("a.toml")

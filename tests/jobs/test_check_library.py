@@ -33,7 +33,6 @@ def test_a_library_with_faults(small_library, tmp_path, run_script):
     [
         (["missing"], "missing: no such folder; give the folder that has manifest.json"),
         (["."], "it has neither manifest.json nor cases/"),
-        ([".", "--sample", "-1"], "sample = -1"),
     ],
 )
 def test_invalid_input(arguments, message, run_script, monkeypatch, tmp_path):

@@ -1,8 +1,6 @@
 """The job reproduce from end to end, followed by predictions and an export."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,9 +11,10 @@ from fwdecg.training.trained_surrogate import load_surrogate
 JOBS = Path(__file__).parents[2] / "jobs"
 
 
-def run(job, *arguments):
-    command = [sys.executable, str(JOBS / f"{job}.py"), *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+@pytest.fixture
+def run(run_python):
+    """Return a function that runs a job and returns its output."""
+    return lambda job, *arguments: run_python(JOBS / f"{job}.py", *arguments).stdout
 
 
 def written_at(results, *files):
@@ -26,7 +25,7 @@ def written_at(results, *files):
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_all_stages_then_predictions_and_export(small_preset, tmp_path):
+def test_all_stages_then_predictions_and_export(small_preset, run, tmp_path):
     results = tmp_path / "results"
     job = ["reproduce", small_preset, "--set", f"results.path={results}"]
     job += ["--set", "training.workers=0", "--set", "training.epochs=3"]
@@ -67,7 +66,7 @@ def test_all_stages_then_predictions_and_export(small_preset, tmp_path):
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_the_best_trial_of_a_search_is_trained_and_evaluated(small_preset, tmp_path):
+def test_the_best_trial_of_a_search_is_trained_and_evaluated(small_preset, run, tmp_path):
     results = tmp_path / "results"
     job = ["reproduce", small_preset, "--tune", "--set", f"results.path={results}"]
     job += ["--set", "training.workers=0", "--set", "training.epochs=2"]

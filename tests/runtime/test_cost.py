@@ -1,8 +1,5 @@
 import math
-import subprocess
-import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -22,28 +19,14 @@ def test_times_are_added_and_the_peak_is_the_maximum():
     one = Cost(core_seconds=1.5, gpu_seconds=2.0, peak_memory_bytes=300)
     other = Cost(core_seconds=0.25, gpu_seconds=4.0, peak_memory_bytes=200)
     assert one + other == Cost(core_seconds=1.75, gpu_seconds=6.0, peak_memory_bytes=300)
-    assert sum([one, other], Cost()) == one + other
 
 
-def test_a_cost_survives_the_round_trip_to_plain_values():
-    cost = Cost(core_seconds=12.34, gpu_seconds=0.06, peak_memory_bytes=1_234_567)
+def test_a_record_is_rounded_and_has_a_text():
+    cost = Cost(core_seconds=279.44, gpu_seconds=0.06, peak_memory_bytes=412_400_000)
     record = cost.as_dict()
-    assert record == {"core_seconds": 12.3, "gpu_seconds": 0.1, "peak_memory_bytes": 1_234_567}
-    assert asdict(Cost.from_dict(record)) == record
-
-
-@pytest.mark.parametrize(
-    ("record", "text"),
-    [
-        (None, "not recorded"),
-        (
-            {"core_seconds": 279.4, "gpu_seconds": 0.0, "peak_memory_bytes": 412_400_000},
-            "279 core-seconds, 0 GPU-seconds, 412 MB in the largest process",
-        ),
-    ],
-)
-def test_text_of_a_record(record, text):
-    assert cost_text(record) == text
+    assert record == {"core_seconds": 279.4, "gpu_seconds": 0.1, "peak_memory_bytes": 412_400_000}
+    assert cost_text(record) == "279 core-seconds, 0 GPU-seconds, 412 MB in the largest process"
+    assert cost_text(None) == "not recorded"
 
 
 def test_a_lap_contains_cpu_time_and_the_time_of_reserved_gpus():
@@ -77,10 +60,8 @@ print(CostMeter().lap().peak_memory_bytes)
 """
 
 
-def test_the_peak_includes_memory_that_was_freed():
-    command = [sys.executable, "-c", MEASURE]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert 200e6 < int(done.stdout) < 300e6  # the interpreter adds 10 to 20 MB
+def test_the_peak_includes_memory_that_was_freed(run_python):
+    assert 200e6 < int(run_python("-c", MEASURE).stdout) < 300e6  # the interpreter adds 10 to 20 MB
 
 
 @pytest.mark.parametrize("status", [None, "Name:\tpython\nVmRSS:\t 9000 kB\n"])

@@ -1,6 +1,7 @@
 import errno
 import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -118,34 +119,28 @@ def test_readers_see_complete_files_while_writers_race(store):
     assert set(seen) | {store.read("a").to_pybytes()} <= set(contents)
 
 
-class Flaky:
-    """Raise the given errors in turn, then succeed."""
-
-    def __init__(self, errors):
-        self.errors = list(errors)
-
-    def __call__(self):
-        if self.errors:
-            raise self.errors.pop(0)
-        return "done"
+@pytest.fixture
+def delays(monkeypatch):
+    """The delays between the attempts, which the tests do not wait for."""
+    slept = []
+    monkeypatch.setattr(storage.time, "sleep", slept.append)
+    return slept
 
 
-def test_transient_errors_are_retried_with_increasing_delays(monkeypatch):
-    delays = []
-    monkeypatch.setattr(storage.time, "sleep", delays.append)
-    flaky = Flaky([OSError(errno.ENOSPC, "No space left"), OSError(errno.EIO, "input/output")])
-    assert retry_io(flaky) == "done"
+def test_transient_errors_are_retried_with_increasing_delays(delays):
+    errors = [OSError(errno.ENOSPC, "No space left"), OSError(errno.EIO, "input/output")]
+    assert retry_io(Mock(side_effect=[*errors, "done"])) == "done"
     assert delays == list(storage.RETRY_DELAYS_S[:2])
 
 
-@pytest.mark.parametrize("error", [FileNotFoundError("x"), PermissionError("x"), ValueError("x")])
-def test_permanent_errors_are_raised_at_once(error, monkeypatch):
-    monkeypatch.setattr(storage.time, "sleep", pytest.fail)
-    with pytest.raises(type(error)):
-        retry_io(Flaky([error]))
+@pytest.mark.parametrize("error", [FileNotFoundError, PermissionError, ValueError])
+def test_permanent_errors_are_raised_at_once(error, delays):
+    with pytest.raises(error):
+        retry_io(Mock(side_effect=error))
+    assert delays == []
 
 
-def test_a_persistent_error_is_raised_after_the_last_retry(monkeypatch):
-    monkeypatch.setattr(storage.time, "sleep", lambda seconds: None)
+def test_a_persistent_error_is_raised_after_the_last_retry(delays):
     with pytest.raises(OSError, match="again"):
-        retry_io(Flaky([OSError("again")] * (len(storage.RETRY_DELAYS_S) + 1)))
+        retry_io(Mock(side_effect=OSError("again")))
+    assert delays == list(storage.RETRY_DELAYS_S)

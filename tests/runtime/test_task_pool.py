@@ -19,8 +19,9 @@ from ray.exceptions import (
 )
 
 from fwdecg.cases.simulation import simulate_case
-from fwdecg.errors import CaseError, LibraryError, RunError
+from fwdecg.errors import RunError
 from fwdecg.library.build import build_library
+from fwdecg.library.build_plan import plan_parts
 from fwdecg.library.check.verify import check_library
 from fwdecg.runtime import task_pool
 from fwdecg.runtime.storage import Store
@@ -31,76 +32,29 @@ from fwdecg.runtime.telemetry import BUILD
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
-def part_bytes(root):
-    return {path.name: path.read_bytes() for path in sorted((root / "cases").iterdir())}
-
-
-def first_time(folder, case):
-    """Return True for the first call with a case, in whichever worker."""
-    try:
-        (folder / str(case.spec.case_id)).touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    return True
-
-
-def killed_once(folder, case, config):
-    if case.spec.case_id % 3 == 0 and first_time(folder, case):
+def killed(folder, case, config):
+    """Kill the worker: always with case 6, and with every other third case once."""
+    marker = folder / str(case.spec.case_id)
+    if case.spec.case_id == 6 or (case.spec.case_id % 3 == 0 and not marker.exists()):
+        marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return simulate_case(case, config)
-
-
-def killed_always(case, config):
-    if case.spec.case_id == 6:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return simulate_case(case, config)
-
-
-def failing(case, config):
-    if case.spec.case_id in (1, 6):
-        raise CaseError("u is not finite at t = 5 ms")
     return simulate_case(case, config)
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_build_whose_workers_are_killed_has_the_same_bytes(
-    small_library, ray_cluster, small_config, tmp_path
-):
-    killed, root = tmp_path / "killed", tmp_path / "library"
-    killed.mkdir()
-    manifest = build_library(small_config, root, partial(killed_once, killed))
-    assert list(killed.iterdir())
-    assert manifest["quarantined"] == []
-    assert part_bytes(root) == part_bytes(small_library.store.folder)
-    assert check_library(root).faults == ()
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_a_case_that_kills_its_workers_is_quarantined(ray_cluster, small_config, tmp_path):
-    manifest = build_library(small_config, tmp_path, killed_always)
+def test_a_build_whose_workers_are_killed(small_library, ray_cluster, small_config, tmp_path):
+    """All other parts have the same bytes; the case that always kills its worker is quarantined."""
+    markers, root = tmp_path / "killed", tmp_path / "library"
+    markers.mkdir()
+    manifest = build_library(small_config, root, partial(killed, markers))
+    assert sorted(path.name for path in markers.iterdir()) == ["0", "3", "6", "9"]
     assert manifest["quarantined"] == [6]
-    reason = Store.at(tmp_path).read_json("quarantine/case-000006.json")["error"]
+    reason = Store.at(root).read_json("quarantine/case-000006.json")["error"]
     assert reason.startswith("RunError: case 6: its workers died repeatedly")
-    assert check_library(tmp_path, sample=0).faults == ()
-
-
-@pytest.mark.ray
-def test_a_case_that_raises_is_quarantined(ray_cluster, small_config, tmp_path):
-    manifest = build_library(small_config, tmp_path, failing)
-    assert manifest["quarantined"] == [1, 6]
-    assert manifest["counts"]["ok"]["all"]["all"] == 8
-    assert check_library(tmp_path, sample=0).faults == ()
-
-
-@pytest.mark.ray
-def test_a_case_beyond_the_time_limit_is_quarantined(ray_cluster, small_config, tmp_path):
-    config = replace(small_config, cases=3, case_time_limit_s=1e-9)
-    with pytest.raises(LibraryError, match="every case is quarantined"):
-        build_library(config, tmp_path)
-    reason = Store.at(tmp_path).read_json("quarantine/case-000000.json")["error"]
-    assert "exceeds library.case_time_limit_s = 1e-09" in reason
+    for part in (plan_parts(small_config, [])[each] for each in (0, 2)):
+        assert Store.at(root).read(part.file).equals(small_library.store.read(part.file))
+    assert check_library(root).faults == ()
 
 
 def failing_with(error, folder):
@@ -125,22 +79,12 @@ def failing_with(error, folder):
 def test_only_transient_errors_are_retried(error, attempts, ray_cluster, tmp_path, monkeypatch):
     monkeypatch.setattr(task_pool, "FIRST_DELAY_S", 0.01)
     with pytest.raises(type(error), match=str(error.args[-1])):
-        run_tasks(
-            deque([Task("this", failing_with(error, tmp_path), on_result=print, on_failure=print)]),
-            BUILD,
-        )
+        run_tasks(deque([Task("this", failing_with(error, tmp_path), print, print)]), BUILD)
     assert len(list(tmp_path.iterdir())) == attempts
 
 
 def task_after(attempts, on_failure, nodes_lost=0):
-    return Task(
-        "case 3",
-        int,
-        on_result=print,
-        on_failure=on_failure,
-        attempts=attempts,
-        nodes_lost=nodes_lost,
-    )
+    return Task("case 3", int, print, on_failure, attempts=attempts, nodes_lost=nodes_lost)
 
 
 @pytest.mark.parametrize("error", [WorkerCrashedError(), OutOfMemoryError("killed")])
@@ -160,13 +104,12 @@ def test_a_cluster_that_keeps_failing_is_an_error_of_the_run():
 
 
 def test_lost_nodes_are_counted_separately():
-    retry = task_pool._next_attempt(
-        task_after(MAX_ATTEMPTS - 1, pytest.fail), NodeDiedError("lost")
-    )
+    lost = NodeDiedError("lost")
+    retry = task_pool._next_attempt(task_after(MAX_ATTEMPTS - 1, pytest.fail), lost)
     assert (retry.attempts, retry.nodes_lost) == (MAX_ATTEMPTS - 1, 1)
     failures = []
     exhausted = task_after(MAX_ATTEMPTS - 1, failures.append, task_pool.MAX_NODE_LOSSES)
-    assert task_pool._next_attempt(exhausted, NodeDiedError("lost")) is None
+    assert task_pool._next_attempt(exhausted, lost) is None
     assert failures
 
 
@@ -177,9 +120,9 @@ def test_a_callback_may_append_tasks(ray_cluster):
     def count(number):
         results.append(number)
         if number < 3:
-            tasks.append(Task("next", partial(int, number + 1), on_result=count, on_failure=print))
+            tasks.append(Task("next", partial(int, number + 1), count, print))
 
-    tasks.append(Task("first", partial(int, 0), on_result=count, on_failure=print))
+    tasks.append(Task("first", int, count, print))
     run_tasks(tasks, BUILD)
     assert results == [0, 1, 2, 3]
 
@@ -193,11 +136,9 @@ def test_the_cost_is_measured_on_the_workers(ray_cluster):
         while time.process_time() < until:
             pass
 
-    tasks = [
-        Task(f"{number}", spin, on_result=lambda _: None, on_failure=print) for number in range(3)
-    ]
+    tasks = deque(Task(f"{number}", spin, lambda _: None, print) for number in range(3))
     before = time.process_time()
-    cost = run_tasks(deque(tasks), BUILD)
+    cost = run_tasks(tasks, BUILD)
     assert cost.core_seconds >= 3 * 0.3
     assert time.process_time() - before < 3 * 0.3  # this process only waits
     assert cost.gpu_seconds == 0.0
@@ -219,7 +160,7 @@ def test_a_task_gets_the_resources_of_its_options(ray_cluster):
 
     found = []
     options = {"num_cpus": 2, "runtime_env": {"env_vars": {"FWDECG_TEST": "yes"}}}
-    plain = Task(name="plain", work=resources, on_result=found.append, on_failure=found.append)
+    plain = Task("plain", resources, found.append, found.append)
     run_tasks(deque([plain]), BUILD)
     run_tasks(deque([replace(plain, options=options)]), BUILD)
     assert found == [({"CPU": 1.0}, None), ({"CPU": 2.0}, "yes")]

@@ -1,10 +1,9 @@
 """Metrics as Prometheus reads them on the port of a node, and none without Ray."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -80,20 +79,12 @@ if __name__ == "__main__":
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_node_exports_the_metrics_of_build_training_and_sweep(small_preset, tmp_path):
+def test_a_node_exports_the_metrics_of_build_training_and_sweep(small_preset, run_python, tmp_path):
     script = tmp_path / "watched.py"
     script.write_text(WATCHED)
     keys = ["training.epochs=3", "training.workers=1", "tuning.trials=2", "tuning.epochs=2"]
     keys += ["tuning.grace_period=2", 'tuning.space={"model.hidden_size" = {choice = [4, 8]}}']
-    done = subprocess.run(
-        [sys.executable, str(script), str(small_preset), str(tmp_path), *keys],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_python(script, small_preset, tmp_path, *keys)
     seen = json.loads(done.stdout.splitlines()[-1])
     assert seen["fwdecg_items_total build"] == 20
     assert seen["fwdecg_failures_total build"] == 1
@@ -109,25 +100,9 @@ def test_a_node_exports_the_metrics_of_build_training_and_sweep(small_preset, tm
     assert seen["fwdecg_share_done sweep"] == 1.0
 
 
-def test_without_ray_metrics_do_nothing_and_load_nothing():
-    code = (
-        "import sys; from fwdecg.runtime.telemetry import BUILD, ITEMS, FRACTION_DONE\n"
-        "ITEMS.add(BUILD); FRACTION_DONE.set(BUILD, 0.5)\n"
-        "print('loaded:', *{name.split('.')[0] for name in sys.modules} & {'ray', 'numpy'})"
-    )
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == "loaded:"
-
-
-def test_ray_without_a_connection_is_not_used(monkeypatch):
-    class Unconnected:
-        @staticmethod
-        def is_initialized():
-            return False
-
-    monkeypatch.setitem(sys.modules, "ray", Unconnected)
+@pytest.mark.parametrize("ray", [None, Mock(is_initialized=lambda: False)])
+def test_without_a_connection_metrics_do_nothing(ray, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setattr(telemetry, "_ray_metric", None)
     ITEMS.add(BUILD)
     FRACTION_DONE.set(BUILD, 0.5)
