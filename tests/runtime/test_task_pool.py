@@ -43,8 +43,11 @@ def killed(folder, case, config):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_build_whose_workers_are_killed(small_library, ray_cluster, small_config, tmp_path):
+def test_a_build_whose_workers_are_killed(
+    small_library, ray_cluster, small_config, monkeypatch, tmp_path
+):
     """All other parts have the same bytes; the case that always kills its worker is quarantined."""
+    monkeypatch.setattr(task_pool, "MAX_ATTEMPTS", 3)
     markers, root = tmp_path / "killed", tmp_path / "library"
     markers.mkdir()
     manifest = build_library(small_config, root, partial(killed, markers))
