@@ -9,15 +9,13 @@ from hypothesis import strategies as st
 from fwdecg.model.attention import AdditiveAttention, NoAttention, sinusoidal_embedding
 
 
-def _attention() -> AdditiveAttention:
-    return AdditiveAttention(latent_size=3, time_embedding_size=2, state_size=4, attention_size=5)
-
-
 @settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 2**16), batch=st.integers(1, 3), frames=st.integers(1, 9))
 def test_equals_the_printed_equations(seed: int, batch: int, frames: int) -> None:
     torch.manual_seed(seed)
-    attention = _attention()
+    attention = AdditiveAttention(
+        latent_size=3, time_embedding_size=2, state_size=4, attention_size=5
+    )
     state, latents = torch.randn(batch, 4), torch.randn(batch, frames, 3)
     times = torch.randn(frames, 2)
     context, weights = attention(state, attention.keys(latents, times), latents)
@@ -35,20 +33,6 @@ def test_equals_the_printed_equations(seed: int, batch: int, frames: int) -> Non
         # A few rounding errors of values near 1.
         torch.testing.assert_close(weights[case], alpha, rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(context[case], expected, rtol=1e-5, atol=1e-6)
-
-
-def test_weights_are_positive_and_sum_to_one() -> None:
-    attention, latents = _attention(), torch.randn(2, 6, 3)
-    _, weights = attention(torch.randn(2, 4), attention.keys(latents, torch.randn(6, 2)), latents)
-    assert (weights >= 0).all()
-    torch.testing.assert_close(weights.sum(1), torch.ones(2))
-
-
-def test_with_equal_scores_the_context_is_the_mean() -> None:
-    attention, latents = _attention(), torch.randn(2, 6, 3)
-    torch.nn.init.zeros_(attention.V_a.weight)
-    context, _ = attention(torch.randn(2, 4), attention.keys(latents, torch.randn(6, 2)), latents)
-    torch.testing.assert_close(context, latents.mean(1))
 
 
 def test_no_attention_gives_an_empty_context() -> None:

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torch import Tensor
 
 from fwdecg.model.decoder import EcgDecoder
 
@@ -18,18 +17,15 @@ def _decoder(size: int, *, times: int = 4) -> EcgDecoder:
     )
 
 
-def _both(decoder: EcgDecoder, latents: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the states of the kernel in float32, and of torch in float64."""
-    ours = decoder._states(latents)
-    return ours, torch.stack(decoder.double()._torch_steps(latents.double())[0], dim=1)
-
-
 @pytest.mark.parametrize(
     ("size", "frames", "times"), [(1, 2, 4), (5, 1, 4), (5, 40, 0), (32, 40, 4)]
 )
 def test_states_equal_torch(size: int, frames: int, times: int) -> None:
+    decoder = _decoder(size, times=times)
+    latents = 2 * torch.randn(3, frames, 6)
     with torch.no_grad():
-        ours, torchs = _both(_decoder(size, times=times), 2 * torch.randn(3, frames, 6))
+        ours = decoder._states(latents)
+        torchs = torch.stack(decoder.double()._torch_steps(latents.double())[0], dim=1)
     # The error of tanh is at most 1e-6, and an LSTM forgets earlier errors.
     torch.testing.assert_close(ours.double(), torchs, rtol=0, atol=1e-5)
 

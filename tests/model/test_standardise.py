@@ -38,11 +38,6 @@ def test_inverse_undoes_forward(value: float, mean: float, spread: float) -> Non
     torch.testing.assert_close(back, values, rtol=0, atol=tolerance)
 
 
-def test_the_state_dict_contains_the_statistics() -> None:
-    state = ZScore(torch.tensor(0.5), torch.tensor(0.25)).state_dict()
-    assert state == {"mean": torch.tensor(0.5), "spread": torch.tensor(0.25)}
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -42,17 +42,12 @@ def _travelling_fronts() -> tuple[Tensor, Tensor]:
     return u, score * torch.tensor([2.0, 10.0]) + torch.tensor([5.0, -2.0])
 
 
-def test_default_sizes() -> None:
-    values = dataclasses.astuple(SurrogateConfig())
-    assert values == (128, "dipoles", (16, 32), 8, 16, 64, 0.0, True, True)
-
-
 CNN = dataclasses.replace(TINY, encoder="cnn")
-ABLATED = [{"encoder": "mean_voltage"}, {"attention": False}, {"time_embedding_size": 0}]
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 4, 4), (2, 5, 8, 13)])
-@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((1, 1, 4, 4), torch.float16), ((2, 5, 8, 13), torch.float32)]
+)
 @pytest.mark.parametrize("encoder", ["dipoles", "cnn", "mean_voltage"])
 def test_maps_of_any_shape_and_precision(
     shape: tuple[int, ...], dtype: torch.dtype, encoder: str
@@ -72,12 +67,10 @@ def test_predict_is_forward_in_library_units_without_gradients() -> None:
     torch.testing.assert_close(prediction, surrogate(u) * spread + mean)
 
 
-@pytest.mark.parametrize("encoder", ["cnn", "mean_voltage"])
-def test_maps_are_standardised_inside(encoder: str) -> None:
-    config = dataclasses.replace(TINY, encoder=encoder)
-    surrogate, u = _surrogate(config).eval(), torch.rand(1, 3, 8, 8)
+def test_maps_are_standardised_inside() -> None:
+    surrogate, u = _surrogate(CNN).eval(), torch.rand(1, 3, 8, 8)
     other = build_surrogate(
-        config,
+        CNN,
         electrodes=2,
         standardisation=dataclasses.replace(STATISTICS, u_mean=3.0, u_spread=4.0),
     ).eval()
@@ -101,7 +94,16 @@ def test_the_state_dict_contains_the_whole_surrogate(config: SurrogateConfig) ->
     assert torch.equal(other.eval().predict(u), surrogate.eval().predict(u))
 
 
-@pytest.mark.parametrize("change", [{}, {"encoder": "cnn"}, *ABLATED])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"encoder": "cnn"},
+        {"encoder": "mean_voltage"},
+        {"attention": False},
+        {"time_embedding_size": 0},
+    ],
+)
 def test_every_parameter_has_a_finite_gradient(change: dict[str, object]) -> None:
     surrogate = _surrogate(dataclasses.replace(TINY, **change))
     surrogate(torch.rand(2, 5, 8, 8)).square().sum().backward()
@@ -109,22 +111,6 @@ def test_every_parameter_has_a_finite_gradient(change: dict[str, object]) -> Non
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.abs().sum() > 0, name
-
-
-@pytest.mark.parametrize("change", ABLATED)
-def test_an_ablated_surrogate_has_fewer_weights(change: dict[str, object]) -> None:
-    whole, ablated = (
-        sum(parameter.numel() for parameter in _surrogate(config).parameters())
-        for config in (TINY, dataclasses.replace(TINY, **change))
-    )
-    assert ablated < whole
-
-
-def test_the_mean_voltage_does_not_depend_on_the_position_of_the_wave() -> None:
-    surrogate = _surrogate(dataclasses.replace(TINY, encoder="mean_voltage")).eval()
-    u = torch.rand(1, 5, 8, 8)
-    torch.testing.assert_close(surrogate(u.flip(3)), surrogate(u))
-    assert not torch.allclose(surrogate(2 * u), surrogate(u))
 
 
 @pytest.mark.parametrize("config", [TINY, CNN])
