@@ -95,25 +95,19 @@ def newest_epoch(folder: Path) -> int:
     return int(newest.name.removeprefix(EPOCH)) if newest else 0
 
 
-def load_tensors(path: str | Path) -> dict[str, Any]:
+def load_tensors(path: Path) -> Any:
     """Load a file of tensors and plain values; no code in it is executed.
 
     Raises:
         CheckpointError: the file is missing or damaged, or contains other objects.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"{path}: no such checkpoint; train one with the job train"
-        ) from error
+        return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types of error for damaged files
         raise CheckpointError(
-            f"{path} cannot be read as a checkpoint: it is damaged, or holds more than tensors"
+            f"{path} cannot be read as a checkpoint: it is missing or damaged, or contains more "
+            "than tensors; delete its folder"
         ) from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} is not a checkpoint of this software")
-    return content
 
 
 def load_history(checkpoint: Path) -> list[EpochRecord]:

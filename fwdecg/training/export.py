@@ -9,8 +9,7 @@ training.
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -69,8 +68,11 @@ def export_surrogate(trained: TrainedSurrogate, folder: Path, *, onnx: bool) -> 
         ResultError: the folder holds another result.
         RunError: a program differs from the network.
     """
-    if onnx:
-        _require_onnx()
+    missing = [name for name in ONNX_EXTRA if find_spec(name) is None]
+    if onnx and missing:
+        raise ConfigError(
+            f"ONNX needs {', '.join(missing)}, not installed here; install fwdecg[onnx]"
+        )
     store = Store.at(folder)
     record_owner(store, trained.describe())
     store.publish_with(WEIGHTS, trained.save)
@@ -107,36 +109,25 @@ def export_program(trained: TrainedSurrogate) -> torch.export.ExportedProgram:
 
 
 def _export_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
-    with _quiet_exporter():
-        exported = torch.onnx.export(
-            program, input_names=["u"], output_names=["phi_e"], dynamo=True, verbose=False
-        )
-    assert exported is not None, "torch.onnx returns a program if it is given no path"
-    exported.save(path, external_data=False)
-
-
-@contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """Silence torch's messages about optional packages that are missing or not the newest."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
+    # torch warns of optional packages that are missing or not the newest.
     logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield
+            exported = torch.onnx.export(
+                program, input_names=["u"], output_names=["phi_e"], dynamo=True, verbose=False
+            )
     finally:
         logger.setLevel(level)
+    assert exported is not None, "torch.onnx returns a program if it is given no path"
+    exported.save(path, external_data=False)
 
 
 def _load_program(path: Path) -> Program:
     module = torch.export.load(path).module()
-
-    def predict(u: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            return module(torch.from_numpy(u)).numpy()
-
-    return predict
+    return lambda u: module(torch.from_numpy(u)).detach().numpy()
 
 
 def _load_onnx(path: Path) -> Program:
@@ -144,14 +135,6 @@ def _load_onnx(path: Path) -> Program:
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return lambda u: session.run(["phi_e"], {"u": u})[0]
-
-
-def _require_onnx() -> None:
-    missing = [name for name in ONNX_EXTRA if find_spec(name) is None]
-    if missing:
-        raise ConfigError(
-            f"ONNX needs {', '.join(missing)}, not installed here; install fwdecg[onnx]"
-        )
 
 
 def _compare(trained: TrainedSurrogate, program: Program, name: str) -> float:

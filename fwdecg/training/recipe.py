@@ -31,26 +31,26 @@ class Recipe:
             ConfigError: a key does not exist or does not change the result of a training, or a
                 value breaks its rule.
         """
-        trees = {"model": to_tree(self.model), "training": to_tree(self.training)}
+        tree = to_tree(self)
         for name, value in settings.items():
-            section, _, key = name.partition(".")
-            if section not in trees:
+            if name.partition(".")[0] not in tree:
                 raise ConfigError(f"{name}: must be a key of model or training")
-            if key in _keys_outside_identity(getattr(self, section)):
+            if name in self._keys_outside_identity():
                 raise ConfigError(f"{name}: does not change the result of a training; leave it out")
-            tree = trees[section]
-            *outer, key = key.split(".")
-            for part in outer:
-                tree = tree.setdefault(part, {})
-                if not isinstance(tree, dict):
+            *sections, key = name.split(".")
+            section = tree
+            for part in sections:
+                section = section.setdefault(part, {})
+                if not isinstance(section, dict):
                     raise ConfigError(f"{name}: {part} is not a section")
-            tree[key] = value
-        return Recipe(
-            model=from_tree(SurrogateConfig, trees["model"], "model."),
-            training=from_tree(TrainingConfig, trees["training"], "training."),
-        )
+            section[key] = value
+        return from_tree(Recipe, tree)
 
-
-def _keys_outside_identity(config: Any) -> set[str]:
-    """Return the keys that do not change what a configuration produces, such as paths."""
-    return {field.name for field in fields(config) if not field.metadata.get(IDENTITY, True)}
+    def _keys_outside_identity(self) -> set[str]:
+        """Return the keys that do not change the result of a training, such as paths."""
+        return {
+            f"{section}.{field.name}"
+            for section in ("model", "training")
+            for field in fields(getattr(self, section))
+            if not field.metadata.get(IDENTITY, True)
+        }

@@ -50,7 +50,9 @@ class SplitFiles:
             for name in (U, PHI_E):
                 if name not in files:
                     shape = (len(self.case_ids), *block[name].shape[1:])
-                    files[name] = open_memmap(self._file(name), "w+", block[name].dtype, shape)
+                    files[name] = open_memmap(
+                        self.folder / f"{name}.npy", "w+", block[name].dtype, shape
+                    )
                 files[name][rows] = block[name]
             counts += np.bincount(rows, minlength=len(counts))
         if (counts != 1).any():
@@ -64,7 +66,7 @@ class SplitFiles:
     def open(self) -> Cases:
         """Return the mapped cases in order of case id; the files may be deleted while in use."""
         # Mode "c" maps copy-on-write: torch does not accept read-only arrays.
-        mapped = {name: np.load(self._file(name), mmap_mode="c") for name in (U, PHI_E)}
+        mapped = {name: np.load(self.folder / f"{name}.npy", mmap_mode="c") for name in (U, PHI_E)}
         return Cases(
             case_id=torch.tensor(self.case_ids),
             u=torch.from_numpy(mapped[U]),
@@ -80,9 +82,6 @@ class SplitFiles:
                 "the split had before; check the library with the job check_library"
             )
         return rows
-
-    def _file(self, name: str) -> Path:
-        return self.folder / f"{name}.npy"
 
 
 def split_case_ids(library: Library, split: str) -> Int64[np.ndarray, " N"]:

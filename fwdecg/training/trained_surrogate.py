@@ -124,7 +124,9 @@ class TrainedSurrogate:
                 "this surrogate was trained with model.attention = false and has no attention "
                 "weights; use one with attention"
             )
-        return attend_maps(self._network, self.signature.accept(u, "u"), batch_size)
+        network, maps = self._network, self.signature.accept(u, "u")
+        batches = _device_batches(network, maps, batch_size)
+        return torch.cat([network.attend(batch).cpu() for batch in batches]).float().numpy()
 
     @cached_property
     def _network(self) -> Surrogate:
@@ -215,23 +217,6 @@ def predict_maps(
             "again with a lower training.learning_rate"
         )
     return prediction
-
-
-def attend_maps(
-    surrogate: Surrogate, u: Float[np.ndarray, "N T H W"], batch_size: int
-) -> Float32[np.ndarray, "N T T"]:
-    """Return the attention weight of each frame (last axis) for each ECG sample (axis 1).
-
-    Args:
-        surrogate: network with attention, treated as by `predict_maps`.
-        u: dimensionless maps of at least one case.
-        batch_size: number of cases at once.
-
-    Raises:
-        MapsError: as in `predict_maps`.
-    """
-    weights = [surrogate.attend(batch).cpu() for batch in _device_batches(surrogate, u, batch_size)]
-    return torch.cat(weights).float().numpy()
 
 
 def _device_batches(

@@ -8,7 +8,7 @@ import json
 import logging
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -105,17 +105,15 @@ def _train_on_cluster(spec: TrainingSpec, library: Library, folder: Path) -> Cos
     require_shared_folder(Store.at(folder))
     require_same_file(library.store, MANIFEST)
     quiet_ray_data()
-    source = _LocalCopies(
-        prefix=f"fwdecg-cases-{sha256(bytes(folder)).hexdigest()[:32]}",
-        case_ids={split: split_case_ids(library, split) for split in SPLITS},
-    )
+    prefix = f"fwdecg-cases-{sha256(bytes(folder)).hexdigest()[:32]}"
+    case_ids = {split: split_case_ids(library, split) for split in SPLITS}
     try:
         train_on_workers(
             WorkerTask(
                 spec=spec,
                 folder=folder,
                 visible=folder,
-                load_splits=source.load,
+                load_splits=partial(_load_local_copies, prefix, case_ids),
                 threads=_threads(training),
             ),
             scaling=_scaling(training),
@@ -203,49 +201,45 @@ def _threads(training: TrainingConfig) -> int:
     return max(int(ray.cluster_resources().get("CPU", 1)) // training.workers, 1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _LocalCopies:
-    """Copies of the splits on the local disk of each machine, shared by the workers there.
+def _load_local_copies(prefix: str, case_ids: dict[str, np.ndarray]) -> Splits:
+    """Return the cases from copies on the local disk, which all workers of a machine share.
 
-    Attributes:
+    One worker of each machine copies the cases, and all of its workers map the files.
+
+    Args:
         prefix: beginning of the name of each machine's temporary folder.
         case_ids: ids of the cases of each split.
     """
+    device = ray.train.torch.get_device()
+    # Machines may share their temporary folder, hence the node's id in the name.
+    node = ray.get_runtime_context().get_node_id()
+    folder = Path(tempfile.gettempdir()) / f"{prefix}-{node}"
+    files = {split: SplitFiles(folder / split, case_ids[split]) for split in SPLITS}
+    copies = ray.train.get_context().get_local_rank() == 0
+    try:
+        if copies:
+            others = {each["NodeID"] for each in ray.nodes() if each["Alive"]} - {node}
+            _remove_leftovers(prefix, others)
+            for split in SPLITS:
+                shard = ray.train.get_dataset_shard(split)
+                files[split].write(
+                    shard.iter_batches(batch_size=CASES_READ_AT_ONCE, batch_format="numpy")
+                )
+        barrier(device)
+        splits = Splits(train=files[TRAIN].open(), validation=files[VALIDATION].open())
+        barrier(device)
+    finally:
+        if copies:
+            # The kernel keeps mapped files until the processes that map them end.
+            shutil.rmtree(folder, ignore_errors=True)
+    return splits
 
-    prefix: str
-    case_ids: dict[str, np.ndarray]
 
-    def load(self) -> Splits:
-        """Return the cases: one worker of each machine copies them, all of its workers map them."""
-        device = ray.train.torch.get_device()
-        # Machines may share their temporary folder, hence the node's id in the name.
-        node = ray.get_runtime_context().get_node_id()
-        folder = Path(tempfile.gettempdir()) / f"{self.prefix}-{node}"
-        files = {split: SplitFiles(folder / split, self.case_ids[split]) for split in SPLITS}
-        copies = ray.train.get_context().get_local_rank() == 0
-        try:
-            if copies:
-                others = {each["NodeID"] for each in ray.nodes() if each["Alive"]} - {node}
-                self.remove_leftovers(others)
-                for split in SPLITS:
-                    shard = ray.train.get_dataset_shard(split)
-                    files[split].write(
-                        shard.iter_batches(batch_size=CASES_READ_AT_ONCE, batch_format="numpy")
-                    )
-            barrier(device)
-            splits = Splits(train=files[TRAIN].open(), validation=files[VALIDATION].open())
-            barrier(device)
-        finally:
-            if copies:
-                # The kernel keeps mapped files until the processes that map them end.
-                shutil.rmtree(folder, ignore_errors=True)
-        return splits
-
-    def remove_leftovers(self, others: set[str]) -> None:
-        """Remove copies that killed workers left here, except those of the `others`, by node id."""
-        for folder in Path(tempfile.gettempdir()).glob(f"{self.prefix}-*"):
-            if folder.name.removeprefix(f"{self.prefix}-") not in others:
-                shutil.rmtree(folder, ignore_errors=True)
+def _remove_leftovers(prefix: str, others: set[str]) -> None:
+    """Remove copies that killed workers left here, except those of the `others`, by node id."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}-*"):
+        if folder.name.removeprefix(f"{prefix}-") not in others:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _publish_result(spec: TrainingSpec, folder: Path, cost: Cost) -> dict[str, Any]:

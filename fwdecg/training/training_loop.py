@@ -32,7 +32,7 @@ from fwdecg.training.checkpoint import (
     load_tensors,
     newest_epoch,
 )
-from fwdecg.training.epoch import Validation, train_epoch, validate
+from fwdecg.training.epoch import train_epoch, validate
 from fwdecg.training.loss import spectral_weight
 from fwdecg.training.trained_surrogate import TrainedSurrogate, load_surrogate
 from fwdecg.training.training_config import COSINE, TrainingConfig
@@ -121,8 +121,9 @@ class _Run:
         self.optimizer = torch.optim.Adam(self.surrogate.parameters(), lr=config.learning_rate)
         self.schedule = learning_rate_schedule(self.optimizer, config)
         self.history: list[EpochRecord] = []
-        self.best: dict[str, torch.Tensor] = {}
-        self.best_epoch = 0
+        # The first epoch, or `restore`, sets these two.
+        self.last: TrainedSurrogate
+        self.best: TrainedSurrogate
         self.last_line = 0.0
 
     @property
@@ -135,12 +136,8 @@ class _Run:
         """Number of finished epochs."""
         return len(self.history)
 
-    @property
-    def best_r2(self) -> float:
-        return max((record.validation_r2 for record in self.history), default=-float("inf"))
-
     def one_epoch(self, splits: Splits) -> EpochRecord:
-        """Train and validate; remember the weights if they are the best so far."""
+        """Train and validate; the surrogate becomes the last one and, if none was better, the best."""
         started, config, epoch = time.monotonic(), self.spec.training, self.epoch
         # Dropout draws from the global generator. Seeding it in every epoch makes resuming exact.
         sequence = np.random.SeedSequence((config.seed, epoch, self.rank.rank))
@@ -158,8 +155,17 @@ class _Run:
         batches = worker_batches(splits.validation, config.batch_size, rank=self.rank)
         validation = validate(self.surrogate, batches, config.loss)
         self.schedule.step(validation.loss)
-        if validation.r2 > self.best_r2:
-            self.best, self.best_epoch = _weights(self.surrogate), epoch + 1
+        weights = self.surrogate.state_dict()
+        self.last = TrainedSurrogate(
+            state={name: value.detach().cpu().clone() for name, value in weights.items()},
+            config=self.spec.model,
+            standardisation=self.spec.standardisation,
+            signature=self.spec.signature,
+            validation=validation,
+            epoch=epoch + 1,
+        )
+        if epoch == 0 or validation.r2 > self.best.validation.r2:
+            self.best = self.last
         cost = total_cost(self.meter.lap(), self.surrogate.device)
         record = EpochRecord(
             epoch=epoch + 1,
@@ -167,7 +173,7 @@ class _Run:
             validation_loss=validation.loss,
             validation_r2=validation.r2,
             validation_mae=validation.mae,
-            best_r2=max(self.best_r2, validation.r2),
+            best_r2=self.best.validation.r2,
             learning_rate=learning_rate,
             omega=omega,
             seconds=time.monotonic() - started,
@@ -179,8 +185,8 @@ class _Run:
 
     def save(self, folder: Path) -> None:
         """Write the files of a checkpoint."""
-        self._trained(_weights(self.surrogate), self.epoch).save(folder / LAST)
-        self._trained(self.best, self.best_epoch).save(folder / BEST)
+        self.last.save(folder / LAST)
+        self.best.save(folder / BEST)
         progress = {
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -191,26 +197,12 @@ class _Run:
     def restore(self, checkpoint: Path) -> None:
         """Restore the state that `save` wrote."""
         progress = load_tensors(checkpoint / PROGRESS)
-        best = load_surrogate(checkpoint / BEST)
-        self.surrogate.load_state_dict(load_surrogate(checkpoint / LAST).state)
-        self.best, self.best_epoch = best.state, best.epoch
+        self.best, self.last = load_surrogate(checkpoint / BEST), load_surrogate(checkpoint / LAST)
+        self.surrogate.load_state_dict(self.last.state)
         self.optimizer.load_state_dict(progress["optimizer"])
         self.schedule.load_state_dict(progress["schedule"])
         self.history = [EpochRecord(**record) for record in progress["history"]]
         logger.info("resuming after epoch %d", self.epoch)
-
-    def _trained(self, state: dict[str, torch.Tensor], epoch: int) -> TrainedSurrogate:
-        record = self.history[epoch - 1]
-        return TrainedSurrogate(
-            state=state,
-            config=self.spec.model,
-            standardisation=self.spec.standardisation,
-            signature=self.spec.signature,
-            validation=Validation(
-                loss=record.validation_loss, r2=record.validation_r2, mae=record.validation_mae
-            ),
-            epoch=epoch,
-        )
 
     def _log(self, record: EpochRecord) -> None:
         now, epochs = time.monotonic(), self.spec.training.epochs
@@ -256,8 +248,3 @@ def learning_rate_schedule(
     return ReduceLROnPlateau(
         optimizer, factor=0.5, patience=config.patience - 1, threshold=0.0, eps=0.0
     )
-
-
-def _weights(surrogate: Surrogate) -> dict[str, torch.Tensor]:
-    """Return a copy of all weights and statistics, on the CPU."""
-    return {name: value.detach().cpu().clone() for name, value in surrogate.state_dict().items()}

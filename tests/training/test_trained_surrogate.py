@@ -3,6 +3,7 @@
 import json
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,27 +23,19 @@ def _trained():
     return random_surrogate()
 
 
-def test_a_saved_surrogate_predicts_the_same(trained, tmp_path):
+def test_a_saved_surrogate_is_loaded_again(trained, tmp_path):
     trained.save(tmp_path / "best.safetensors")
     loaded = load_surrogate(tmp_path / "best.safetensors")
-    u = waves(2, seed=0).u
-    assert torch.equal(loaded.build().predict(u), trained.build().predict(u))
-    assert loaded.signature == trained.signature
-    assert loaded.config == trained.config
-    assert loaded.standardisation == trained.standardisation
-    assert loaded.validation == trained.validation
-    assert loaded.epoch == 7
+    assert loaded.describe() == trained.describe()
+    assert loaded.state.keys() == trained.state.keys()
+    assert loaded.weights_hash == trained.weights_hash
 
 
 def test_any_reader_of_safetensors_opens_the_file(trained, tmp_path):
-    path = tmp_path / "best.safetensors"
-    trained.save(path)
-    weights = load_file(path)
-    assert {name: value.shape for name, value in weights.items()} == {
-        name: value.shape for name, value in trained.state.items()
-    }
-    with safe_open(path, framework="np") as file:
+    trained.save(tmp_path / "best.safetensors")
+    with safe_open(tmp_path / "best.safetensors", framework="np") as file:
         header = json.loads(file.metadata()["fwdecg"])
+        assert set(file.keys()) == trained.state.keys()
     assert header["signature"]["library_hash"] == "library"
     assert header["standardisation"]["phi_e_mean"] == [-0.5]
     assert header["validation"] == {"loss": 0.2, "r2": 0.9, "mae": 0.1}
@@ -54,15 +47,17 @@ def test_the_same_surrogate_gives_the_same_bytes(trained, tmp_path):
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
-@pytest.mark.parametrize("cases", [1, 3])
-def test_predict_takes_numpy_maps(trained, cases):
-    u = waves(cases, seed=0).u.numpy()
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_predictions_have_the_unit_of_the_library_for_any_batch_size(trained, dtype):
+    u = waves(3, seed=0).u.numpy().astype(dtype)
     phi_e = trained.predict(u, batch_size=2)
     assert phi_e.dtype == np.float32
-    expected = trained.build().predict(torch.tensor(u)).mT.numpy()
-    # Sums of float32 are taken in another order.
-    np.testing.assert_allclose(phi_e, expected, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(trained.predict(u[0]), expected[:1], rtol=1e-4, atol=1e-6)
+    assert phi_e.shape == (3, 1, FRAMES)
+    with torch.no_grad():
+        score = trained.build()(torch.tensor(u)).mT.numpy()
+    # Mean and standard deviation of the synthetic ECG. Sums of float32 are taken in another order.
+    np.testing.assert_allclose(phi_e, score * 0.3 - 0.5, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(trained.predict(u[0]), phi_e[:1], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -86,60 +81,38 @@ class Malicious:
         return (exec, ("raise SystemExit('code was run')",))
 
 
-def damage_missing(path):
-    path.unlink()
-
-
-def damage_cut(path):
+def cut(path):
     path.write_bytes(path.read_bytes()[:1000])
 
 
-def damage_text(path):
-    path.write_text("not a checkpoint")
-
-
-def damage_other(path):
-    save_file({"weights": torch.zeros(3)}, path)
-
-
-def damage_header(path):
-    save_file(load_file(path), path, metadata={"fwdecg": "{}"})
-
-
-def damage_text_in_header(path):
-    save_file(load_file(path), path, metadata={"fwdecg": "no JSON"})
-
-
-def damage_format(path):
-    save_file(load_file(path), path, metadata={"fwdecg": json.dumps({"format": "later"})})
-
-
-def damage_folder(path):
+def become_folder(path):
     path.unlink()
     path.mkdir()
 
 
-def damage_malicious(path):
+def become_pickle(path):
     path.write_bytes(pickle.dumps(Malicious()))
 
 
-def damage_torch(path):
-    torch.save({"format": Malicious()}, path)
+def become_other(path):
+    save_file({"weights": torch.zeros(3)}, path)
+
+
+def with_header(text):
+    return lambda path: save_file(load_file(path), path, metadata={"fwdecg": text})
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (damage_missing, "no such checkpoint; train one with the job train"),
-        (damage_cut, "cannot be read as a checkpoint"),
-        (damage_text, "cannot be read as a checkpoint"),
-        (damage_folder, "cannot be read as a checkpoint"),
-        (damage_other, "is not a surrogate's checkpoint; give a best.safetensors or last"),
-        (damage_header, r"is not consistent \(its header has no 'format'\); train again"),
-        (damage_text_in_header, "is not consistent"),
-        (damage_format, "its format is later, this fwdecg reads fwdecg surrogate 3"),
-        (damage_malicious, "cannot be read as a checkpoint"),
-        (damage_torch, "cannot be read as a checkpoint"),
+        (Path.unlink, "no such checkpoint; train one with the job train"),
+        (cut, "cannot be read as a checkpoint"),
+        (become_folder, "cannot be read as a checkpoint"),
+        (become_pickle, "cannot be read as a checkpoint"),
+        (become_other, "is not a surrogate's checkpoint; give a best.safetensors or last"),
+        (with_header("{}"), r"is not consistent \(its header has no 'format'\); train again"),
+        (with_header("no JSON"), "is not consistent"),
+        (with_header('{"format": "later"}'), "format is later, this fwdecg reads fwdecg surrogate"),
     ],
 )
 def test_a_damaged_file_is_rejected_in_one_line(trained, tmp_path, damage, message):
@@ -160,7 +133,7 @@ def test_weights_of_another_shape_are_rejected(trained, tmp_path):
 
 def test_loading_the_state_of_a_training_runs_no_code(tmp_path):
     torch.save({"optimizer": Malicious()}, tmp_path / "progress.pt")
-    with pytest.raises(CheckpointError, match="is damaged, or holds more than tensors"):
+    with pytest.raises(CheckpointError, match="damaged, or contains more than tensors"):
         load_tensors(tmp_path / "progress.pt")
 
 
@@ -185,32 +158,8 @@ def test_the_package_contains_a_trained_network():
     assert best.validation.r2 > 0.98
 
 
-@pytest.fixture(name="network")
-def _network(trained):
-    return trained.build()
-
-
-def test_predictions_have_the_unit_of_the_library(network):
-    u = waves(5, seed=0).u
-    phi_e = predict_maps(network.train(), u.numpy(), 4)
-    assert phi_e.dtype == np.float32
-    assert phi_e.shape == (5, 1, FRAMES)
-    assert not network.training
-    with torch.no_grad():
-        score = network(u).mT.numpy()
-    # Mean and standard deviation of the synthetic ECG.
-    np.testing.assert_allclose(phi_e, score * 0.3 - 0.5, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_the_batch_size_does_not_matter(network, dtype):
-    u = waves(5, seed=0).u.numpy().astype(dtype)
-    single, together = (predict_maps(network, u, size) for size in (1, 5))
-    # Sums of float32 are taken in another order.
-    np.testing.assert_allclose(single, together, rtol=1e-4, atol=1e-6)
-
-
-def test_a_prediction_that_is_not_finite_is_an_error(network):
+def test_a_prediction_that_is_not_finite_is_an_error(trained):
+    network = trained.build()
     with torch.no_grad():
         next(network.decoder.parameters()).fill_(torch.nan)
     with pytest.raises(CheckpointError, match="not finite"):

@@ -212,5 +212,5 @@ def test_copies_that_killed_workers_left_are_removed(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     for name in ("copies-dead/train", "copies-other/train", "more-dead/train"):
         (tmp_path / name).mkdir(parents=True)
-    trainer._LocalCopies(prefix="copies", case_ids={}).remove_leftovers({"other"})
+    trainer._remove_leftovers("copies", {"other"})
     assert {path.name for path in tmp_path.iterdir()} == {"copies-other", "more-dead"}
