@@ -137,7 +137,7 @@ class _Run:
         return len(self.history)
 
     def one_epoch(self, splits: Splits) -> EpochRecord:
-        """Train and validate; the surrogate becomes the last one and, if none was better, the best."""
+        """Train and validate; remember the surrogate as the last one and perhaps the best one."""
         started, config, epoch = time.monotonic(), self.spec.training, self.epoch
         # Dropout draws from the global generator. Seeding it in every epoch makes resuming exact.
         sequence = np.random.SeedSequence((config.seed, epoch, self.rank.rank))

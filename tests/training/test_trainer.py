@@ -18,7 +18,7 @@ import ray
 from fwdecg.errors import ConfigError, LibraryError, ResultError, RunError
 from fwdecg.model import SurrogateConfig
 from fwdecg.runtime.cost import Cost
-from fwdecg.training import trainer, training_loop
+from fwdecg.training import trainer
 from fwdecg.training.checkpoint import newest_epoch
 from fwdecg.training.trained_surrogate import load_surrogate
 from fwdecg.training.trainer import train
@@ -116,30 +116,6 @@ def test_workers_use_gpus_if_each_gets_one_or_the_setting_demands_it(
 def test_mirroring_that_changes_the_ecg_is_rejected(small_library, tmp_path):
     with pytest.raises(ConfigError, match=r"the ECG at \[0.0, 0.0, 3.0\] mm changes"):
         train(small_library, MODEL, replace(TRAINING, mirror=True), tmp_path)
-
-
-@pytest.fixture
-def interrupted(small_library, tmp_path, monkeypatch):
-    """Result folder of a training that was interrupted here after two of three epochs."""
-    keep = training_loop.keep_checkpoint
-
-    def keep_and_fail(folder, epoch, write):
-        keep(folder, epoch, write)
-        if epoch == 2:
-            raise InterruptedError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training_loop, "keep_checkpoint", keep_and_fail)
-        with pytest.raises(InterruptedError):
-            train(small_library, MODEL, TRAINING, tmp_path / "interrupted")
-    assert not (tmp_path / "interrupted/metrics.json").exists()
-    return tmp_path / "interrupted"
-
-
-def test_an_interrupted_training_resumes(interrupted, small_library, tmp_path):
-    train(small_library, MODEL, TRAINING, tmp_path / "whole")
-    train(small_library, MODEL, TRAINING, interrupted)
-    assert history(interrupted) == history(tmp_path / "whole")
 
 
 @pytest.mark.ray
