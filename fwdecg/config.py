@@ -109,7 +109,7 @@ def load(kind: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     for override in overrides:
-        _apply_override(kind, tree, override, "--set ")
+        _apply_override(kind, tree, override)
     return from_tree(kind, tree)
 
 
@@ -175,12 +175,13 @@ def to_toml(tree: dict[str, Any], section: str = "") -> str:
 
 def identity_tree(config: Any) -> dict[str, Any]:
     """Return `to_tree` without the keys that do not change the content of the result."""
-    tree = {}
+    tree = to_tree(config)
     for field in dataclasses.fields(config):
-        if field.metadata.get(IDENTITY, True):
-            value = getattr(config, field.name)
-            nested = dataclasses.is_dataclass(value)
-            tree[field.name] = identity_tree(value) if nested else json.loads(json.dumps(value))
+        value = getattr(config, field.name)
+        if not field.metadata.get(IDENTITY, True):
+            del tree[field.name]
+        elif dataclasses.is_dataclass(value):
+            tree[field.name] = identity_tree(value)
     return tree
 
 
@@ -225,10 +226,10 @@ def describe_keys(kind: type, prefix: str = "") -> Iterator[str]:
         yield f"{prefix}{field.name} ({_type_name(hint)}, {default}): {meaning}"
 
 
-def _apply_override(kind: type, tree: dict[str, Any], override: str, origin: str = "") -> None:
+def _apply_override(kind: type, tree: dict[str, Any], override: str) -> None:
     name, equals, text = override.partition("=")
     if not equals:
-        raise ConfigError(f"{origin}{override}: must read section.key=value")
+        raise ConfigError(f"{override}: must read section.key=value")
     *sections, key = name.strip().replace('"', "").split(".")
     hint: Any = kind
     for depth, section in enumerate(sections):
@@ -237,12 +238,10 @@ def _apply_override(kind: type, tree: dict[str, Any], override: str, origin: str
             break
         hint = typing.get_type_hints(hint).get(section)
         if not (dataclasses.is_dataclass(hint) or _is_table(hint)):
-            raise ConfigError(f"{origin}{override}: there is no section {section}")
+            raise ConfigError(f"{override}: there is no section {section}")
         tree = tree.setdefault(section, {})
         if not isinstance(tree, dict):
-            raise ConfigError(
-                f"{origin}{override}: the preset has {section} = {tree!r}, which is not a section"
-            )
+            raise ConfigError(f"{override}: the preset has {section} = {tree!r}, not a section")
     tree[key] = _parse_value(text, Any if _is_table(hint) else typing.get_type_hints(hint).get(key))
 
 

@@ -13,14 +13,8 @@ import os
 from pathlib import Path
 
 from fwdecg.errors import ConfigError
-from fwdecg.experiment.command_line import (
-    MIN_CPUS,
-    connect_to_ray,
-    job_parser,
-    load_experiment,
-    print_report,
-    run_job,
-)
+from fwdecg.experiment import command_line
+from fwdecg.experiment.command_line import MIN_CPUS
 from fwdecg.experiment.experiment import Experiment
 
 PRESET = Path(__file__).with_name("paper.toml")
@@ -30,10 +24,10 @@ DEFAULT_CASES = {"solver": 2, "scheduling": 10_000}
 def main() -> None:
     """Run a benchmark and print its report."""
     arguments = _arguments()
-    experiment = load_experiment(arguments)
-    folder = experiment.results_folder / "benchmark" / arguments.subject
+    experiment = command_line.load_experiment(arguments)
+    folder = experiment.folder("results") / "benchmark" / arguments.subject
     BENCHMARKS[arguments.subject](experiment, folder, arguments)
-    print_report(folder)
+    command_line.print_report(folder)
     print(f"  {folder}")
 
 
@@ -44,7 +38,7 @@ def _solver(experiment: Experiment, folder: Path, arguments: argparse.Namespace)
         experiment.library,
         folder,
         rounds=arguments.turns,
-        cases_per_condition=DEFAULT_CASES["solver"] if arguments.cases is None else arguments.cases,
+        cases_per_condition=arguments.cases,
         finitewave_python=arguments.finitewave,
     )
 
@@ -84,7 +78,7 @@ def _scheduling(experiment: Experiment, folder: Path, arguments: argparse.Namesp
     benchmark_scheduling(
         experiment.library,
         folder,
-        cases=DEFAULT_CASES["scheduling"] if arguments.cases is None else arguments.cases,
+        cases=arguments.cases,
         slots=arguments.slots,
         sleep_seconds=arguments.sleep,
     )
@@ -95,7 +89,7 @@ def _search(experiment: Experiment, folder: Path, arguments: argparse.Namespace)
     from fwdecg.tuning.search import TABLE
 
     benchmark_search(
-        experiment.tuning_folder / TABLE,
+        experiment.folder("tuning") / TABLE,
         experiment.tuning,
         folder,
         replays=arguments.replays,
@@ -106,7 +100,7 @@ def _search(experiment: Experiment, folder: Path, arguments: argparse.Namespace)
 def _start_cluster(num_cpus: int) -> None:
     if os.environ.get("RAY_ADDRESS"):
         raise ConfigError("RAY_ADDRESS is set: this benchmark starts its own cluster; unset it")
-    connect_to_ray(num_cpus)
+    command_line.connect_to_ray(num_cpus)
 
 
 BENCHMARKS = {
@@ -120,7 +114,7 @@ BENCHMARKS = {
 
 
 def _arguments() -> argparse.Namespace:
-    parser = job_parser(str(__doc__), subjects=list(BENCHMARKS), default_preset=PRESET)
+    parser = command_line.job_parser(str(__doc__), subjects=list(BENCHMARKS), default_preset=PRESET)
     parser.add_argument(
         "--turns", type=int, default=5, help="rounds of interleaved measurements (default: 5)"
     )
@@ -133,9 +127,7 @@ def _arguments() -> argparse.Namespace:
         f"(default: {DEFAULT_CASES['scheduling']})",
     )
     parser.add_argument(
-        "--finitewave",
-        metavar="PYTHON",
-        help="Python with finitewave, to time it as well",
+        "--finitewave", metavar="PYTHON", help="Python with finitewave, to time it as well"
     )
     parser.add_argument(
         "--slots", type=int, default=32, help="cases that sleep concurrently (default: 32)"
@@ -144,25 +136,20 @@ def _arguments() -> argparse.Namespace:
         "--sleep", type=float, default=2.0, metavar="S", help="seconds per sleep (default: 2)"
     )
     parser.add_argument(
-        "--replays",
-        type=int,
-        default=1000,
-        help="random orders of the trials (default: 1000)",
+        "--replays", type=int, default=1000, help="random orders of the trials (default: 1000)"
     )
     arguments = parser.parse_args()
-    minimum = 0 if arguments.subject == "solver" else 1
-    for name in ("turns", "replays"):
-        if getattr(arguments, name) < 1:
-            raise ConfigError(f"--{name} {getattr(arguments, name)}: must be at least 1")
-    if arguments.cases is not None and arguments.cases < minimum:
-        raise ConfigError(f"--cases {arguments.cases}: must be at least {minimum}")
-    if arguments.slots < MIN_CPUS or not arguments.sleep >= 0:
-        raise ConfigError(
-            f"--slots {arguments.slots} --sleep {arguments.sleep}: must be at least "
-            f"{MIN_CPUS} and 0"
-        )
+    if arguments.cases is None:
+        arguments.cases = DEFAULT_CASES.get(arguments.subject, 1)
+    minima = {"turns": 1, "replays": 1, "slots": MIN_CPUS, "sleep": 0}
+    minima["cases"] = 0 if arguments.subject == "solver" else 1
+    for name, minimum in minima.items():
+        if not getattr(arguments, name) >= minimum:
+            raise ConfigError(f"--{name} {getattr(arguments, name)}: must be at least {minimum}")
     return arguments
 
 
 if __name__ == "__main__":
-    run_job(main, on_interrupt="the report has the results so far; the same command starts over")
+    command_line.run_job(
+        main, on_interrupt="the report has the results so far; the same command starts over"
+    )

@@ -1,16 +1,17 @@
 """Simulate a library of cases on a Ray cluster."""
 
-from fwdecg.experiment.command_line import connect_to_ray, job_parser, load_experiment, run_job
+from fwdecg.experiment import command_line
 
 
 def main() -> None:
     """Build, resume or extend the library of a preset."""
-    experiment = load_experiment(job_parser(str(__doc__)).parse_args())
+    parser = command_line.job_parser(str(__doc__))
+    experiment = command_line.load_experiment(parser.parse_args())
 
     from fwdecg.library.build import build_library
     from fwdecg.runtime.cost import cost_text
 
-    connect_to_ray()
+    command_line.connect_to_ray()
     manifest = build_library(experiment.library, experiment.library_store)
     usable, failed = (manifest["counts"][status]["all"]["all"] for status in ("ok", "quarantined"))
     error = manifest["largest_cv_error_estimate"]
@@ -21,4 +22,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_job(main)
+    command_line.run_job(main)

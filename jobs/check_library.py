@@ -4,7 +4,6 @@ Every fault is printed on one line. Exit code 0: no faults; 1: faults; 2: the pa
 The job writes no files.
 """
 
-import argparse
 import secrets
 import sys
 
@@ -14,19 +13,6 @@ from fwdecg.experiment.command_line import FAILED, Parser, run_job
 
 def main() -> None:
     """Check a library and print its faults."""
-    arguments = _arguments()
-
-    from fwdecg.library.check.verify import check_library
-
-    report = check_library(arguments.library, sample=arguments.sample, seed=arguments.seed)
-    print(report.text)
-    print(f"{len(report.faults) or 'no'} faults in")
-    print(f"  {report.store.label()}")
-    if report.faults:
-        sys.exit(FAILED)
-
-
-def _arguments() -> argparse.Namespace:
     parser = Parser(str(__doc__))
     parser.add_argument("library", metavar="LIBRARY", help="folder or URI of a library")
     parser.add_argument(
@@ -45,7 +31,16 @@ def _arguments() -> argparse.Namespace:
         help="seed of the sample (default: a new one each time, so that the sample is "
         "unpredictable)",
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+
+    from fwdecg.library.check.verify import check_library
+
+    report = check_library(arguments.library, sample=arguments.sample, seed=arguments.seed)
+    print(report.text)
+    print(f"{len(report.faults) or 'no'} faults in")
+    print(f"  {report.store.label()}")
+    if report.faults:
+        sys.exit(FAILED)
 
 
 if __name__ == "__main__":

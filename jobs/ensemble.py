@@ -5,12 +5,12 @@ validation split of the library. The test split and those of the shifts show how
 error. Errors are of z-scored ECGs.
 """
 
-from fwdecg.experiment.command_line import job_parser, load_experiment, print_report, run_job
+from fwdecg.experiment import command_line
 
 
 def main() -> None:
     """Assess the ensemble, or print the report of an earlier assessment."""
-    parser = job_parser(str(__doc__))
+    parser = command_line.job_parser(str(__doc__))
     parser.add_argument(
         "--checkpoints",
         metavar="CHECKPOINT",
@@ -19,7 +19,7 @@ def main() -> None:
         help="best.safetensors of two or more trainings",
     )
     arguments = parser.parse_args()
-    experiment = load_experiment(arguments)
+    experiment = command_line.load_experiment(arguments)
 
     from fwdecg.evaluation.ensemble import load_members
     from fwdecg.evaluation.uncertainty import assess_uncertainty
@@ -27,11 +27,11 @@ def main() -> None:
 
     library = open_library(experiment.library_store, experiment.library)
     members = load_members(arguments.checkpoints)
-    folder = experiment.results_folder / "ensemble"
+    folder = experiment.folder("results") / "ensemble"
     assess_uncertainty(library, members, folder, batch_size=experiment.evaluation.batch_size)
-    print_report(folder)
+    command_line.print_report(folder)
     print(f"  {folder}")
 
 
 if __name__ == "__main__":
-    run_job(main)
+    command_line.run_job(main)

@@ -6,7 +6,6 @@ col), dimensionless float32, and return phi_e (case, electrode, frame) in mm/ms,
 cases.
 """
 
-import argparse
 from pathlib import Path
 
 from fwdecg.experiment.command_line import Parser, run_job
@@ -14,7 +13,15 @@ from fwdecg.experiment.command_line import Parser, run_job
 
 def main() -> None:
     """Export the surrogate of a checkpoint."""
-    arguments = _arguments()
+    parser = Parser(str(__doc__))
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="best.safetensors of a training")
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="new folder (default: export/ beside the checkpoint)"
+    )
+    parser.add_argument(
+        "--onnx", action="store_true", help="also write ONNX; requires the extra fwdecg[onnx]"
+    )
+    arguments = parser.parse_args()
 
     from fwdecg.training.export import export_surrogate
     from fwdecg.training.trained_surrogate import load_surrogate
@@ -28,18 +35,6 @@ def main() -> None:
             "the ECG"
         )
     print(f"  {folder}")
-
-
-def _arguments() -> argparse.Namespace:
-    parser = Parser(str(__doc__))
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="best.safetensors of a training")
-    parser.add_argument(
-        "--out", metavar="FOLDER", help="new folder (default: export/ beside the checkpoint)"
-    )
-    parser.add_argument(
-        "--onnx", action="store_true", help="also write ONNX; requires the extra fwdecg[onnx]"
-    )
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Maps and activation times are drawn over the sheet in mm. D is in mm^2/ms, the E
 times are in ms.
 """
 
-import argparse
 from pathlib import Path
 
 from fwdecg.experiment.command_line import Parser, run_job
@@ -14,22 +13,6 @@ PICTURES = "pictures"  # name of the folder of pictures
 
 def main() -> None:
     """Draw the pictures and print their paths."""
-    arguments = _arguments()
-
-    from fwdecg.cases.splits import ALL
-    from fwdecg.library.reader import open_library
-    from fwdecg.pictures.library_pictures import write_library_pictures
-
-    library = open_library(arguments.library)
-    beside = library.store.folder.parent if library.store.folder else Path()
-    folder = Path(arguments.out) if arguments.out else beside / PICTURES
-    paths = write_library_pictures(library, folder.absolute(), arguments.case)
-    print(f"pictures of {library.count(ALL)} cases:")
-    for path in paths:
-        print(f"  {path}")
-
-
-def _arguments() -> argparse.Namespace:
     parser = Parser(str(__doc__))
     parser.add_argument("library", metavar="LIBRARY", help="folder or URI of a finished library")
     parser.add_argument(
@@ -44,7 +27,19 @@ def _arguments() -> argparse.Namespace:
         help=f"folder of the pictures (default: {PICTURES} beside the library, or in the working "
         "folder if the library is in an object store)",
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+
+    from fwdecg.cases.splits import ALL
+    from fwdecg.library.reader import open_library
+    from fwdecg.pictures.library_pictures import write_library_pictures
+
+    library = open_library(arguments.library)
+    beside = library.store.folder.parent if library.store.folder else Path()
+    folder = Path(arguments.out) if arguments.out else beside / PICTURES
+    paths = write_library_pictures(library, folder.absolute(), arguments.case)
+    print(f"pictures of {library.count(ALL)} cases:")
+    for path in paths:
+        print(f"  {path}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Train the surrogate of a preset on its library."""
 
-from fwdecg.experiment.command_line import connect_to_ray, job_parser, load_experiment, run_job
+from fwdecg.experiment import command_line
 
 
 def main() -> None:
     """Start or resume the training."""
-    experiment = load_experiment(job_parser(str(__doc__)).parse_args())
+    parser = command_line.job_parser(str(__doc__))
+    experiment = command_line.load_experiment(parser.parse_args())
 
     from fwdecg.library.reader import open_library
     from fwdecg.pictures.learning_picture import LEARNING_FILE, write_learning_curves
@@ -14,16 +15,17 @@ def main() -> None:
 
     library = open_library(experiment.library_store, experiment.library)
     if experiment.training.workers > 0:
-        connect_to_ray()
-    metrics = train(library, experiment.model, experiment.training, experiment.training_folder)
-    write_learning_curves(experiment.training_folder)
+        command_line.connect_to_ray()
+    folder = experiment.folder("training")
+    metrics = train(library, experiment.model, experiment.training, folder)
+    write_learning_curves(folder)
     print(
         f"best validation R2 {metrics['best_validation_r2']:.4f} in epoch {metrics['best_epoch']}"
     )
     print(f"cost: {cost_text(metrics.get('cost'))}")
-    print(f"  {experiment.training_folder}, with learning curves in {LEARNING_FILE}")
+    print(f"  {folder}, with learning curves in {LEARNING_FILE}")
     print("next: run the job evaluate with the same preset")
 
 
 if __name__ == "__main__":
-    run_job(main)
+    command_line.run_job(main)

@@ -2,18 +2,13 @@
 
 from functools import partial
 
-from fwdecg.experiment.command_line import (
-    connect_to_ray,
-    job_parser,
-    load_experiment,
-    print_report,
-    run_job,
-)
+from fwdecg.experiment import command_line
 
 
 def main() -> None:
     """Start or resume the search."""
-    experiment = load_experiment(job_parser(str(__doc__)).parse_args())
+    parser = command_line.job_parser(str(__doc__))
+    experiment = command_line.load_experiment(parser.parse_args())
 
     from fwdecg.library.reader import open_library
     from fwdecg.runtime.cost import cost_text
@@ -21,13 +16,13 @@ def main() -> None:
 
     library = open_library(experiment.library_store, experiment.library)
     search = plan_search(library, experiment.recipe, experiment.tuning)
-    connect_to_ray()
-    folder = experiment.tuning_folder
+    command_line.connect_to_ray()
+    folder = experiment.folder("tuning")
     metrics = tune(search, folder, partial(experiment.retraining_preset, library.config))
-    print_report(folder)
+    command_line.print_report(folder)
     print(f"cost: {cost_text(metrics.get('cost'))}")
     print(f"  {folder}, with the best settings in {PRESET}")
 
 
 if __name__ == "__main__":
-    run_job(main)
+    command_line.run_job(main)

@@ -98,8 +98,8 @@ def test_errors_contain_key_value_and_rule(tree, message):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["count"], "--set count: must read section.key=value"),
-        (["nowhere.count=3"], "--set nowhere.count=3: there is no section nowhere"),
+        (["count"], "count: must read section.key=value"),
+        (["nowhere.count=3"], "nowhere.count=3: there is no section nowhere"),
         (["cuont=3"], "unknown key cuont"),
         (["count=three"], "count = 'three': expected whole number"),
     ],
@@ -173,7 +173,7 @@ def test_a_free_form_table_accepts_any_key(tmp_path, override, expected):
     ("text", "override", "message"),
     [
         ("table = 3", "inner.diffusivity=1", "table = 3: expected section, got int"),
-        ("table = 3", "table.a=1", "the preset has table = 3, which is not a section"),
+        ("table = 3", "table.a=1", "the preset has table = 3, not a section"),
     ],
 )
 def test_a_table_cannot_be_a_plain_value(tmp_path, text, override, message):

@@ -194,7 +194,7 @@ def _publish(
         {"variant": run.variant, "seed": run.seed} | run.store.read_json(METRICS_FILE)
         for run in runs
     ]
-    costs = (Cost.from_dict(each["cost"]) for each in trainings if each.get("cost"))
+    costs = (Cost(**each["cost"]) for each in trainings if each.get("cost"))
     content = {
         "library_hash": library.config_hash,
         "study": identity_tree(config),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from fwdecg.ablation.variants import AblationConfig
 from fwdecg.cases.library_config import LibraryConfig
@@ -13,6 +14,8 @@ from fwdecg.runtime.storage import Store, absolute_path
 from fwdecg.training.recipe import Recipe
 from fwdecg.training.training_config import TrainingConfig, require_midline
 from fwdecg.tuning.tuning_config import TuningConfig
+
+Section = Literal["results", "library", "training", "evaluation", "ablation", "tuning"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,41 +52,21 @@ class Experiment:
             require_midline(self.library)
 
     @property
-    def results_folder(self) -> Path:
-        """Folder of all results."""
-        return self._folder(self.results.path, "")
-
-    @property
     def library_store(self) -> Store:
         """Store of the library."""
         if "://" in self.library.path:
             return Store.at(self.library.path)
-        return Store.at(self._folder(self.library.path, "library"))
-
-    @property
-    def training_folder(self) -> Path:
-        """Result folder of the training."""
-        return self._folder(self.training.path, "training")
-
-    @property
-    def evaluation_folder(self) -> Path:
-        """Result folder of the evaluation."""
-        return self._folder(self.evaluation.path, "evaluation")
-
-    @property
-    def ablation_folder(self) -> Path:
-        """Result folder of the ablation study."""
-        return self._folder(self.ablation.path, "ablation")
+        return Store.at(self.folder("library"))
 
     @property
     def recipe(self) -> Recipe:
         """Model and training settings."""
         return Recipe(model=self.model, training=self.training)
 
-    @property
-    def tuning_folder(self) -> Path:
-        """Result folder of the hyperparameter search."""
-        return self._folder(self.tuning.path, "tuning")
+    def folder(self, section: Section) -> Path:
+        """Return the folder of all results, or the result folder of another section."""
+        name = "" if section == "results" else section
+        return absolute_path(getattr(self, section).path or Path(self.results.path) / name)
 
     def retraining_preset(self, library: LibraryConfig, recipe: Recipe, results: Path) -> str:
         """Return the text of a preset that trains another recipe on this preset's library.
@@ -107,6 +90,3 @@ class Experiment:
         tree = to_tree(preset)
         del tree["tuning"]
         return to_toml(tree)
-
-    def _folder(self, chosen: str, name: str) -> Path:
-        return absolute_path(chosen or Path(self.results.path) / name)

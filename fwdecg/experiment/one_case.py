@@ -40,16 +40,13 @@ def simulate(
         ConfigError: the condition, preset or setting does not exist or breaks a rule.
         CaseError: the case cannot be drawn, or is unfit for a library.
     """
-    config = _library_config(preset, settings)
+    if preset is None:
+        config = with_overrides(Experiment(), settings).library
+    else:
+        config = load_preset(preset, settings).library
     warn_if_resolution_is_fixed(config)
     drawn = draw_case(config, _case_id(config, condition, number))
     return RecordedCase.from_record(simulate_case(drawn, config), config)
-
-
-def _library_config(preset: str | Path | None, settings: Sequence[str]) -> LibraryConfig:
-    if preset is not None:
-        return load_preset(preset, settings).library
-    return with_overrides(Experiment(), settings).library
 
 
 def _case_id(config: LibraryConfig, condition: str, number: int) -> int:
@@ -59,10 +56,9 @@ def _case_id(config: LibraryConfig, condition: str, number: int) -> int:
         raise ConfigError(f"condition = {condition!r}: must be one of {', '.join(names)}")
     if number < 0:
         raise ConfigError(f"number = {number}: must be at least 0")
-    assigned = ((case_id, assign_case(case_id, config.shifts)) for case_id in count())
-    matching = (
-        case_id
-        for case_id, assignment in assigned
-        if assignment.shift is None and assignment.condition.name == condition
-    )
-    return next(islice(matching, number, None))
+
+    def matches(case_id: int) -> bool:
+        assigned = assign_case(case_id, config.shifts)
+        return assigned.shift is None and assigned.condition.name == condition
+
+    return next(islice(filter(matches, count()), number, None))

@@ -9,7 +9,7 @@ from typing import Any
 from fwdecg.evaluation.evaluate import evaluate
 from fwdecg.experiment.experiment import Experiment, ResultsConfig
 from fwdecg.library.build import build_library
-from fwdecg.library.reader import Library, open_library
+from fwdecg.library.reader import open_library
 from fwdecg.pictures.learning_picture import write_learning_curves
 from fwdecg.runtime.cost import Cost
 from fwdecg.runtime.storage import METRICS_FILE, Store
@@ -51,7 +51,7 @@ def reproduce(experiment: Experiment, *, search: bool = False) -> Reproduction:
     """
     if search:  # reject an invalid search before the library is built
         trial_recipe(experiment.recipe, experiment.tuning, experiment.library)
-    results = Store.at(experiment.results_folder)
+    results = Store.at(experiment.folder("results"))
     built = build_library(experiment.library, experiment.library_store)
     library = open_library(experiment.library_store)
     stages: dict[str, Any] = {
@@ -61,14 +61,18 @@ def reproduce(experiment: Experiment, *, search: bool = False) -> Reproduction:
     if search:
         found = tune(
             plan_search(library, experiment.recipe, experiment.tuning),
-            experiment.tuning_folder,
+            experiment.folder("tuning"),
             partial(experiment.retraining_preset, library.config),
         )
         _warn_if_unfinished(found["trials"])
         stages["tuning"], experiment = found, _with_best(experiment, found["best"])
-    stages["training"], stages["evaluation"] = _train_and_evaluate(library, experiment)
+    training, evaluation = experiment.folder("training"), experiment.folder("evaluation")
+    stages["training"] = train(library, experiment.model, experiment.training, training)
+    write_learning_curves(training)
+    trained = load_surrogate(training / BEST)
+    stages["evaluation"] = evaluate(library, trained, experiment.evaluation, evaluation)
     costs |= {name: stage.get("cost") for name, stage in stages.items() if name != "library"}
-    total = sum((Cost.from_dict(cost) for cost in costs.values() if cost), Cost()).as_dict()
+    total = sum((Cost(**cost) for cost in costs.values() if cost), Cost()).as_dict()
     results.publish_json(METRICS_FILE, stages | {"cost": total})
     results.clear_staging()
     return Reproduction(experiment=experiment, costs=costs | {"all": total})
@@ -83,7 +87,7 @@ def _with_best(experiment: Experiment, best: Mapping[str, Any]) -> Experiment:
     """
     recipe = trial_recipe(experiment.recipe, experiment.tuning, experiment.library)
     recipe = recipe.with_settings(best["settings"])
-    folder = retraining_folder(experiment.tuning_folder, best["trial"])
+    folder = retraining_folder(experiment.folder("tuning"), best["trial"])
     return replace(
         experiment,
         results=ResultsConfig(path=str(folder)),
@@ -101,15 +105,3 @@ def _warn_if_unfinished(trials: Mapping[str, int]) -> None:
             unfinished,
             trials["asked"],
         )
-
-
-def _train_and_evaluate(
-    library: Library, experiment: Experiment
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    folder = experiment.training_folder
-    trained = train(library, experiment.model, experiment.training, folder)
-    write_learning_curves(folder)
-    surrogate = load_surrogate(folder / BEST)
-    return trained, evaluate(
-        library, surrogate, experiment.evaluation, experiment.evaluation_folder
-    )

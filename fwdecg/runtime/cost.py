@@ -26,11 +26,6 @@ class Cost:
     gpu_seconds: float = 0.0
     peak_memory_bytes: int = 0
 
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> "Cost":
-        """Return the cost that `as_dict` converted."""
-        return cls(**record)
-
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(
             core_seconds=self.core_seconds + other.core_seconds,
@@ -45,16 +40,13 @@ class Cost:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON, with times rounded to 0.1 s."""
-        return asdict(self) | {
-            "core_seconds": round(self.core_seconds, 1),
-            "gpu_seconds": round(self.gpu_seconds, 1),
-        }
+        """Return the fields for JSON, with times rounded to 0.1 s."""
+        return {name: round(value, 1) for name, value in asdict(self).items()}
 
 
 def cost_text(record: Mapping[str, Any] | None) -> str:
     """Return the text of a cost record; results of early versions have none (None)."""
-    return str(Cost.from_dict(record)) if record else "not recorded"
+    return str(Cost(**record)) if record else "not recorded"
 
 
 class CostMeter:

@@ -69,10 +69,7 @@ def require_same_file(store: Store, file: str, hash_file: HashFile = file_hash) 
         return
     expected = hash_file(store, file)
 
-    def hash_there() -> str | None:
-        return hash_file(store, file)
-
-    task = ray.remote(num_cpus=0, max_retries=0)(hash_there)
+    task = ray.remote(num_cpus=0, max_retries=0)(lambda: hash_file(store, file))
     addresses = {}
     for node, address in others.items():
         strategy = NodeAffinitySchedulingStrategy(node, soft=False)

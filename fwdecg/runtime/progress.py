@@ -64,18 +64,16 @@ class Progress:
         self._done += items
         self._work_done += items if work is None else work
         now = time.monotonic()
+        elapsed_s = now - self._started
         finished = self._done >= self._total
-        pause_s = max(SECONDS_BETWEEN_LINES, FRACTION_BETWEEN_LINES * (now - self._started))
-        if finished or now - self._last_line >= pause_s:
-            self._last_line = now
-            self._logger.info("%s", self._line(now - self._started) + note)
-
-    def _line(self, elapsed_s: float) -> str:
-        rate = self._done / max(elapsed_s, 1e-9)
+        pause_s = max(SECONDS_BETWEEN_LINES, FRACTION_BETWEEN_LINES * elapsed_s)
+        if not finished and now - self._last_line < pause_s:
+            return
+        self._last_line = now
         left_s = elapsed_s * max(self._work / self._work_done - 1, 0.0)
-        finished = self._done >= self._total
         end = f"in {duration_text(elapsed_s)}" if finished else f"{duration_text(left_s)} left"
-        return f"{self._done}/{self._total} {self._items}, {rate:.2f}/s, {end}"
+        counts = f"{self._done}/{self._total} {self._items}"
+        self._logger.info("%s, %.2f/s, %s%s", counts, self.rate, end, note)
 
 
 def duration_text(seconds: float) -> str:

@@ -98,15 +98,12 @@ class Store:
 
         The result is empty if the folder does not exist.
         """
-        selector = fs.FileSelector(self.path(folder), allow_not_found=True)
-        found = self.filesystem.get_file_info(selector)
-        return {info.base_name: info.size for info in found if info.type == fs.FileType.File}
+        entries = self._entries(folder)
+        return {info.base_name: info.size for info in entries if info.type == fs.FileType.File}
 
     def is_empty(self) -> bool:
         """Return whether the store contains nothing but leftovers of interrupted writers."""
-        selector = fs.FileSelector(self.path(), allow_not_found=True)
-        found = self.filesystem.get_file_info(selector)
-        return all(info.base_name in ("", STAGING) for info in found)
+        return all(info.base_name in ("", STAGING) for info in self._entries())
 
     def read(self, file: str) -> pa.Buffer:
         """Return the content of a file.
@@ -148,9 +145,8 @@ class Store:
 
     def publish_with(self, file: str, write: Callable[[Path], object]) -> None:
         """Publish atomically the file that `write` creates at the path it receives."""
-        folder = self.folder
-        if folder is not None:
-            _publish_in_folder(folder, file, write)
+        if self.folder is not None:
+            _publish_in_folder(self.folder, file, write)
             return
         with TemporaryDirectory() as temporary:
             path = Path(temporary) / Path(file).name
@@ -206,6 +202,10 @@ class Store:
 
     def _info(self, file: str) -> fs.FileInfo:
         return self.filesystem.get_file_info(self.path(file))
+
+    def _entries(self, folder: str = "") -> list[fs.FileInfo]:
+        selector = fs.FileSelector(self.path(folder), allow_not_found=True)
+        return self.filesystem.get_file_info(selector)
 
 
 def absolute_path(path: str | Path) -> Path:

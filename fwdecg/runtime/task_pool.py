@@ -6,7 +6,6 @@ whose workers died or ran out of memory is reported to its `on_failure`, because
 probably the cause. Any other persistent error is raised.
 """
 
-import heapq
 import logging
 import time
 from collections import deque
@@ -82,16 +81,18 @@ def run_tasks(tasks: deque[Task], stage: str) -> Cost:
     # Ray's own retries are off: they do not distinguish between the kinds of failure.
     call = ray.remote(num_cpus=1, max_retries=0)(_call)
     running: dict[ray.ObjectRef, Task] = {}
-    retries = _RetryQueue()
+    due_times: dict[Task, float] = {}  # of the tasks that wait for their next attempt
     cost = Cost()
-    while tasks or running or retries:
-        tasks.extendleft(retries.pop_due())
+    while tasks or running or due_times:
+        for task in [task for task, due in due_times.items() if due <= time.monotonic()]:
+            del due_times[task]
+            tasks.appendleft(task)
         while tasks and len(running) < _max_in_flight():
             task = tasks.popleft()
             gpus = task.options.get("num_gpus", 0.0)
             running[call.options(**task.options).remote(task.work, gpus)] = task
         if not running:
-            retries.wait()
+            time.sleep(max(min(due_times.values()) - time.monotonic(), 0.0))
             continue
         done, _ = ray.wait(list(running), num_returns=1, timeout=POLL_INTERVAL_S)
         for reference in done:
@@ -102,7 +103,7 @@ def run_tasks(tasks: deque[Task], stage: str) -> Cost:
                 retry = _next_attempt(task, error)
                 if retry is not None:
                     RETRIES.add(stage)
-                    retries.add(retry)
+                    due_times[retry] = _due_time(retry)
             else:
                 cost += spent
                 task.on_result(result)
@@ -120,30 +121,10 @@ def _max_in_flight() -> int:
     return max(TASKS_PER_CPU * int(ray.cluster_resources().get("CPU", 1)), minimum)
 
 
-class _RetryQueue:
-    """Tasks that wait for their next attempt, with a delay that doubles each time."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Task]] = []
-        self._added = 0  # breaks ties between equal times
-
-    def __len__(self) -> int:
-        return len(self._heap)
-
-    def add(self, task: Task) -> None:
-        failed = task.attempts + task.nodes_lost
-        delay_s = min(FIRST_DELAY_S * 2.0 ** (failed - 1), MAX_DELAY_S)
-        self._added += 1
-        heapq.heappush(self._heap, (time.monotonic() + delay_s, self._added, task))
-
-    def pop_due(self) -> list[Task]:
-        due = []
-        while self._heap and self._heap[0][0] <= time.monotonic():
-            due.append(heapq.heappop(self._heap)[2])
-        return due
-
-    def wait(self) -> None:
-        time.sleep(max(self._heap[0][0] - time.monotonic(), 0.0))
+def _due_time(task: Task) -> float:
+    """Return when to retry a task, on the clock `time.monotonic`; the delay doubles each time."""
+    failed = task.attempts + task.nodes_lost
+    return time.monotonic() + min(FIRST_DELAY_S * 2.0 ** (failed - 1), MAX_DELAY_S)
 
 
 def _next_attempt(task: Task, error: RayError) -> Task | None:

@@ -185,7 +185,7 @@ def test_a_job_runs_a_command_of_this_repository_with_valid_keys(name):
     script, preset, overrides = read_command(name)
     assert script == ROOT / "jobs" / f"{name}.py"
     assert script.is_file()
-    assert load(Experiment, preset, overrides).results_folder.is_relative_to("/shared")
+    assert load(Experiment, preset, overrides).folder("results").is_relative_to("/shared")
 
 
 @JOB_NAMES

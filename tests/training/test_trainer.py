@@ -54,7 +54,7 @@ def test_the_files_of_a_finished_training(small_library, tmp_path):
 
 def test_the_cost_includes_all_epochs_and_the_rest_of_the_process(small_library, tmp_path):
     before = time.process_time()
-    cost = Cost.from_dict(train(small_library, MODEL, TRAINING, tmp_path)["cost"])
+    cost = Cost(**train(small_library, MODEL, TRAINING, tmp_path)["cost"])
     assert cost.core_seconds <= time.process_time() - before + 0.05  # rounded to tenths
     lines = (tmp_path / "history.jsonl").read_text().splitlines()
     epochs_only = sum(json.loads(line)["core_seconds"] for line in lines)

@@ -94,8 +94,8 @@ def test_result_of_a_search(ray_cluster, small_library, recipe, tuning_config, t
     # A training from best.toml reproduces the trial.
     preset = from_tree(Experiment, tomllib.loads((folder / "best.toml").read_text()))
     training = replace(preset.training, workers=0)
-    train(small_library, preset.model, training, preset.training_folder)
-    lines = (preset.training_folder / "history.jsonl").read_text().splitlines()
+    train(small_library, preset.model, training, preset.folder("training"))
+    lines = (preset.folder("training") / "history.jsonl").read_text().splitlines()
     retrained = [json.loads(line)["validation_r2"] for line in lines]
     assert retrained[: best["epochs"]] == pytest.approx(best["validation_r2"], rel=1e-5)
     # A complete search is not run again; more trials extend it; another seed is another search.
