@@ -76,12 +76,6 @@ def test_swapping_the_networks_changes_the_sign(values):
     assert signed_rank_p(values) == pytest.approx(signed_rank_p(-values))
 
 
-def test_the_interval_equals_that_of_scipy():
-    sample = np.random.default_rng(3).exponential(size=12)
-    found = stats.bootstrap((sample,), np.mean, rng=np.random.default_rng(0)).confidence_interval
-    assert mean_interval(sample) == Interval(low=found.low, high=found.high)
-
-
 def test_the_interval_of_normal_values_matches_the_closed_form():
     sample = np.random.default_rng(1).normal(2.0, 3.0, size=400)
     interval = mean_interval(sample)

@@ -60,9 +60,6 @@ def test_custom_variants_and_epochs():
         ({"variants": ("a: x=1", "a: x=2")}, "a occurs twice; give each another name"),
         ({"seeds": ()}, "must be one or more different numbers"),
         ({"seeds": (1, 1)}, "must be one or more different numbers"),
-        ({"seeds": (-1,)}, "must be at least 0"),
-        ({"epochs": 0}, "must be at least 1"),
-        ({"cpus_per_run": 0}, "must be at least 1"),
     ],
 )
 def test_bad_values_are_refused(change, words):
@@ -74,9 +71,6 @@ def test_bad_values_are_refused(change, words):
     ("edits", "words"),
     [
         ("model.atention=false", "a: unknown key model.atention"),
-        ("library.cases=3", "a: library.cases=3: there is no section library"),
-        ("model.dropout=2", "a: model.dropout = 2.0: must be below 1"),
-        ("model.attention", "a: model.attention: must read section.key=value"),
         ("training.mirror=true", "a: training.mirror=true changes nothing; remove the variant"),
         ("training.seed=5", "a: training.seed=5 changes nothing"),
         ("training.workers=5", "a: training.workers=5 changes nothing"),

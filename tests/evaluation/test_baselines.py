@@ -17,7 +17,6 @@ from fwdecg.evaluation.baselines import (
 from fwdecg.evaluation.operators import ExactOperator
 from fwdecg.evaluation.scores import score_cases
 from fwdecg.library.labelled_cases import LabelledCases, stream_labelled_cases
-from fwdecg.physics.raster import area_mean_transpose
 
 
 def _with_ecg(cases: LabelledCases, phi_e: np.ndarray) -> LabelledCases:
@@ -81,20 +80,6 @@ def test_ridge_pools_fine_maps(library, cases, monkeypatch):
     assert pooled.weights.shape == (2, 32, 32)
     np.testing.assert_allclose(pooled.weights, np.kron(coarse.weights, np.full((2, 2), 0.25)))
     np.testing.assert_allclose(pooled.predict(fine), coarse.predict(cases), rtol=1e-4, atol=1e-5)
-
-
-def test_ridge_pools_to_a_size_that_does_not_divide_the_maps(library, cases, monkeypatch):
-    monkeypatch.setattr("fwdecg.evaluation.baselines.RIDGE_PIXELS", 5)
-    truth = LinearPredictor(
-        name="truth",
-        detail="",
-        weights=area_mean_transpose(np.random.default_rng(0).random((2, 5, 5)), 16),
-        intercept=np.array([1.0, -2.0]),
-    )
-    linear = _with_ecg(cases, truth.predict(cases))
-    ridge = fit_ridge([linear], [linear], recording=library.config.recording)
-    scores = score_cases("ridge", ridge.predict(linear), linear, library.statistics)
-    assert min(score.r2 for score in scores) > 0.9999
 
 
 def test_mean_voltage_is_exact_for_an_ecg_affine_in_it(library, cases):

@@ -25,14 +25,6 @@ def test_a_single_member_has_no_standard_deviation(trained, cases):
     np.testing.assert_array_equal(forecast.phi_e, trained.predict(cases.u, batch_size=4))
 
 
-def test_the_order_of_members_does_not_matter(members, cases):
-    forward, backward = (
-        Ensemble.from_checkpoints(order, 4).predict(cases.u) for order in (members, members[::-1])
-    )
-    np.testing.assert_allclose(forward.phi_e, backward.phi_e, rtol=1e-6)
-    np.testing.assert_allclose(forward.phi_e_std, backward.phi_e_std, rtol=1e-5)
-
-
 @pytest.fixture
 def paths(members, tmp_path):
     found = [str(tmp_path / f"{number}.safetensors") for number in range(len(members))]

@@ -46,10 +46,6 @@ def test_an_error_of_an_actor_reaches_the_driver(library, trained, tmp_path):
     assert not path.exists()
 
 
-def replace_by_text(part):
-    part.write_bytes(b"no Parquet")
-
-
 def erase_pages(part):
     """Write zeros over the cases, but keep the footer."""
     content = bytearray(part.read_bytes())
@@ -59,12 +55,11 @@ def erase_pages(part):
     part.write_bytes(content)
 
 
-@pytest.mark.parametrize("damage", [replace_by_text, erase_pages])
-def test_a_part_that_cannot_be_read(library, trained, tmp_path, damage):
+def test_a_part_that_cannot_be_read(library, trained, tmp_path):
     damaged = replace(library, store=Store.at(tmp_path / "library"))
     shutil.copytree(library.store.folder, tmp_path / "library")
     part = sorted((tmp_path / "library/cases").iterdir())[1]
-    damage(part)
+    erase_pages(part)
     with pytest.raises(LibraryError, match=str(part)) as caught:
         predict_library(damaged, [trained], tmp_path / "ecg.parquet", batch_size=8, on_cluster=True)
     assert "\n" not in str(caught.value)

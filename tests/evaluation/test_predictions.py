@@ -145,12 +145,6 @@ def test_maps_of_an_archive_are_read(tmp_path, save):
     np.testing.assert_array_equal(read_maps(path, SIGNATURE), TWO.astype(np.float32))
 
 
-def with_value(value: float) -> np.ndarray:
-    array = TWO.copy()
-    array[1, 2, 3, 3] = value
-    return array
-
-
 REFUSED = {
     "missing": (lambda path: None, "No such file"),
     "folder": (lambda path: path.mkdir(), "Is a directory"),
@@ -164,20 +158,9 @@ REFUSED = {
     "pickled": (npy(np.array([{}, {}])), "cannot be read"),
     "two arrays": (npz(a=ONE, b=ONE), "contains the arrays a, b: it must contain an array named u"),
     "no array": (npz(), "(none)"),
-    "integers": (npy((TWO * 2).astype(np.int64)), "holds int64 values"),
-    "complex": (npy(TWO * 1j), "holds complex128 values"),
-    "strings": (npy(np.array(["a", "b"])), "holds <U1 values"),
     "records": (npy(np.zeros(3, dtype=[("u", "f4")])), "must be floating-point"),
-    "one frame": (npy(ONE[0]), "has shape (4, 4): must be (frame, row, col) = (3, 4, 4)"),
-    "five axes": (npy(TWO[None]), "has shape (1, 2, 3, 4, 4)"),
     "a number": (npy(np.array(0.5)), "has shape ()"),
-    "no case": (npy(TWO[:0]), "has shape (0, 3, 4, 4)"),
-    "fewer frames": (npy(TWO[:, :2]), "has shape (2, 2, 4, 4)"),
-    "fewer pixels": (npy(TWO[..., :3]), "has shape (2, 3, 4, 3)"),
-    "NaN": (npy(with_value(np.nan)), "every value must be finite"),
-    "infinity": (npy(with_value(np.inf).astype(np.float16)), "every value must be finite"),
-    "millivolts": (npy(100 * TWO - 85), "from -85 to 15: u must lie within -0.5 and 1.5"),
-    "beyond float32": (npy(with_value(1e300)), "every value must be finite"),
+    "beyond float32": (npy(1e300 * TWO), "every value must be finite"),
 }
 
 

@@ -10,10 +10,6 @@ from fwdecg.evaluation.predictors import Network
 from fwdecg.training.trained_surrogate import predict_maps
 
 
-def test_a_library_that_fits(trained, library):
-    trained.signature.require_fit(library.config)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [

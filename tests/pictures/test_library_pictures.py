@@ -1,7 +1,5 @@
 """The pictures of a library: which cases they show, and where they are written."""
 
-import dataclasses
-
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -48,14 +46,6 @@ def test_pictures_are_written_and_only_shown_cases_are_read(library, tmp_path, m
     assert [path.name for path in paths] == ["contact_sheet.png", "parameters.png", "case-9.gif"]
     assert sorted((tmp_path / "new" / "pictures").iterdir()) == sorted(paths)
     assert (dict(mpl.rcParams), sorted(library.store.folder.rglob("*"))) == before
-
-
-def test_a_library_of_one_case(small_config, without_ray, tmp_path):
-    config = dataclasses.replace(small_config, cases=1)
-    library = without_ray(config, tmp_path / "library")
-    paths = write_library_pictures(library, tmp_path / "pictures")
-    assert paths[-1].name == "case-0.gif"
-    assert all(path.stat().st_size > 1000 for path in paths)
 
 
 def test_the_folder_of_the_parts_is_refused(library):
