@@ -9,13 +9,12 @@ Axes: M member, N case, E electrode, T frame, H row, W column.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float32
 
 from fwdecg.errors import CheckpointError
-from fwdecg.model import Surrogate
 from fwdecg.training.trained_surrogate import TrainedSurrogate, load_surrogate, predict_maps
 
 
@@ -44,18 +43,13 @@ class Forecast:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
 class Ensemble:
     """One or several trained networks for the same kind of maps."""
 
-    networks: tuple[Surrogate, ...] = field(repr=False)
-    batch_size: int
-
-    @classmethod
-    def from_checkpoints(cls, members: Sequence[TrainedSurrogate], batch_size: int) -> "Ensemble":
+    def __init__(self, members: Sequence[TrainedSurrogate], batch_size: int) -> None:
         """Build the networks of at least one checkpoint, to predict `batch_size` cases at once."""
-        networks = tuple(member.build() for member in members)
-        return cls(networks=networks, batch_size=batch_size)
+        self.networks = [member.build() for member in members]
+        self.batch_size = batch_size
 
     def predict_members(self, u: Float[np.ndarray, "N T H W"]) -> Float32[np.ndarray, "M N E T"]:
         """Return the ECG of each member in mm/ms.

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Float32
 
 from fwdecg.cases.recording_config import RecordingConfig
-from fwdecg.evaluation.predictors import Ecgs, weighted_sums
+from fwdecg.evaluation.predictors import Ecgs, Predictor, weighted_sums
 from fwdecg.library.labelled_cases import LabelledCases
 from fwdecg.model.map_features import conducting_fraction, front_speed
 from fwdecg.physics.pseudo_ecg import lead_fields
@@ -18,7 +18,7 @@ from fwdecg.shapes import Electrodes, Frames
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExactOperator:
+class ExactOperator(Predictor):
     """Eq. 1 with the true D and patches of each case, on the grid of the maps.
 
     The lead field of the area-mean D (harmonic means at the faces) is applied to the voltage of the
@@ -35,9 +35,9 @@ class ExactOperator:
         map_spacing_mm: side length of a pixel.
     """
 
-    name: ClassVar[str] = "exact operator"
+    name: str = "exact operator"
+    detail: str = "Eq. 1 on the maps, true D and patches"
     knows_tissue: ClassVar[bool] = True
-    detail: ClassVar[str] = "Eq. 1 on the maps, true D and patches"
 
     map_spacing_mm: float
 
@@ -54,7 +54,7 @@ class ExactOperator:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadOffOperator:
+class ReadOffOperator(Predictor):
     """Eq. 1 with D and patches estimated from the maps, and a single fitted factor.
 
     The peak voltage of a pixel shows the fraction of its area that conducts. D is one number for
@@ -67,9 +67,8 @@ class ReadOffOperator:
         diffusivity_per_square_speed: D in mm^2/ms for a `front_speed` of 1.
     """
 
-    name: ClassVar[str] = "read-off operator"
-    knows_tissue: ClassVar[bool] = False
-    detail: ClassVar[str] = "Eq. 1 on the maps, D and patches as the maps show them"
+    name: str = "read-off operator"
+    detail: str = "Eq. 1 on the maps, D and patches as the maps show them"
 
     map_spacing_mm: float
     electrodes_mm: Electrodes

@@ -113,7 +113,7 @@ class _PredictionActor:
     def __init__(self, members: Sequence[TrainedSurrogate], batch_size: int) -> None:
         if not torch.cuda.is_available():
             torch.set_num_threads(1)
-        self.ensemble = Ensemble.from_checkpoints(members, batch_size)
+        self.ensemble = Ensemble(members, batch_size)
 
     def __call__(self, batch: Batch) -> Batch:
         forecast = self.ensemble.predict(batch[U])

@@ -100,7 +100,7 @@ def forecast_in_process(
         LibraryError: a part cannot be read.
         CheckpointError: a predicted value is not finite.
     """
-    ensemble = Ensemble.from_checkpoints(members, batch_size)
+    ensemble = Ensemble(members, batch_size)
     for cases in stream_labelled_cases(library):
         labels: Labels = {CASE_ID: cases.case_id, CONDITION: cases.condition, SPLIT: cases.split}
         yield labels, ensemble.predict(cases.u)
@@ -162,7 +162,7 @@ def predict_own_maps(
     """
 
     def tables() -> Iterator[pa.Table]:
-        forecast = Ensemble.from_checkpoints(members, batch_size).predict(u)
+        forecast = Ensemble(members, batch_size).predict(u)
         yield predictions_table({CASE_ID: np.arange(len(u))}, forecast, members)
 
     return write_predictions(path, tables())

@@ -3,8 +3,9 @@
 Axes: N case, E electrode, T frame.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -17,40 +18,32 @@ from fwdecg.training.trained_surrogate import TrainedSurrogate, predict_maps
 Ecgs = Float32[np.ndarray, "N E T"]
 
 
-@runtime_checkable
-class Predictor(Protocol):
-    """Anything that predicts the ECGs of cases."""
+@dataclass(frozen=True, kw_only=True)
+class Predictor(ABC):
+    """Anything that predicts the ECGs of cases.
 
-    @property
-    def name(self) -> str:
-        """Name in reports and pictures."""
-        ...
+    Attributes:
+        name: name in reports and pictures.
+        detail: short description for the report.
+        knows_tissue: whether it uses D and the patches of a case in addition to its maps.
+    """
 
-    @property
-    def knows_tissue(self) -> bool:
-        """Whether the predictor uses D and the patches of a case in addition to its maps."""
-        ...
+    name: str
+    detail: str
+    knows_tissue: ClassVar[bool] = False
 
-    @property
-    def detail(self) -> str:
-        """Short description for the report."""
-        ...
-
+    @abstractmethod
     def predict(self, cases: LabelledCases) -> Ecgs:
         """Return the ECG of each case in mm/ms."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Network:
+class Network(Predictor):
     """The trained surrogate as a predictor, which uses the maps alone."""
 
-    name: ClassVar[str] = "network"
-    knows_tissue: ClassVar[bool] = False
-
+    name: str = "network"
     surrogate: Surrogate = field(repr=False)
     batch_size: int
-    detail: str
 
     @classmethod
     def from_checkpoint(cls, trained: TrainedSurrogate, batch_size: int) -> "Network":
@@ -66,20 +59,14 @@ class Network:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearPredictor:
+class LinearPredictor(Predictor):
     """A predictor that is linear in the map of a frame, with the same weights for every case.
 
     Attributes:
-        name: name in reports and pictures.
-        detail: short description for the report.
         weights: weight of u in each pixel, in mm/ms, for each electrode.
         intercept: constant of each electrode in mm/ms.
     """
 
-    knows_tissue: ClassVar[bool] = False
-
-    name: str
-    detail: str
     weights: LeadFields
     intercept: Float64[np.ndarray, " E"]
 

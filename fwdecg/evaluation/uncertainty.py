@@ -127,7 +127,7 @@ def assess_uncertainty(
     if store.exists(METRICS_FILE):
         logger.info("%s contains this assessment already", folder)
         return store.read_json(METRICS_FILE)
-    ensemble = Ensemble.from_checkpoints(members, batch_size)
+    ensemble = Ensemble(members, batch_size)
     fitted = _residuals(ensemble, library, VALIDATION)
     factor = fit_factor(fitted.error, fitted.deviation)
     judged = {

@@ -71,8 +71,7 @@ def plot_attentions(cases: Sequence[RecordedCase], surrogate: "TrainedSurrogate"
         colours = figure.colorbar(image, ax=panels[1], extend="max", pad=0.02, aspect=16)
         colours.set_label("weight (1 = uniform)")
         figure.supxlabel("White line: the frame at the time of the sample.", fontsize=7)
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+        figure.add_legend(panels[0, 0])
     return figure
 
 

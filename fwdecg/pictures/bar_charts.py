@@ -63,12 +63,8 @@ def plot_r2_bars(groups: Mapping[str, int], series: BarSeries) -> Picture:
         panel.set_ylim(LOWEST_SHOWN_R2, 1.25)
         panel.set_yticks(np.arange(-0.2, 1.01, 0.2))
         panel.set_ylabel("mean $R^2$; whiskers: SD over cases")
-        figure.legend(
-            loc="outside upper center",
-            ncols=-(-len(series) // 2),
-            handlelength=1.2,
-            columnspacing=1.4,
-        )
+        columns = -(-len(series) // 2)
+        figure.add_legend(panel, ncols=columns, handlelength=1.2, columnspacing=1.4)
     return figure
 
 
@@ -87,10 +83,7 @@ def plot_ablation(groups: Mapping[str, int], metrics: Mapping[str, BarSeries]) -
             floor = LOWEST_SHOWN_R2 if metric == "r2" else 0.0
             _add_variants(panel, groups, series, floor)
             panel.set_ylabel(METRIC_LABELS[metric])
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(
-            handles, labels, loc="outside upper center", ncols=len(labels), handlelength=1.2
-        )
+        figure.add_legend(panels[0], handlelength=1.2)
     return figure
 
 

@@ -5,7 +5,6 @@ from string import ascii_lowercase
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from fwdecg.cases.recorded_case import RecordedCase
@@ -47,8 +46,12 @@ def plot_case(case: RecordedCase, predicted: np.ndarray | None = None) -> Pictur
         figure.suptitle(_heading(case, predicted), fontsize=9)
         upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.15, 1)).flat
         tissue, activation, ecg = upper.subplots(1, 3, width_ratios=(1.25, 1.25, 2))
-        _fill_tissue(tissue, case)
-        _fill_activation(activation, case)
+        image = add_diffusivity(tissue, case, diffusivity_limit([case]))
+        tissue.set(xlabel="x (mm)", ylabel="y (mm)", title="D (mm$^2$/ms)")
+        upper.colorbar(image, ax=tissue, pad=0.03, aspect=14)
+        image = add_activation(activation, case, case.latest_activation_ms)
+        activation.set(xlabel="x (mm)", yticks=[], title="activation time (ms)")
+        upper.colorbar(image, ax=activation, pad=0.03, aspect=14)
         _fill_ecg(ecg, case, predicted)
         _mark_frames(ecg, [case.time_ms[frame] for frame in shown])
         panels = lower.subplots(1, len(shown))
@@ -87,18 +90,6 @@ def _heading(case: RecordedCase, predicted: Ecg | None) -> str:
     )
 
 
-def _fill_tissue(panel: Axes, case: RecordedCase) -> None:
-    image = add_diffusivity(panel, case, diffusivity_limit([case]))
-    panel.set(xlabel="x (mm)", ylabel="y (mm)", title="D (mm$^2$/ms)")
-    _add_colour_bar(panel, image)
-
-
-def _fill_activation(panel: Axes, case: RecordedCase) -> None:
-    image = add_activation(panel, case, case.latest_activation_ms)
-    panel.set(xlabel="x (mm)", yticks=[], title="activation time (ms)")
-    _add_colour_bar(panel, image)
-
-
 def _fill_ecg(panel: Axes, case: RecordedCase, predicted: Ecg | None) -> None:
     (scale, unit), true = ecg_scale([case]), case.phi_e_mm_per_ms
     panel.set(xlabel="time (ms)", ylabel=ecg_label(len(true), unit))
@@ -126,7 +117,3 @@ def _mark_frames(panel: Axes, times_ms: list[float]) -> None:
             ha="center",
             color="0.35",
         )
-
-
-def _add_colour_bar(panel: Axes, image: AxesImage) -> None:
-    panel.figure.colorbar(image, ax=panel, pad=0.03, aspect=14)

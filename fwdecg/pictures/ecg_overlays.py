@@ -53,6 +53,5 @@ def plot_overlays(pairs: Sequence[EcgPair], *, rank: str) -> Picture:
             panel.set_xlabel("time (ms)")
         for panel in panels[:, 0]:
             panel.set_ylabel(ecg_label(len(pairs[0].true), "z-score"))
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=2)
+        figure.add_legend(panels[0, 0])
     return figure

@@ -36,10 +36,39 @@ def plot_learning(folder: str | Path) -> Picture:
     Raises:
         ResultError: the folder has no finished training.
     """
-    return plot_history(read_history(folder))
+    history = _read_history(folder)
+    best = max(history, key=lambda record: record.validation_r2)
+    with rc_context(STYLE):
+        figure = Picture(figsize=(WIDTH_INCH, 3.9), layout="constrained")
+        panels = figure.subplots(2, 2, sharex=True)
+        (loss, r2), (mae, learning_rate) = panels
+        _add_curve(loss, history, "train_loss", TRAINING)
+        _add_curve(loss, history, "validation_loss", VALIDATION)
+        loss.set(yscale="log", ylabel="loss (z-scores)")
+        _add_curve(r2, history, "validation_r2", VALIDATION)
+        _limit_r2(r2, [r.validation_r2 for r in history])
+        r2.set_ylabel("validation $R^2$")
+        _add_curve(mae, history, "validation_mae", VALIDATION)
+        mae.set(ylabel="validation MAE (z-score)", ylim=(0, None), xlabel="epoch")
+        _add_curve(learning_rate, history, "learning_rate", LEARNING_RATE)
+        learning_rate.set(ylabel="learning rate", ylim=(0, None), xlabel="epoch")
+        label = f"best: {best.validation_r2:.4f}, epoch {best.epoch}"
+        _mark_best(r2, best.epoch, best.validation_r2, label)
+        _mark_best(mae, best.epoch, best.validation_mae)
+        for panel in panels.flat:
+            panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+            panel.grid(visible=True, linewidth=0.3, color="0.85")
+        loss.legend(["training", "validation"], loc="upper right")
+        r2.legend(loc="lower right")
+        figure.supxlabel(
+            "The training loss includes the spectral term, whose weight decays to 0. "
+            "The validation loss does not.",
+            fontsize=7,
+        )
+    return figure
 
 
-def read_history(folder: str | Path) -> list[EpochRecord]:
+def _read_history(folder: str | Path) -> list[EpochRecord]:
     """Return the record of each epoch of a finished training.
 
     Raises:
@@ -60,48 +89,14 @@ def read_history(folder: str | Path) -> list[EpochRecord]:
     return history
 
 
-def plot_history(history: Sequence[EpochRecord]) -> Picture:
-    """Plot the learning curves of at least one epoch."""
-    best = max(history, key=lambda record: record.validation_r2)
-    epochs = [record.epoch for record in history]
-    with rc_context(STYLE):
-        figure = Picture(figsize=(WIDTH_INCH, 3.9), layout="constrained")
-        panels = figure.subplots(2, 2, sharex=True)
-        (loss, r2), (mae, learning_rate) = panels
-        _add_curve(loss, epochs, [r.train_loss for r in history], TRAINING)
-        _add_curve(loss, epochs, [r.validation_loss for r in history], VALIDATION)
-        loss.set(yscale="log", ylabel="loss (z-scores)")
-        _add_curve(r2, epochs, [r.validation_r2 for r in history], VALIDATION)
-        _limit_r2(r2, [r.validation_r2 for r in history])
-        r2.set_ylabel("validation $R^2$")
-        _add_curve(mae, epochs, [r.validation_mae for r in history], VALIDATION)
-        mae.set(ylabel="validation MAE (z-score)", ylim=(0, None), xlabel="epoch")
-        _add_curve(learning_rate, epochs, [r.learning_rate for r in history], LEARNING_RATE)
-        learning_rate.set(ylabel="learning rate", ylim=(0, None), xlabel="epoch")
-        label = f"best: {best.validation_r2:.4f}, epoch {best.epoch}"
-        _mark_best(r2, best.epoch, best.validation_r2, label)
-        _mark_best(mae, best.epoch, best.validation_mae)
-        for panel in panels.flat:
-            panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-            panel.grid(visible=True, linewidth=0.3, color="0.85")
-        loss.legend(["training", "validation"], loc="upper right")
-        r2.legend(loc="lower right")
-        figure.supxlabel(
-            "The training loss includes the spectral term, whose weight decays to 0. "
-            "The validation loss does not.",
-            fontsize=7,
-        )
-    return figure
-
-
-def _add_curve(panel: Axes, epochs: Sequence[int], values: Sequence[float], colour: str) -> None:
+def _add_curve(panel: Axes, history: Sequence[EpochRecord], name: str, colour: str) -> None:
     panel.plot(
-        epochs,
-        values,
+        [record.epoch for record in history],
+        [getattr(record, name) for record in history],
         color=colour,
         linewidth=1.2,
         linestyle=(0, (4, 1)) if colour == TRAINING else "-",
-        marker="o" if len(epochs) == 1 else "",  # a line through a single point is invisible
+        marker="o" if len(history) == 1 else "",  # a line through a single point is invisible
     )
 
 

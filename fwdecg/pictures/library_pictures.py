@@ -1,7 +1,7 @@
 """The pictures of a library: which cases they show, and writing them into a folder."""
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -50,7 +50,14 @@ def write_library_pictures(
         PARAMETERS_FILE: plot_histograms(table).savefig,
         f"case-{animated.case_id}.gif": partial(write_animation, animated),
     }
-    _publish(folder, pictures)
+    try:
+        for name, write in pictures.items():
+            Store.at(folder).publish_with(name, write)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ResultError(f"{folder} cannot be written: {reason}; choose another") from error
+    with contextlib.suppress(OSError):  # remove the empty staging folder from the user's folder
+        (folder / STAGING).rmdir()
     return [folder / name for name in pictures]
 
 
@@ -91,14 +98,3 @@ def _require_outside_parts(folder: Path, library: Library) -> None:
         raise ResultError(
             f"{folder}: this folder is reserved for the library's parts; choose another folder"
         )
-
-
-def _publish(folder: Path, pictures: Mapping[str, Callable[[Path], None]]) -> None:
-    try:
-        for name, write in pictures.items():
-            Store.at(folder).publish_with(name, write)
-    except OSError as error:
-        reason = error.strerror or error
-        raise ResultError(f"{folder} cannot be written: {reason}; choose another") from error
-    with contextlib.suppress(OSError):  # remove the empty staging folder from the user's folder
-        (folder / STAGING).rmdir()

@@ -106,8 +106,7 @@ def plot_histograms(table: CaseTable) -> Picture:
             panel.set_axis_off()
         for panel in panels[:, 0]:
             panel.set_ylabel("cases")
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+        figure.add_legend(panels[0, 0])
         figure.supxlabel(_note(table, shown), fontsize=7)
     return figure
 
@@ -137,8 +136,7 @@ def plot_errors(table: CaseTable, *, r2: Values, mae: Values) -> Picture:
             row[0].set(yscale="log", ylabel=label)
         for panel, parameter in zip(panels[-1], shown, strict=True):
             panel.set_xlabel(parameter.label.replace(", ", ",\n"))  # the panels are narrow
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+        figure.add_legend(panels[0, 0])
     return figure
 
 

@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import Any
 
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 STYLE: dict[Any, Any] = {
@@ -39,6 +40,12 @@ class Picture(Figure):
         """Write the figure, with the arguments of `matplotlib.figure.Figure.savefig`."""
         with rc_context(STYLE):  # matplotlib creates ticks as late as here
             super().savefig(*args, **kwargs)
+
+    def add_legend(self, panel: Axes, **options: Any) -> None:
+        """Add the legend of a panel above all panels, by default in one row."""
+        handles, labels = panel.get_legend_handles_labels()
+        options = {"ncols": len(labels)} | options
+        self.legend(handles, labels, loc="outside upper center", **options)
 
     def _repr_png_(self) -> bytes:
         """Return the figure as PNG; IPython calls this method to display an object."""

@@ -20,7 +20,7 @@ def test_mean_and_standard_deviation_by_hand():
 
 
 def test_a_single_member_has_no_standard_deviation(trained, cases):
-    forecast = Ensemble.from_checkpoints([trained], 4).predict(cases.u)
+    forecast = Ensemble([trained], 4).predict(cases.u)
     assert forecast.phi_e_std is None
     np.testing.assert_array_equal(forecast.phi_e, trained.predict(cases.u, batch_size=4))
 

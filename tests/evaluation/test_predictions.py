@@ -54,7 +54,7 @@ def test_predictions_of_an_ensemble(library, members, cases, tmp_path):
     assert table.column_names == ["case_id", "condition", "split", "phi_e", "phi_e_spread"]
     assert table.schema.field("phi_e_spread").metadata[b"unit"] == b"mm/ms"
     assert table.schema.metadata[b"fwdecg.epoch"] == b"3,3,3"
-    forecast = Ensemble.from_checkpoints(members, 4).predict(cases.u)
+    forecast = Ensemble(members, 4).predict(cases.u)
     for name, expected in (("phi_e", forecast.phi_e), ("phi_e_spread", forecast.phi_e_std)):
         found = table[name].combine_chunks().to_numpy_ndarray()
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)

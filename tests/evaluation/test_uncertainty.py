@@ -41,7 +41,7 @@ def test_the_files_of_an_assessment(folder, library):
 
 def test_the_factor_is_fitted_on_the_validation_split(folder, library, members):
     (cases,) = stream_labelled_cases(library, "validation")
-    forecast = Ensemble.from_checkpoints(members, 4).predict(cases.u)
+    forecast = Ensemble(members, 4).predict(cases.u)
     truth, mean = (z_scored(ecg, library.statistics) for ecg in (cases.phi_e, forecast.phi_e))
     assert forecast.phi_e_std is not None
     deviation = forecast.phi_e_std / np.array(library.statistics.phi_e_spread)[:, None]
@@ -53,7 +53,7 @@ def test_the_factor_is_fitted_on_the_validation_split(folder, library, members):
 def test_the_mean_is_at_least_as_good_as_its_members(library, members):
     """By Jensen's inequality a mean's squared error is at most the mean of the squared errors."""
     (cases,) = stream_labelled_cases(library)
-    residuals = Residuals.compute(Ensemble.from_checkpoints(members, 4), cases, library.statistics)
+    residuals = Residuals.compute(Ensemble(members, 4), cases, library.statistics)
     assert (residuals.r2 >= residuals.member_r2 - 1e-9).all()
 
 

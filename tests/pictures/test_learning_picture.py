@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fwdecg.errors import ResultError
-from fwdecg.pictures.learning_picture import plot_history, plot_learning, write_learning_curves
+from fwdecg.pictures.learning_picture import plot_learning, write_learning_curves
 from fwdecg.training.checkpoint import EpochRecord
 
 
@@ -29,8 +29,14 @@ def record(epoch: int, r2: float) -> EpochRecord:
 HISTORY = [record(1, -5.0), record(2, 0.9), record(3, 0.8)]
 
 
-def test_the_curves_are_the_history() -> None:
-    loss, r2, mae, rate = plot_history(HISTORY).axes
+def write_history(folder: Path, history: list[EpochRecord]) -> Path:
+    lines = "".join(json.dumps(asdict(epoch)) + "\n" for epoch in history)
+    (folder / "history.jsonl").write_text(lines)
+    return folder
+
+
+def test_the_curves_are_the_history(tmp_path: Path) -> None:
+    loss, r2, mae, rate = plot_learning(write_history(tmp_path, HISTORY)).axes
     np.testing.assert_allclose(loss.lines[0].get_xydata(), [(1, 1), (2, 1 / 2), (3, 1 / 3)])
     np.testing.assert_allclose(loss.lines[1].get_ydata(), [2, 1, 2 / 3])
     np.testing.assert_allclose(r2.lines[0].get_ydata(), [-5.0, 0.9, 0.8])
@@ -42,15 +48,13 @@ def test_the_curves_are_the_history() -> None:
     assert [text.get_text() for text in loss.get_legend().get_texts()] == ["training", "validation"]
 
 
-def test_a_single_epoch_is_a_point() -> None:
-    loss, *_ = plot_history(HISTORY[:1]).axes
+def test_a_single_epoch_is_a_point(tmp_path: Path) -> None:
+    loss, *_ = plot_learning(write_history(tmp_path, HISTORY[:1])).axes
     assert [line.get_marker() for line in loss.lines] == ["o", "o"]
 
 
 def test_the_picture_in_the_folder_of_the_training(tmp_path: Path) -> None:
-    lines = "".join(json.dumps(asdict(epoch)) + "\n" for epoch in HISTORY)
-    (tmp_path / "history.jsonl").write_text(lines)
-    write_learning_curves(tmp_path)
+    write_learning_curves(write_history(tmp_path, HISTORY))
     assert (tmp_path / "learning.png").read_bytes().startswith(b"\x89PNG")
 
 
