@@ -13,10 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 
-from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.cases.splits import TEST, shifted_split
 from fwdecg.config import identity_tree
 from fwdecg.evaluation.baselines import fit_baselines
@@ -28,7 +26,7 @@ from fwdecg.evaluation.gallery import (
     write_figure,
     write_gallery,
 )
-from fwdecg.evaluation.predictors import Ecgs, Network, Predictor
+from fwdecg.evaluation.predictors import Network, Predictor
 from fwdecg.evaluation.report import (
     PredictorReport,
     by_shift,
@@ -38,7 +36,7 @@ from fwdecg.evaluation.report import (
     verdict,
 )
 from fwdecg.evaluation.scores import CaseScore, score_cases, scores_table
-from fwdecg.library.labelled_cases import LabelledCases, stream_labelled_cases
+from fwdecg.library.labelled_cases import stream_labelled_cases
 from fwdecg.library.reader import Library
 from fwdecg.pictures.ecg_overlays import EcgPair
 from fwdecg.runtime.cost import CostMeter
@@ -148,26 +146,18 @@ def _evaluate_split(predictors: Sequence[Predictor], library: Library, split: st
             scores = score_cases(predictor.name, phi_e, cases, library.statistics)
             result.scores.extend(scores)
             if predictor is predictors[0]:
-                result.pairs.extend(_pairs(scores, phi_e, cases, library.config.recording))
+                result.pairs.extend(
+                    EcgPair(
+                        case_id=score.case_id,
+                        condition=score.condition,
+                        r2=score.r2,
+                        true=true,
+                        predicted=predicted,
+                    )
+                    for score, true, predicted in zip(scores, cases.phi_e, phi_e, strict=True)
+                )
         progress.advance(len(cases))
     return result
-
-
-def _pairs(
-    scores: Sequence[CaseScore], phi_e: Ecgs, cases: LabelledCases, recording: RecordingConfig
-) -> list[EcgPair]:
-    time_ms = np.arange(recording.frames) * recording.frame_interval_ms
-    return [
-        EcgPair(
-            case_id=score.case_id,
-            condition=score.condition,
-            r2=score.r2,
-            time_ms=time_ms,
-            true=cases.phi_e[row],
-            predicted=phi_e[row],
-        )
-        for row, score in enumerate(scores)
-    ]
 
 
 def _publish(

@@ -39,9 +39,11 @@ def write_gallery(
         folder: folder of the evaluation.
     """
     write_figure(folder, "r2", plot_reports(reports))
+    recording = library.config.recording
+    time_ms = np.arange(recording.frames) * recording.frame_interval_ms
     for rank in RANKS:
         chosen = [in_z_scores(pair, library.statistics) for pair in cases_of_rank(pairs, rank)]
-        write_figure(folder, f"ecg_{rank}", plot_overlays(chosen, rank=rank))
+        write_figure(folder, f"ecg_{rank}", plot_overlays(chosen, time_ms, rank=rank))
     for pair in cases_of_rank(pairs, "median"):
         picture = plot_case(load_case(library, pair.case_id), pair.predicted)
         write_figure(folder, f"case_{pair.condition}", picture)

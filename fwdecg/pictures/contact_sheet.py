@@ -47,9 +47,7 @@ def plot_contact_sheet(cases: Sequence[RecordedCase]) -> Picture:
             len(cases), len(COLUMN_WIDTHS), squeeze=False, width_ratios=COLUMN_WIDTHS, sharex="col"
         )
         _fill_descriptions(panels[:, 0], cases)
-        _fill_tissue(panels[:, 1], cases)
-        _fill_activation(panels[:, 2], cases, latest_ms=latest_ms, step_ms=step_ms)
-        _fill_voltage(panels[:, 3:5], cases)
+        _fill_maps(panels[:, 1:5], cases, latest_ms=latest_ms, step_ms=step_ms)
         _fill_ecgs(panels[:, 5], cases)
     return figure
 
@@ -92,32 +90,25 @@ def _fill_descriptions(panels: np.ndarray, cases: Sequence[RecordedCase]) -> Non
         )
 
 
-def _fill_tissue(panels: np.ndarray, cases: Sequence[RecordedCase]) -> None:
-    limit = diffusivity_limit(cases)
-    for panel, case in zip(panels, cases, strict=True):
-        image = add_diffusivity(panel, case, limit)
-    _finish_maps(panels, image, "D (mm$^2$/ms)")
-
-
-def _fill_activation(
+def _fill_maps(
     panels: np.ndarray, cases: Sequence[RecordedCase], *, latest_ms: float, step_ms: float
 ) -> None:
-    for panel, case in zip(panels, cases, strict=True):
-        image = add_activation(panel, case, latest_ms)
-        add_isochrones(panel, case, step_ms)
-    _finish_maps(panels, image, "activation (ms)")
-
-
-def _fill_voltage(panels: np.ndarray, cases: Sequence[RecordedCase]) -> None:
-    for row, case in zip(panels, cases, strict=True):
-        for panel, frame in zip(row, shown_frames(case), strict=True):
-            image = add_voltage(panel, case, frame)
+    """Add the maps of D and of the activation times, and two voltage maps, of each case."""
+    limit = diffusivity_limit(cases)
+    for (tissue, activation, *voltage), case in zip(panels, cases, strict=True):
+        diffusivity = add_diffusivity(tissue, case, limit)
+        times = add_activation(activation, case, latest_ms)
+        add_isochrones(activation, case, step_ms)
+        for panel, frame in zip(voltage, shown_frames(case), strict=True):
+            u = add_voltage(panel, case, frame)
             panel.set_title(f"{case.time_ms[frame]:g} ms", fontsize=SMALL, pad=1.5)
-    _finish_maps(panels, image, "voltage u")
+    _finish_maps(panels[:, :1], diffusivity, "D (mm$^2$/ms)")
+    _finish_maps(panels[:, 1:2], times, "activation (ms)")
+    _finish_maps(panels[:, 2:], u, "voltage u")
 
 
 def _finish_maps(panels: np.ndarray, image: AxesImage, label: str) -> None:
-    """Hide the axes of one column of maps and add its colour bar."""
+    """Hide the axes of the maps of one quantity and add their colour bar."""
     for panel in panels.flat:
         panel.set_axis_off()
     aspect = 14 * panels.size // len(panels)

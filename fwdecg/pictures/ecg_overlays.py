@@ -17,7 +17,6 @@ class EcgPair:
         case_id: number of the case.
         condition: tissue condition of the case.
         r2: R^2 of the prediction, averaged over the electrodes.
-        time_ms: time of each frame.
         true: ECG from the library.
         predicted: ECG from the predictor.
     """
@@ -25,16 +24,16 @@ class EcgPair:
     case_id: int
     condition: str
     r2: float
-    time_ms: Times
     true: Ecg
     predicted: Ecg
 
 
-def plot_overlays(pairs: Sequence[EcgPair], *, rank: str) -> Picture:
+def plot_overlays(pairs: Sequence[EcgPair], time_ms: Times, *, rank: str) -> Picture:
     """Plot the true and predicted ECG of the first electrode of each case.
 
     Args:
         pairs: ECGs in z-scores, at most one case for each condition.
+        time_ms: time of each frame.
         rank: rank of each case within its condition: "best", "median" or "worst".
     """
     columns = min(len(pairs), 2)
@@ -43,7 +42,7 @@ def plot_overlays(pairs: Sequence[EcgPair], *, rank: str) -> Picture:
         figure = Picture(figsize=(WIDTH_INCH, 0.5 + 1.75 * rows), layout="constrained")
         panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
         for panel, pair in zip(panels.flat, pairs, strict=False):
-            add_ecg(panel, pair.time_ms, pair.true, pair.predicted)
+            add_ecg(panel, time_ms, pair.true, pair.predicted)
             panel.set_title(
                 f"{words(pair.condition)}: {rank} case (no. {pair.case_id}), $R^2$ = {pair.r2:.3f}"
             )

@@ -12,7 +12,6 @@ def pair(r2: float, condition: str = "healthy") -> EcgPair:
         case_id=round(100 * r2),
         condition=condition,
         r2=r2,
-        time_ms=np.arange(3) * 5.0,
         true=np.array([[0.5, 0.75, 1.0]], np.float32),
         predicted=np.array([[0.25, 0.5, 0.5]], np.float32),
     )

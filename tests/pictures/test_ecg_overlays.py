@@ -15,7 +15,6 @@ def pair(condition: str) -> EcgPair:
         case_id=90,
         condition=condition,
         r2=0.9,
-        time_ms=np.arange(12) * 5.0,
         true=wave,
         predicted=0.8 * wave,
     )
@@ -24,7 +23,8 @@ def pair(condition: str) -> EcgPair:
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_panel_for_each_case(count):
     before = dict(mpl.rcParams)
-    picture = plot_overlays([pair(name) for name in CONDITIONS[:count]], rank="worst")
+    pairs = [pair(name) for name in CONDITIONS[:count]]
+    picture = plot_overlays(pairs, np.arange(12) * 5.0, rank="worst")
     assert dict(mpl.rcParams) == before
     panels = [panel for panel in picture.axes if panel.axison]
     assert [panel.get_title() for panel in panels] == [
