@@ -76,7 +76,7 @@ def smallest_p(cases: int) -> float:
 
 
 def rank_biserial(differences: Values) -> float:
-    """Return the rank-biserial correlation: rank sum of gains minus that of losses, over the total.
+    """Return the rank-biserial correlation: (gains - losses) / (gains + losses), as rank sums.
 
     It is 1 if every case gains, -1 if every case loses, and 0 if gains and losses balance or all
     differences are 0 (Kerby, Comprehensive Psychology 3, 2014).

@@ -84,8 +84,8 @@ class PredictorReport:
         name: name of the predictor.
         knows_tissue: whether it uses D and the patches of a case in addition to its maps.
         detail: short description of the predictor.
-        summaries: summary of each condition that has cases, followed by that of all cases; or, from
-            `by_shift`, the summary of the regular cases followed by that of each shift.
+        summaries: summaries by group of cases. The groups are the conditions that have cases and
+            "all"; in reports from `by_shift` they are "regular" and the shifts.
     """
 
     name: str
@@ -157,7 +157,7 @@ def verdict(network: PredictorReport, baselines: Sequence[PredictorReport]) -> s
 def by_shift(
     regular: Sequence[PredictorReport], shifted: Mapping[str, Sequence[PredictorReport]]
 ) -> list[PredictorReport]:
-    """Return reports whose summaries cover the regular test split and that of each shift.
+    """Return reports with one summary for the regular test split and one for each shift.
 
     Args:
         regular: reports on the regular test split.

@@ -56,7 +56,7 @@ class CaseScore:
 def z_scored(phi_e: Ecgs, statistics: Statistics) -> Float64[np.ndarray, "N E T"]:
     """Convert ECGs from mm/ms to z-scores.
 
-    The mean and the standard deviation are those of each electrode over the training split.
+    Each electrode has its own mean and standard deviation, taken over the training split.
     """
     mean, deviation = (
         np.array(values)[:, None] for values in (statistics.phi_e_mean, statistics.phi_e_spread)

@@ -193,7 +193,7 @@ def _residuals(ensemble: Ensemble, library: Library, split: str) -> Residuals:
 
 
 def _by_condition(residuals: Residuals, factor: float) -> dict[str, dict[str, Any]]:
-    """Return the metrics of a split by condition, and last those of all cases."""
+    """Return the metrics of each condition of a split, and last the metrics of all cases."""
     figures = {}
     for condition in COLUMNS:
         rows = np.array([condition in (own, ALL_CONDITIONS) for own in residuals.condition])

@@ -32,7 +32,7 @@ def plot_attention(case: RecordedCase, surrogate: "TrainedSurrogate") -> Picture
         surrogate: a surrogate with attention.
 
     Raises:
-        MapsError: the maps of the case do not match those that the surrogate was trained on.
+        MapsError: the surrogate was trained on maps of another shape.
         CheckpointError: the surrogate has no attention.
     """
     return plot_attentions([case], surrogate)
@@ -46,7 +46,7 @@ def plot_attentions(cases: Sequence[RecordedCase], surrogate: "TrainedSurrogate"
         surrogate: a surrogate with attention.
 
     Raises:
-        MapsError: the maps of a case do not match those that the surrogate was trained on.
+        MapsError: the surrogate was trained on maps of another shape.
         CheckpointError: the surrogate has no attention.
     """
     # Relative to uniform attention, in which every frame has the same weight.

@@ -37,7 +37,7 @@ def plot_case(case: RecordedCase, predicted: np.ndarray | None = None) -> Pictur
             R^2. The picture shows the first electrode; R^2 averages over all electrodes.
 
     Raises:
-        MapsError: the shape of the prediction is not that of the case's ECG.
+        MapsError: the prediction and the case's ECG have different shapes.
     """
     _require_same_shape(predicted, case)
     shown = excited_frames(case.u)

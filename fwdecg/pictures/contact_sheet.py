@@ -66,10 +66,8 @@ def shown_frames(case: RecordedCase) -> list[int]:
 
 def isochrone_step_ms(latest_ms: float) -> float:
     """Return the smallest round step with at most `MOST_ISOCHRONES` lines up to `latest_ms`."""
-    for step_ms in ISOCHRONE_STEPS_MS:
-        if latest_ms <= MOST_ISOCHRONES * step_ms:
-            return step_ms
-    return latest_ms / MOST_ISOCHRONES
+    least_ms = latest_ms / MOST_ISOCHRONES
+    return next((step_ms for step_ms in ISOCHRONE_STEPS_MS if step_ms >= least_ms), least_ms)
 
 
 def _fill_descriptions(panels: np.ndarray, cases: Sequence[RecordedCase]) -> None:
