@@ -19,7 +19,9 @@ from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.cases.simulation import simulate_case
 from fwdecg.cases.solver_config import SolverConfig
 from fwdecg.cases.tissue_config import TissueConfig
-from fwdecg.kernels.compile import SOURCE_HASH, cache_folder
+from fwdecg.kernels.compile import SOURCE_HASH
+from fwdecg.kernels.numba_private import cache_path
+from fwdecg.physics.stepping import step_row
 
 FIBROSIS_CASE_ID = 2  # the smallest id of a case with large patches
 
@@ -27,7 +29,13 @@ FIBROSIS_CASE_ID = 2  # the smallest id of a case with large patches
 @cache
 def compile_once_per_node(solver: SolverConfig) -> None:
     """Ensure that the machine code for a case is on disk; one process per node compiles it."""
-    kind = (SOURCE_HASH, str(cache_folder()), solver.cell_model, solver.scheme, solver.skip_rest)
+    kind = (
+        SOURCE_HASH,
+        str(cache_path(step_row)),
+        solver.cell_model,
+        solver.scheme,
+        solver.skip_rest,
+    )
     name = f"fwdecg-{os.getuid()}-{hashlib.sha256(repr(kind).encode()).hexdigest()[:16]}"
     compiled = Path(tempfile.gettempdir()) / f"{name}.compiled"
     if compiled.exists():

@@ -10,7 +10,6 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from fwdecg.kernels.numba_private import (
-    cache_path,
     extend_source_stamp,
     mark_arrays_as_not_overlapping,
     prefer_512_bit_vectors,
@@ -26,15 +25,6 @@ _FILES = [
 ]
 # Hash of all sources whose constants, tuples or inlined functions can be part of machine code.
 SOURCE_HASH = hashlib.sha256(b"".join(path.read_bytes() for path in _FILES)).hexdigest()
-
-
-def cache_folder() -> Path:
-    """Return the folder in which numba stores machine code."""
-    return cache_path(kernel()(_do_nothing))
-
-
-def _do_nothing() -> None:
-    """Serve as a function of this package whose cache folder numba can be asked for."""
 
 
 def kernel(

@@ -61,7 +61,9 @@ class ActivityTracker:
             w=dt_ms / p.tau_w_minus,
         )
         self._grid = grid
-        self._cells = np.outer(*(_cells_per_tile(cells) for cells in (grid.rows, grid.cols)))
+        # Cells of each tile; the last one along an axis may be smaller.
+        sides = (np.minimum(TILE, n - np.arange(0, n, TILE)) for n in (grid.rows, grid.cols))
+        self._cells = np.outer(*sides)
         shape = self._cells.shape
         self._tiles = Tiles(np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.int64))
         self.node_updates = 0  # cells times steps computed so far
@@ -87,12 +89,6 @@ class ActivityTracker:
     def catch_up(self, state: State) -> None:
         """Bring the cells of resting tiles up to date in place."""
         _catch_up_all(state, self._tiles, self._grid.stride, self._grid.rows, self._rest)
-
-
-def _cells_per_tile(cells: int) -> Int64[np.ndarray, " tile"]:
-    """Return the number of cells in each tile along an axis; the last tile may be smaller."""
-    first = np.arange(0, cells, TILE)
-    return np.minimum(TILE, cells - first)
 
 
 @kernel()

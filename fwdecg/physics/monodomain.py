@@ -137,7 +137,14 @@ class Simulation:
         Raises:
             TissueError: the step is too large to be stable, or no wave propagates on the raster.
         """
-        _require_stable(tissue, time_grid, parameters, plain=scheme.plain)
+        largest = float(tissue.diffusivity_mm2_per_ms.max())
+        stable = stable_dt_ms(tissue.spacing_mm, largest, parameters, plain=scheme.plain)
+        if time_grid.dt_ms > stable:
+            raise TissueError(
+                f"dt_ms = {time_grid.dt_ms:g}: must be at most {stable:.4g} for cells of "
+                f"{tissue.spacing_mm:.3g} mm at D = {largest:g} mm^2/ms; use a smaller step or "
+                "larger cells"
+            )
         if scheme.calibrate and not scheme.plain:
             tissue = calibrate_diffusivity(tissue, time_grid.dt_ms, parameters)
         self._time_grid, self._scheme = time_grid, scheme
@@ -158,14 +165,15 @@ class Simulation:
         Raises:
             CaseError: u is no longer finite.
         """
-        time_grid = self._time_grid
-        state, activity = _state_at_rest(self._grid), self._new_tracker()
-        self._activity = activity
+        time_grid, grid = self._time_grid, self._grid
+        ones = np.ones((grid.rows, grid.cols))
+        state = State(grid.zeros(), grid.zeros(), grid.pad(ones), grid.pad(ones))
+        self._activity = activity = self._new_tracker()
         for frame in range(time_grid.frames):
             if frame > 0:
                 first = (frame - 1) * time_grid.steps_per_frame
                 state = self._solve(state, activity, first, first + time_grid.steps_per_frame)
-            u = self._grid.interior(state.u)
+            u = grid.interior(state.u)
             if not np.isfinite(u).all():
                 time_ms = frame * time_grid.frame_interval_ms
                 raise CaseError(
@@ -211,7 +219,8 @@ class Simulation:
             everywhere = paced or not self._scheme.skip_rest
             state = self._advance(state, activity, stop - start, everywhere=everywhere)
             for current in self._currents:
-                current.add(state, start)
+                if current.is_on(start):
+                    state.u[current.cells] += current.gain
         activity.catch_up(state)
         return state
 
@@ -257,16 +266,6 @@ class _Current:
         """Return whether the current flows in a step."""
         return self.first <= step < self.last
 
-    def add(self, state: State, step: int) -> None:
-        """Add the current of one step to `state.u` in place."""
-        if self.is_on(step):
-            state.u[self.cells] += self.gain
-
-
-def _state_at_rest(grid: PaddedGrid) -> State:
-    ones = np.ones((grid.rows, grid.cols))
-    return State(grid.zeros(), grid.zeros(), grid.pad(ones), grid.pad(ones))
-
 
 def _intervals(currents: list[_Current], first: int, last: int) -> Iterator[tuple[int, int, bool]]:
     """Split steps into intervals (start, stop, paced): single paced steps, and those in between."""
@@ -277,19 +276,6 @@ def _intervals(currents: list[_Current], first: int, last: int) -> Iterator[tupl
         stop = start + 1 if paced else min([last, *later_starts])
         yield start, stop, paced
         start = stop
-
-
-def _require_stable(
-    tissue: Tissue, time_grid: TimeGrid, parameters: CellParameters, *, plain: bool
-) -> None:
-    largest = float(tissue.diffusivity_mm2_per_ms.max())
-    stable = stable_dt_ms(tissue.spacing_mm, largest, parameters, plain=plain)
-    if time_grid.dt_ms > stable:
-        raise TissueError(
-            f"dt_ms = {time_grid.dt_ms:g}: must be at most {stable:.4g} for cells of "
-            f"{tissue.spacing_mm:.3g} mm at D = {largest:g} mm^2/ms; use a smaller step or larger "
-            "cells"
-        )
 
 
 def _coupling(tissue: Tissue, grid: PaddedGrid, dt_ms: float, *, plain: bool) -> Coupling:

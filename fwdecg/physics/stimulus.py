@@ -6,7 +6,7 @@ three times the threshold; the wave itself does not depend on it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -21,18 +21,8 @@ DURATION_MS = 1.0
 PLANAR_WIDTH_MM = 2.0
 FOCAL_RADIUS_MM = 3.0
 
-
 Columns = Float[np.ndarray, "1 col"]
 Rows = Float[np.ndarray, "row 1"]
-
-
-@runtime_checkable
-class Region(Protocol):
-    """A part of the sheet."""
-
-    def contains(self, x_mm: Columns, y_mm: Rows) -> Mask:
-        """Return which points (x, y), in mm from the top left corner, belong to the region."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +64,7 @@ class Stimulus:
         amplitude_per_ms: J_stim, the current's contribution to du/dt.
     """
 
-    region: Region
+    region: Rectangle | Disc
     start_ms: float = 0.0
     duration_ms: float = DURATION_MS
     amplitude_per_ms: float = AMPLITUDE_PER_MS

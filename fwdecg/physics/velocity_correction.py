@@ -164,8 +164,11 @@ def _cable_voltages(
     """Yield the voltages along a cable, sample by sample, until a wave reaches its end."""
     width = np.sqrt(parameters.tau_d)
     grid = PaddedGrid(rows=1, cols=_cable_cells(spacing, parameters))
-    state = _stimulated_cable(grid, int(np.ceil(STIMULATED_LENGTH * width / spacing)), v)
-    coupling = _cable_coupling(grid, factor * dt_ms / spacing**2)
+    ones, zeros = np.ones((1, grid.cols)), grid.zeros()
+    u = ones[:, : int(np.ceil(STIMULATED_LENGTH * width / spacing))]  # 0 elsewhere
+    state = State(*(grid.pad(field) for field in (u, u, v * ones, ones)))
+    right = grid.pad(factor * dt_ms / spacing**2 * ones[:, 1:])
+    coupling = Coupling(right, zeros, zeros, zeros, grid.stride)
     constants, runs = step_constants(parameters, dt_ms), whole_sheet(grid)
     steps = _steps_per_sample(dt_ms, parameters)
     yield grid.interior(state.u)[0].copy()
@@ -195,17 +198,3 @@ def _steps_per_sample(dt_ms: float, parameters: CellParameters) -> int:
 
 def _cable_cells(spacing: float, parameters: CellParameters) -> int:
     return max(int(CABLE_LENGTH * np.sqrt(parameters.tau_d) / spacing), FEWEST_CELLS)
-
-
-def _stimulated_cable(grid: PaddedGrid, stimulated_cells: int, v: float) -> State:
-    """Return a cable with u = 1 in its first cells and u = 0, w = 1 and the given v elsewhere."""
-    ones = np.ones((1, grid.cols))
-    u = ones[:, :stimulated_cells]
-    return State(*(grid.pad(field) for field in (u, u, v * ones, ones)))
-
-
-def _cable_coupling(grid: PaddedGrid, coupling: float) -> Coupling:
-    """Return the couplings of a cable, which are the same between all neighbours."""
-    zeros = grid.zeros()
-    right = grid.pad(np.full((1, grid.cols - 1), coupling))
-    return Coupling(right, zeros, zeros, zeros, grid.stride)
