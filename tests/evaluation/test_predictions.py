@@ -17,6 +17,7 @@ from fwdecg.evaluation.predictions import (
     predict_own_maps,
     predictions_table,
     read_maps,
+    require_new,
     write_predictions,
 )
 from fwdecg.training.trained_surrogate import predict_maps
@@ -175,3 +176,8 @@ def test_other_files_are_refused_in_one_line(tmp_path, save, reason):
     assert str(path) in message
     assert "\n" not in message
     assert ";" in message  # precedes the remedy
+
+
+def test_an_output_that_is_no_parquet_file_is_refused(tmp_path):
+    with pytest.raises(ResultError, match="give a name that ends in .parquet"):
+        require_new(tmp_path / "ecg.csv")
