@@ -30,7 +30,7 @@ LAYERS = {
     "pictures": {"numpy", "torch", "matplotlib", "jaxtyping"},
     "evaluation": {"numpy", "torch", "scipy", "pyarrow", "matplotlib", "jaxtyping", "ray"},
     "ablation": {"numpy", "torch", "scipy", "pyarrow", "jaxtyping"},
-    "tuning": {"numpy", "scipy", "torch", "pyarrow", "matplotlib", "jaxtyping", "ray", "optuna"},
+    "tuning": {"numpy", "scipy", "torch", "pyarrow", "jaxtyping", "ray", "optuna"},
     "benchmarks": {"numpy", "torch", "pyarrow", "jaxtyping", "ray", "finitewave"},
     "experiment": {"ray"},
     "jobs": set(),

@@ -7,7 +7,7 @@ metrics.json.
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from fwdecg.errors import ConfigError, FwdEcgError, RunError
 from fwdecg.library.paths import MANIFEST
 from fwdecg.library.reader import Library
 from fwdecg.model.surrogate import build_surrogate
+from fwdecg.pictures import search_figures
 from fwdecg.runtime.cost import Cost, CostMeter
 from fwdecg.runtime.nodes import require_same_file, require_shared_folder
 from fwdecg.runtime.ownership import record_owner
@@ -38,10 +39,10 @@ from fwdecg.tuning.trials import (
     TrialFolders,
     TrialOutcome,
     TrialRecord,
+    pareto_front,
     trials_table,
 )
 from fwdecg.tuning.tuning_config import TuningConfig
-from fwdecg.tuning.tuning_figures import write_figures
 from fwdecg.tuning.tuning_report import report_text, search_metrics
 
 logger = logging.getLogger(__name__)
@@ -188,13 +189,30 @@ def _publish(
     numbers = search_metrics(search.tuning, search.recipe.training.epochs, trials, best)
     _publish_best(search, best, folders, preset_text)
     store.publish(REPORT_FILE, report_text(search.tuning, trials, numbers))
-    write_figures(search.tuning.dimensions, trials, numbers, folders.root / FIGURES)
+    _write_figures(search, trials, best, numbers["importance"], folders.root / FIGURES)
     cost = sum((trial.cost for trial in trials), Cost()) + meter.lap()
     metrics = search.identity | numbers | {"cost": cost.as_dict()}
     store.publish_json(METRICS_FILE, metrics)
     for folder in (folders.root, *map(folders.folder, folders.numbers())):
         Store.at(folder).clear_staging()
     return metrics
+
+
+def _write_figures(
+    search: Search,
+    trials: Sequence[TrialRecord],
+    best: TrialRecord,
+    importance: Mapping[str, float | None],
+    folder: Path,
+) -> None:
+    folder.mkdir(exist_ok=True)
+    shown = [trial for trial in trials if trial.history]
+    fronts = {cost: pareto_front(shown, cost) for cost in search_figures.COSTS}
+    curves = search_figures.plot_curves(shown, best, search.recipe.training.epochs)
+    parameters = search_figures.plot_parameters(shown, best, search.tuning.dimensions, importance)
+    cost = search_figures.plot_cost(shown, best, fronts)
+    for name, figure in (("curves", curves), ("parameters", parameters), ("cost", cost)):
+        figure.savefig(folder / f"{name}.png")
 
 
 def _read_trials(search: Search, folders: TrialFolders) -> list[TrialRecord]:
