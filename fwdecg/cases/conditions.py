@@ -16,7 +16,7 @@ class Condition:
     """A tissue condition.
 
     Attributes:
-        name: its name in a library.
+        name: name of the condition, as stored in a library.
         remodelled: whether D is drawn from the range of gap-junction remodelling.
         patches: which non-conductive patches the tissue has.
     """
@@ -36,7 +36,11 @@ CONDITION_CYCLE = (HEALTHY, GAP_JUNCTION, FIBROSIS, COMBINED, FIBROSIS)
 
 
 def condition_of(rank: int) -> Condition:
-    """Return the condition of the regular case with this rank."""
+    """Return the condition of a regular case.
+
+    Args:
+        rank: number of regular cases with a smaller id.
+    """
     return CONDITION_CYCLE[rank % len(CONDITION_CYCLE)]
 
 

@@ -40,7 +40,7 @@ class CaseSpec:
         split: "train", "validation", "test", or the test split of a shift.
         seed: seed of the case's own random generator.
         redraws: number of sheets discarded because the stimulus was blocked.
-        bulk_diffusivity_mm2_per_ms: D of the conducting tissue, or the value it varies about.
+        bulk_diffusivity_mm2_per_ms: D of the conducting tissue, or the value about which it varies.
         patch_size_mm: mean size of the patches; 0 without patches.
         patch_fraction: fraction of the area that the patches cover.
         stimulus: name of the pacing protocol.
@@ -71,7 +71,7 @@ class Case:
         spec: drawn parameters.
         sheet: tissue, in mm.
         pacing: stimuli.
-        electrodes_mm: electrode positions.
+        electrodes_mm: x, y and z of each electrode from the top left corner.
     """
 
     spec: CaseSpec
@@ -99,7 +99,7 @@ def draw_case(config: LibraryConfig, case_id: int) -> Case:
 def draw_bulk_diffusivity(config: LibraryConfig, case_id: int) -> float:
     """Return the bulk D, in mm^2/ms, of the first sheet drawn for a case.
 
-    The case has another D if this sheet is redrawn.
+    If this sheet is rejected, the next one has another D.
     """
     assignment = assign_case(case_id, config.shifts)
     rng = np.random.default_rng(_seed(config, assignment, redraws=0))
@@ -120,7 +120,7 @@ def _seed(config: LibraryConfig, assignment: Assignment, redraws: int) -> int:
 def _draw(config: LibraryConfig, case_id: int, redraws: int) -> Case:
     tissue, assignment = config.tissue, assign_case(case_id, config.shifts)
     seed = _seed(config, assignment, redraws)
-    # The order of the draws is part of a library's definition.
+    # Another order of the draws would change the cases of every library.
     rng = np.random.default_rng(seed)
     diffusivity = _draw_diffusivity(rng, tissue, assignment)
     patch_size_mm, fraction = _draw_patches(rng, tissue, assignment)

@@ -80,7 +80,7 @@ class LibraryConfig:
 
     @property
     def electrodes_mm(self) -> tuple[tuple[float, float, float], ...]:
-        """Positions of all electrodes, without the shift."""
+        """Positions (x, y, z) of all electrodes, without the shift."""
         electrodes = self.recording.electrodes(self.tissue.size_mm).tolist()
         return tuple((x_mm, y_mm, z_mm) for x_mm, y_mm, z_mm in electrodes)
 
@@ -118,7 +118,7 @@ class LibraryConfig:
             )
 
     def _require_clear_electrodes(self) -> None:
-        """Check that no electrode touches the sheet."""
+        """Check that every electrode keeps the minimum distance from the sheet."""
         recording, size_mm = self.recording, self.tissue.size_mm
         regular = "electrode_grid_height_mm" if recording.electrode_grid else "electrodes_mm"
         electrodes_of_key = {regular: recording.electrodes(size_mm)}

@@ -3,13 +3,16 @@
 White noise smoothed by a Gaussian of standard deviation s is a Gaussian random field whose
 correlation at distance d is exp(-d^2 / (4 s^2)).
 
-Patches are the region where such a field exceeds a threshold t, in standard deviations of the
-field. The region covers the fraction f = 1 - Phi(t) of the area. By Rice's formula a straight line
-enters exp(-t^2/2) / (2 sqrt(2) pi s) patches per mm. The ratio of the two is the mean length of the
-line inside a patch: the patch size used here, which determines s.
+Patches are the region where such a field exceeds t standard deviations. They cover the fraction
+f = 1 - Phi(t) of the area. By Rice's formula, a straight line enters
 
-Variations of D are D = bulk D times (1 + a g). The field g is a Gaussian random field of unit
-standard deviation mapped by erf(z / sqrt 2) to a uniform distribution on [-1, 1], with mean 0 and
+    n = exp(-t^2/2) / (2 sqrt(2) pi s)
+
+patches per mm. Its mean length inside a patch is therefore f / n. This length is the patch size
+used here, and it determines s.
+
+A varying D is the bulk D times 1 + a g. The field g = erf(z / sqrt 2) is computed from a Gaussian
+random field z of unit standard deviation. It is uniformly distributed on [-1, 1], with mean 0 and
 standard deviation 1 / sqrt 3.
 """
 
@@ -24,7 +27,7 @@ from fwdecg.physics.tissue import LatticeField, Scar, Variation
 
 NODES_PER_SMOOTHING_LENGTH = 3
 FILTER_REACH = 4  # standard deviations at which the smoothing Gaussian is truncated
-# Standard deviation of the smoothed field; the noise has 1.
+# Standard deviation of the field that results from noise of standard deviation 1.
 FIELD_STANDARD_DEVIATION = 1 / (2 * np.sqrt(np.pi) * NODES_PER_SMOOTHING_LENGTH)
 # The correlation exp(-d^2 / (4 s^2)) falls to 1/e at d = 2 s.
 SMOOTHING_PER_CORRELATION_LENGTH = 0.5
@@ -35,7 +38,7 @@ def draw_gaussian_field(
 ) -> LatticeField:
     """Draw a Gaussian random field over a square sheet.
 
-    Its mean is 0 and its standard deviation `FIELD_STANDARD_DEVIATION`.
+    Its mean is 0 and its standard deviation is `FIELD_STANDARD_DEVIATION`.
 
     Args:
         rng: random generator.
@@ -51,7 +54,7 @@ def draw_gaussian_field(
 
 
 def smoothing_length_mm(patch_size_mm: float, fraction: float) -> float:
-    """Return the smoothing length s that gives patches of a mean size covering a fraction."""
+    """Return the smoothing length s, in mm, for patches of this mean size and area fraction."""
     threshold = NormalDist().inv_cdf(1 - fraction)
     return float(patch_size_mm * np.exp(-(threshold**2) / 2) / (2**1.5 * np.pi * fraction))
 

@@ -1,4 +1,4 @@
-"""One case with its tissue, voltage maps and ECG, as users and pictures see it."""
+"""One case with its tissue, voltage maps and ECG, for users and plots."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +28,7 @@ class RecordedCase:
         conducting_fraction: fraction of each pixel's area that conducts.
         map_spacing_mm: side length of a pixel.
         frame_interval_ms: time between two frames; the first frame is at t = 0.
-        phi_e_mm_per_ms: ECG at each electrode.
+        phi_e_mm_per_ms: ECG at each electrode, in units of u times mm/ms.
         electrodes_mm: x, y and z of each electrode, measured from the top-left corner.
     """
 
@@ -76,9 +76,9 @@ class RecordedCase:
 
     @cached_property
     def activation_ms(self) -> Field:
-        """Activation time of each pixel's tissue; NaN where it never activates or conducts."""
-        # A pixel at the rim of a patch averages conducting tissue with patch at u = 0. Dividing by
-        # the conducting fraction recovers the voltage of the tissue.
+        """Activation time of each pixel's tissue; NaN where no tissue conducts or activates."""
+        # A pixel at the rim of a patch is the mean over conducting tissue and the patch, where
+        # u = 0. Dividing by the conducting fraction recovers the voltage of the tissue.
         voltage = self.u / np.maximum(self.conducting_fraction, LEAST_CONDUCTING_FRACTION)
         times = activation_times_ms(voltage, self.frame_interval_ms)
         return np.where(self.conducts, times, np.nan)

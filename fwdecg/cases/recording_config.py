@@ -15,8 +15,8 @@ from fwdecg.shapes import Electrodes
 # cell that activates.
 MAX_FRAME_INTERVAL_MS = 50.0
 
-# File size of a case with one electrode over the size of its maps in memory, as measured on the
-# paper's library. ECGs hardly compress: they keep 58 to 97 % of their size.
+# Ratio of the file size of a case with one electrode to the size of its maps in memory, measured on
+# the paper's library. ECGs hardly compress: they keep 58 to 97 % of their size.
 COMPRESSED_FRACTION = 0.3
 
 
@@ -76,7 +76,7 @@ class RecordingConfig:
 
     @property
     def map_bytes(self) -> int:
-        """Size in memory of the maps of one case."""
+        """Size in memory of the maps of one case, in bytes."""
         return self.frames * self.map_pixels**2 * np.dtype(np.float16).itemsize
 
     @property

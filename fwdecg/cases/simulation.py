@@ -40,7 +40,7 @@ class CaseRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class DiscretisedCase:
-    """A case on the solver's raster: the part of its record that needs no simulation.
+    """A case on the solver's raster, and the fields of its record that need no simulation.
 
     Attributes:
         tissue: raster that the equation is solved on.

@@ -14,8 +14,10 @@ from fwdecg.physics.resolution import (
 )
 from fwdecg.physics.tissue import Tissue
 
-MAX_CV_ERROR = 0.3  # above this expected error of the conduction velocity no wave is resolved
-# Fraction of the largest stable time step, used where the user sets the spacing or D varies a lot.
+# Largest allowed relative error of the conduction velocity; beyond it, waves are not resolved.
+MAX_CV_ERROR = 0.3
+# Upper bound of the time step as a fraction of the largest stable one. It takes effect where the
+# user sets the spacing or D varies widely.
 STABILITY_MARGIN = 0.9
 
 
@@ -59,12 +61,12 @@ class SolverConfig:
 
     @property
     def plain(self) -> bool:
-        """Whether the scheme is the plain one."""
+        """Whether to use the plain scheme."""
         return self.scheme == "plain"
 
     @property
     def discretisation(self) -> Scheme:
-        """Scheme in the form that the solver takes."""
+        """Scheme, as an argument of `Simulation`."""
         return Scheme(plain=self.plain, skip_rest=self.skip_rest)
 
     def time_grid(
@@ -73,7 +75,7 @@ class SolverConfig:
         """Return the time steps and frames of a simulation.
 
         Args:
-            tissue: raster.
+            tissue: raster of D.
             largest_dt_ms: upper bound of the time step. Unless the user sets the time step, the
                 calibrated scheme reduces it where a wave would lock to the grid.
             interval_ms: time between frames.
@@ -91,7 +93,7 @@ class SolverConfig:
 
         Args:
             smallest: smallest D of the tissue, in mm^2/ms.
-            largest: largest D of the tissue, in mm^2/ms; the smallest one if omitted.
+            largest: largest D of the tissue, in mm^2/ms; default: `smallest`.
         """
         target = resolution_for(self.cv_error, smallest, self.parameters, plain=self.plain)
         spacing_mm = self.spacing_mm or target.spacing_mm

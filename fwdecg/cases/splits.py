@@ -2,7 +2,7 @@
 
 Regular cases: 80 % of every condition are training, 10 % validation and 10 % test cases. Of ten
 successive cases of a condition, one is a validation and one a test case. Cases are independent
-draws, so any two of the ten will do; the positions differ between conditions so that a library of
+draws, so the choice of these two is arbitrary. It differs between conditions so that a library of
 ten cases already has all three splits.
 
 Shifted cases: a library may also hold cases whose tissue, stimulus or electrodes lie outside the
@@ -38,14 +38,14 @@ SPLIT_PERIOD = 10
 # Fifty regular cases contain every condition's splits in the exact proportions.
 REGULAR_PER_BLOCK, SHIFTED_PER_BLOCK = 50, 5
 
-# Condition -> ranks, within a period, of its validation case and of its test case.
+# Positions of the validation case and the test case of each condition, within a period.
 _HELD_OUT_RANKS = {
     FIBROSIS: (1, 3),
     HEALTHY: (4, 9),
     GAP_JUNCTION: (2, 7),
     COMBINED: (3, 8),
 }
-# The conditions that a shift of the patch size applies to: those with large patches.
+# The patch size shift applies only to conditions with large patches.
 _LARGE_PATCH_CYCLE = (FIBROSIS, COMBINED, FIBROSIS, COMBINED, FIBROSIS)
 
 

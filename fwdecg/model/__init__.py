@@ -11,7 +11,7 @@ __all__ = ["Surrogate", "SurrogateConfig"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `Surrogate` on first use, because a configuration needs no torch."""
+    """Import `Surrogate` on first use, so that reading a configuration does not load torch."""
     if name != "Surrogate":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from fwdecg.model.surrogate import Surrogate  # noqa: PLC0415

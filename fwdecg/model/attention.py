@@ -17,7 +17,8 @@ def sinusoidal_embedding(
 ) -> Float[Tensor, "T D"]:
     """Return the sinusoidal embedding of the frame number (Vaswani et al., 2017, section 3.5).
 
-    The first half are sines and the second half cosines, at D / 2 geometrically spaced frequencies.
+    The first half of the entries are sines and the second half cosines, at D / 2 frequencies in
+    geometric progression.
 
     Args:
         frames: number of frames T.
@@ -48,7 +49,7 @@ class AdditiveAttention(nn.Module):
     def keys(
         self, latents: Float[Tensor, "B T L"], times: Float[Tensor, "T D"]
     ) -> Float[Tensor, "B T A"]:
-        """U_a (l_i || e_i) of Eq. 2, computed once because it does not depend on the state."""
+        """Return U_a (l_i || e_i) of Eq. 2, which is computed once and serves all steps."""
         return self.U_a(torch.cat((latents, times.expand(latents.shape[0], -1, -1)), dim=-1))
 
     def forward(
@@ -71,7 +72,7 @@ class AdditiveAttention(nn.Module):
 
 
 class NoAttention(nn.Module):
-    """Replacement of the attention in an ablation: an empty context, so no other frame counts."""
+    """Ablation of the attention: an empty context, so a step receives only its own frame."""
 
     context_size = 0
 

@@ -1,6 +1,6 @@
 """The decoder's recurrence on a CPU, as one differentiable operation that runs numba kernels.
 
-With torch operations, most of the time would pass between the small operations of each step.
+With torch, the overhead of calling many small operations per step would dominate the run time.
 
 Axes: B case, T frame, L latent, A attention, S state, G entry of the gates.
 """
@@ -102,7 +102,7 @@ def _as_arrays(tensors: Sequence[Tensor]) -> list[Any]:
 
 
 def _run_cases(run_case: Callable[..., None], *groups: Sequence[Tensor]) -> None:
-    """Call `run_case` for each case with its slices of each group of tensors, in threads."""
+    """Call `run_case` for each case, in threads, with the case's slice of every tensor."""
     arrays = [_as_arrays(group) for group in groups]
 
     def work(part: slice, _number: int) -> None:

@@ -1,6 +1,6 @@
 """Batch normalisation with statistics over all workers of a distributed training.
 
-Axes: N frame of any case, C channel, H row, W column, P part, M moment (count, mean, variance).
+Axes: N frame of all cases, C channel, H row, W column, P part, M moment (count, mean, variance).
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, distributed, nn
 
-# Outputs of torch's backward kernel: no gradient of the frames, but those of weight and bias.
+# Output mask for torch's backward kernel: only the gradients of weight and bias.
 PARAMETERS_ONLY = [False, True, True]
 
 
@@ -35,7 +35,7 @@ class FrameBatchNorm(nn.BatchNorm2d):
     def update_running_statistics(
         self, count: Float[Tensor, ""], mean: Float[Tensor, " C"], variance: Float[Tensor, " C"]
     ) -> None:
-        """Update the running statistics with those of a batch."""
+        """Update the running statistics with the moments of a batch."""
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
@@ -47,7 +47,7 @@ class FrameBatchNorm(nn.BatchNorm2d):
 
 
 def worker_count() -> int:
-    """Number of workers of a distributed training; 1 in a single process."""
+    """Return the number of workers of a distributed training; 1 in a single process."""
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_world_size()
     return 1
@@ -56,7 +56,7 @@ def worker_count() -> int:
 class _DistributedBatchNorm(torch.autograd.Function):
     """Batch normalisation with the statistics of all workers, computed by torch's own kernels.
 
-    Count, mean and biased variance are also returned, for the running statistics.
+    It also returns count, mean and biased variance, which update the running statistics.
     """
 
     @staticmethod
@@ -72,7 +72,7 @@ class _DistributedBatchNorm(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        """Return the gradients of frames, and this worker's part of those of weight and bias.
+        """Return the frame gradient, and this worker's terms of the weight and bias gradients.
 
         With z the normalised frame before weight and bias, the gradient of a frame is
         scale (dy - mean(dy) - z mean(dy z)), where the means are over the frames of all workers.
@@ -110,9 +110,9 @@ def _affine(
 def _moments(
     frames: Float[Tensor, "N C H W"], weight: Float[Tensor, " C"], eps: float
 ) -> tuple[Float[Tensor, ""], Float[Tensor, " C"], Float[Tensor, " C"]]:
-    """Number of values, mean and biased variance per channel."""
-    # Several times faster than torch.var_mean, although it normalises too. The weight only sets
-    # the precision of the statistics of bfloat16 frames.
+    """Return the number of values per channel, and mean and biased variance of each channel."""
+    # This kernel is several times faster than torch.var_mean, although it also normalises. The
+    # weight only sets the precision of the statistics of bfloat16 frames.
     _, mean, inverse_deviation = torch.native_batch_norm(
         frames, weight, weight, None, None, True, 0.0, eps
     )
@@ -135,10 +135,10 @@ def gather_moments(
 def merge_moments(
     moments: Float[Tensor, "P M C"],
 ) -> tuple[Float[Tensor, ""], Float[Tensor, " C"], Float[Tensor, " C"]]:
-    """Return count, mean and biased variance of a set from those of its parts.
+    """Merge the counts, means and biased variances of the parts of a set.
 
-    Merging variances adds squares only. Sums of squares would lose digits where the mean is large
-    compared with the standard deviation.
+    The variance is a sum of non-negative terms. Mean square minus squared mean would lose
+    digits where the mean is large compared with the standard deviation.
     """
     counts, means, variances = moments.unbind(1)
     total = counts.sum(0)

@@ -12,7 +12,8 @@ from torch import Tensor
 def kernels_support(tensor: Tensor, *dtypes: torch.dtype) -> bool:
     """Return whether a kernel for these precisions can process a tensor.
 
-    Compiled and exported programs consist of torch operations only.
+    The result is False while torch compiles or exports, because such programs can contain only
+    torch operations.
     """
     return (
         tensor.device.type == "cpu"
@@ -22,7 +23,7 @@ def kernels_support(tensor: Tensor, *dtypes: torch.dtype) -> bool:
 
 
 def split_range(count: int) -> list[slice]:
-    """Split range(count) into even parts, one per torch thread; fewer if it is shorter."""
+    """Split range(count) into even, non-empty parts: at most one per torch thread."""
     threads = min(torch.get_num_threads(), count)
     ends = [count * number // threads for number in range(threads + 1)]
     return [slice(first, last) for first, last in pairwise(ends)]

@@ -3,9 +3,9 @@
 Axes: B batch, T frame, L latent, D entry of the time embedding, S decoder state, G entry of the
 LSTM's gates, E electrode.
 
-In one step, the attention on the state h_{t-1} gives the context c_t (Eq. 2-3), an LSTM cell maps
-(c_t, l_t, e_t^d) to h_t, and two linear layers map (h_t, y_{t-1}) to the prediction y_t. The
-prediction is no input of the LSTM, so all states are computed before all predictions.
+In one step, the attention queried by the state h_{t-1} gives the context c_t (Eq. 2-3). An LSTM
+cell maps (c_t, l_t, e_t^d) to h_t, and two linear layers map (h_t, y_{t-1}) to the prediction y_t.
+The LSTM does not receive predictions, so all states are computed before the first prediction.
 """
 
 import torch
@@ -19,10 +19,11 @@ from fwdecg.model.cpu_kernels import kernels_support
 
 
 class EcgDecoder(nn.Module):
-    """LSTM with time-aware attention that receives its own previous prediction.
+    """LSTM with time-aware attention, and a read-out that receives its previous prediction.
 
-    Everything that does not depend on the previous step is computed for all frames at once. The
-    layers are split for this, but their parameters have torch's own form and initialisation.
+    Everything that does not depend on the previous step is computed for all frames at once. For
+    this, the weights of the layers are split during the forward pass. The parameters keep torch's
+    own shapes and initialisation.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class EcgDecoder(nn.Module):
             time_embedding_size: size D of the time embedding, even; 0 for no embedding.
             readout_size: width between the two linear layers.
             electrodes: number E of electrodes, which are predicted together.
-            attention: False leaves out the context c_t.
+            attention: whether to use attention; without it, there is no context c_t.
         """
         super().__init__()
         self.time_embedding_size = time_embedding_size
@@ -61,7 +62,7 @@ class EcgDecoder(nn.Module):
         self.last_readout = nn.Linear(readout_size, electrodes)
 
     def forward(self, latents: Float[Tensor, "B T L"]) -> Float[Tensor, "B T E"]:
-        """Return the standardised ECG; the prediction before the first frame is 0, the mean."""
+        """Return the standardised ECG; the first frame's previous prediction is 0, the mean."""
         return self._read_out(self._states(latents))
 
     def attention_weights(self, latents: Float[Tensor, "B T L"]) -> Float[Tensor, "B T T"]:
@@ -113,7 +114,7 @@ class EcgDecoder(nn.Module):
     def _gate_inputs(
         self, latents: Float[Tensor, "B T L"], times: Float[Tensor, "T D"]
     ) -> Float[Tensor, "B T G"]:
-        """Contributions of latents, times and biases to the LSTM's gates, before activation."""
+        """Return the parts of the gates, before activation, from latents, times and biases."""
         sizes = (self.attention.context_size, latents.shape[2], times.shape[1])
         _, latent_weight, time_weight = self.cell.weight_ih.split(sizes, 1)
         bias = self.cell.bias_ih + self.cell.bias_hh

@@ -3,9 +3,10 @@
 Axes: B batch, T frame, H row, W column, P row or column of a coarse grid of cells, F feature,
 L latent.
 
-Eq. 1 is minus the sum of D grad u . grad(1/r). Seen from a distance, excited tissue is a sheet of
-dipoles D grad u, and grad(1/r) is nearly constant within a cell of the coarse grid. The squared
-speed of the front replaces D. `map_features` computes that speed and grad u from the maps.
+Integration by parts turns Eq. 1 into minus the sum of D grad u . grad(1/r). Excited tissue is thus
+a sheet of dipoles D grad u, and far from an electrode grad(1/r) is nearly constant within a cell of
+the coarse grid. D is estimated by the squared speed of the front, to which it is proportional.
+`map_features` computes that speed and grad u from the maps.
 """
 
 import torch
@@ -27,7 +28,7 @@ class DipoleEncoder(nn.Module):
     """Linear layer over the dipoles of all cells.
 
     Eq. 1 is linear in D. The estimate of D is therefore the amplitude that scales the decoder's
-    output, so that a small ECG of slow tissue also has a small error.
+    output. Slow tissue has a small ECG; with this scaling, its error is small as well.
     """
 
     typical_square: Tensor
@@ -48,7 +49,7 @@ class DipoleEncoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def fit_typical_speed(self, u: Float[Tensor, "B T H W"]) -> None:
-        """Set the unit of squared speeds to the geometric mean over some maps.
+        """Set the unit of squared speeds to their geometric mean over the given maps.
 
         Training is fastest with features near 1.
         """
@@ -65,7 +66,7 @@ class DipoleEncoder(nn.Module):
             return self.encode(steps, front_speed_from_arrival(arrival, fraction))
 
     def encode(self, steps: Float[Tensor, "B T 2 P P"], speed: Float[Tensor, " B"]) -> Encoded:
-        """Return the latent vectors of given voltage steps and front speeds."""
+        """Return the latent vectors for voltage steps and front speeds from `map_features`."""
         diffusivity = (speed.square() / self.typical_square)[:, None, None]
         features = dipole_features(steps, diffusivity)
         return Encoded(self.dropout(self.weigh(features)), diffusivity)
@@ -74,11 +75,11 @@ class DipoleEncoder(nn.Module):
 def dipole_features(
     steps: Float[Tensor, "B T 2 P P"], diffusivity: Float[Tensor, "B 1 1"]
 ) -> Float[Tensor, "B T F"]:
-    """Return the voltage steps of all cells, the same times the estimate of D, and its logarithm.
+    """Return the voltage steps of all cells, their products with D, and the logarithm of D.
 
     Args:
         steps: voltage steps across each cell, to the right and down.
-        diffusivity: estimate of D, relative to a typical one.
+        diffusivity: estimate of D, relative to a typical value.
     """
     voltages = steps.flatten(2) / TYPICAL_STEP
     logarithm = diffusivity.log().expand(-1, steps.shape[1], 1)

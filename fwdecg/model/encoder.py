@@ -1,7 +1,7 @@
 """Encoders that turn each voltage map into one latent vector: a CNN, and the mean voltage.
 
-Axes: B batch, T frame, H row, W column, L latent, N = B x T map of any case, C channel, h, w row
-and column after pooling.
+Axes: B batch, T frame, H row, W column, L latent, N = B x T map of all cases, C channel, h row and
+w column after pooling.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -55,7 +55,7 @@ class MeanVoltage(nn.Module):
 
 
 class FrameEncoder(nn.Module):
-    """Two convolution blocks, adaptive average pooling and a linear layer, for each map."""
+    """Two convolution blocks, adaptive average pooling and a linear layer, applied to each map."""
 
     def __init__(
         self,
@@ -106,14 +106,14 @@ class FrameEncoder(nn.Module):
     def encode(self, maps: Float[Tensor, "B T H W C"]) -> Float[Tensor, "B T L"]:
         """Return the latent vectors of the network input."""
         frames = maps.flatten(0, 1).movedim(-1, 1)
-        # The number of batches is not fixed in an exported program, which takes any case count.
+        # An exported program accepts any number of cases, so it cannot fix the number of batches.
         whole = self.training or frames.device.type != "cpu" or torch.compiler.is_exporting()
         batches = (frames,) if whole else frames.split(FRAMES_PER_BATCH)
         latents = torch.cat([self._summarise(self.blocks(batch)) for batch in batches])
         return latents.unflatten(0, maps.shape[:2])
 
     def _summarise(self, activations: Float[Tensor, "N C h w"]) -> Float[Tensor, "N L"]:
-        """Apply `summarise` to channels-last activations by reordering its weights instead."""
+        """Apply `summarise`, but reorder its weights instead of the channels-last activations."""
         pool, linear = self.summarise[0], self.summarise[-1]
         assert isinstance(linear, nn.Linear)
         pooled = pool(activations).permute(0, 2, 3, 1)
@@ -128,7 +128,7 @@ def with_changes(maps: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T H W 3"]:
     Changes beyond the first and the last frame are 0. The contribution of a front to Eq. 1 depends
     on how fast u rises and falls, which a single map does not show.
     """
-    # The result has the precision of the convolution; the differences are taken before rounding.
+    # Take the differences before rounding to the precision of the convolution.
     device = maps.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else maps.dtype
     channels = maps.new_zeros((*maps.shape, 3), dtype=dtype)

@@ -2,9 +2,9 @@
 
 Axes: B batch, T frame, H row, W column, P row or column of a coarse grid of cells.
 
-The maps show neither the conducting fraction of a pixel nor D. But patches stay at rest, so the
-peak of a pixel's voltage over time is its conducting fraction; and the speed of a front is
-proportional to sqrt(D).
+The maps show neither the conducting fraction of a pixel nor D, but both can be estimated. Patches
+stay at rest, so the peak of a pixel's voltage over time is its conducting fraction. The speed of a
+front is proportional to sqrt(D).
 """
 
 import torch
@@ -14,21 +14,24 @@ from torch.nn import functional
 
 from fwdecg.model.cpu_kernels import kernels_support, run_in_threads, split_range
 
-LEAST_FRACTION = 0.15  # of a pixel; below it the voltage is dominated by rounding
-FULL_FRACTION = 0.9  # of a pixel; beside patches a front bends and slows down
+# Pixels with a smaller conducting fraction are ignored, because rounding dominates their voltage.
+LEAST_FRACTION = 0.15
+# Speeds are computed from pixels above this conducting fraction, because a front bends and slows
+# down beside patches.
+FULL_FRACTION = 0.9
 FRONT = 0.5  # voltage at which a front has arrived
 LEAST_RISE = 1e-6  # avoids a division by 0
 FRAMES_PER_WIDTH = 32  # speeds are in map widths per 32 frames, so that they are near 1
 SLOWEST, FASTEST = 0.02, 10.0  # bounds of the front speed
 # Least number of frames that a front needs to cross the pixels from which its speed is computed.
-# The front is sharp, so within fewer frames the arrivals form steps rather than a slope. Direct
-# neighbours need fewer frames than distant pixels.
+# The front is sharp, so within fewer frames the arrivals form steps rather than a slope. The first
+# value applies to direct neighbours, the second to pixels farther apart.
 LEAST_CROSSING, LEAST_WIDE_CROSSING = 0.85, 2.5
 REACHES_PER_MAP = 8  # a speed is computed from pixels up to an eighth of the map to either side
 
 
 def conducting_fraction(u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B H W"]:
-    """Conducting fraction of each pixel, from its peak over time; 0 below `LEAST_FRACTION`."""
+    """Return each pixel's conducting fraction, its peak over time; 0 below `LEAST_FRACTION`."""
     peak = u.amax(1).clamp_max(1.0)
     return torch.where(peak > LEAST_FRACTION, peak, 0.0)
 
@@ -54,7 +57,10 @@ def wavefront_features(
 def conducting_voltage(
     u: Float[Tensor, "B T H W"], fraction: Float[Tensor, "B H W"]
 ) -> Float[Tensor, "B T H W"]:
-    """Voltage of the conducting part of each pixel; the area mean counts patches as u = 0."""
+    """Return the voltage of the conducting part of each pixel.
+
+    The maps are area means, in which patches count as u = 0.
+    """
     return u * _inverse_fraction(fraction).unsqueeze(1)
 
 
@@ -65,7 +71,7 @@ def _inverse_fraction(fraction: Float[Tensor, "B H W"]) -> Float[Tensor, "B H W"
 def voltage_steps(
     voltage: Float[Tensor, "B T H W"], fraction: Float[Tensor, "B H W"], cells: int
 ) -> Float[Tensor, "B T 2 P P"]:
-    """Mean gradient in each cell times the side of the cell: to the right, and down.
+    """Return the mean gradient in each cell times the side of the cell, to the right and down.
 
     No current passes from a conducting pixel to a patch. The difference between two pixels is
     therefore weighted with the harmonic mean of their conducting fractions.
@@ -83,7 +89,7 @@ def voltage_steps(
 def _steps_along_rows(
     voltage: Float[Tensor, "B T H W"], fraction: Float[Tensor, "B H W"], cells: int
 ) -> Float[Tensor, "B T P P"]:
-    """`voltage_steps` along the last axis."""
+    """Return the `voltage_steps` along the last axis."""
     differences = voltage.diff(dim=3) * _pair_weights(fraction).unsqueeze(1)
     rows, columns = voltage.shape[2:]
     pair_means = _pair_pooling(columns, cells, like=voltage)
@@ -91,25 +97,25 @@ def _steps_along_rows(
 
 
 def _pair_weights(fraction: Float[Tensor, "B H W"]) -> Float[Tensor, "B H pairs"]:
-    """Harmonic means of the conducting fractions of neighbours in a row."""
+    """Return the harmonic means of the conducting fractions of neighbours in a row."""
     near, far = fraction[..., :-1], fraction[..., 1:]
     return 2.0 * near * far / (near + far).clamp_min(LEAST_FRACTION)
 
 
 def _pair_pooling(size: int, cells: int, *, like: Tensor) -> Float[Tensor, "P pairs"]:
-    """Matrix from differences between pixels to the mean difference across each cell."""
+    """Return the matrix that maps differences of pixels to mean differences across cells."""
     # Half of the difference between two pixels lies in each of them.
     return _pixel_pooling(size, cells, like=like).unfold(1, 2, 1).mean(2) * (size / cells)
 
 
 def _pixel_pooling(size: int, cells: int, *, like: Tensor) -> Float[Tensor, "P pixels"]:
-    """Matrix from the pixels along an axis to their mean in each cell."""
+    """Return the matrix that maps the pixels along an axis to their mean in each cell."""
     identity = torch.eye(size, dtype=like.dtype, device=like.device)
     return functional.adaptive_avg_pool1d(identity, cells).T
 
 
 def front_speed(u: Float[Tensor, "B T H W"]) -> Float[Tensor, " B"]:
-    """Median speed of the first front in conducting tissue, in map widths per 32 frames.
+    """Return the median speed of the first front in conducting tissue, in widths per 32 frames.
 
     The speed is limited to `SLOWEST` and `FASTEST`. Maps without a front have `SLOWEST`.
     """
@@ -117,14 +123,14 @@ def front_speed(u: Float[Tensor, "B T H W"]) -> Float[Tensor, " B"]:
     return front_speed_from_arrival(front_arrival(conducting_voltage(u, fraction)), fraction)
 
 
-@torch.no_grad()  # the slope of a median of lengths is not finite everywhere
+@torch.no_grad()  # the gradient of a vector's length is not finite at 0
 def front_speed_from_arrival(
     arrival: Float[Tensor, "B H W"], fraction: Float[Tensor, "B H W"]
 ) -> Float[Tensor, " B"]:
-    """`front_speed` from the `front_arrival` and the conducting fraction of each pixel.
+    """Return the `front_speed`, given the arrival and the conducting fraction of each pixel.
 
-    The slope of the arrival is taken between direct neighbours if the front is slow enough, else
-    between pixels so far apart that the front takes several frames from one to the other.
+    The slope of the arrival is taken between direct neighbours if the front is slow enough.
+    Otherwise the pixels lie so far apart that the front takes several frames from one to the other.
     """
     usable = (arrival >= 0) & (fraction > FULL_FRACTION)
     pixels = arrival.shape[2]
@@ -142,7 +148,10 @@ def front_speed_from_arrival(
 def _frames_per_pixel(
     arrival: Float[Tensor, "B H W"], usable: Bool[Tensor, "B H W"], reach: int
 ) -> Float[Tensor, " B"]:
-    """Median slowness from arrivals `reach` pixels to either side; infinity if none is usable."""
+    """Return the median slowness, from arrivals `reach` pixels to either side.
+
+    It is infinite if no pixel is usable.
+    """
     span = 2 * reach
     inner = slice(reach, -reach)
     right = (arrival[:, inner, span:] - arrival[:, inner, :-span]) / span
@@ -158,10 +167,10 @@ def _frames_per_pixel(
 
 @torch.no_grad()
 def front_arrival(voltage: Float[Tensor, "B T H W"]) -> Float[Tensor, "B H W"]:
-    """Frame number at which a front first arrives, interpolated linearly; negative if none does.
+    """Return the frame number at which a front first arrives, negative if none does.
 
-    Pixels that are above the threshold in the first frame are also negative, because the time of
-    their activation is unknown.
+    It is interpolated linearly. Pixels above the threshold in the first frame are also negative,
+    because the time of their activation is unknown.
     """
     above = voltage > FRONT
     after = above.to(torch.uint8).argmax(1, keepdim=True)
@@ -172,7 +181,7 @@ def front_arrival(voltage: Float[Tensor, "B T H W"]) -> Float[Tensor, "B H W"]:
 
 
 def _median(values: Float[Tensor, "B N"], chosen: Bool[Tensor, "B N"]) -> Float[Tensor, " B"]:
-    """Lower median of the chosen values of each row; infinity if a row has none."""
+    """Return the lower median of the chosen values of each row; infinity if a row has none."""
     if torch.compiler.is_compiling():  # an exported program may lack nanmedian
         ordered = torch.where(chosen, values, torch.inf).sort(dim=1).values
         middle = ((chosen.sum(1, keepdim=True) - 1) // 2).clamp_min(0)

@@ -1,6 +1,6 @@
 """Batch normalisation, 2 x 2 max pooling and ReLU, fused into one operation on a CPU.
 
-Axes: N frame of any case, C channel, H row, W column, h = H // 2, w = W // 2.
+Axes: N frame of all cases, C channel, H row, W column, h = H // 2, w = W // 2.
 """
 
 from typing import Any
@@ -18,9 +18,9 @@ from fwdecg.model.cpu_kernels import kernels_support, run_in_threads, split_rang
 class PooledNorm(FrameBatchNorm):
     """`FrameBatchNorm`, then 2 x 2 max pooling, then ReLU.
 
-    On a CPU, torch needs about a dozen passes over memory for this and its gradient, which takes
-    most of an epoch. The kernels of `fwdecg.kernels.pooling` need three. On other devices, in an
-    exported program, and for gradients in evaluation, torch is used.
+    On a CPU, torch needs about a dozen passes over memory for this and its gradient, which would
+    take most of an epoch. The kernels of `fwdecg.kernels.pooling` need three. Torch does the work
+    on other devices, in an exported program, and where evaluation needs gradients.
     """
 
     def forward(self, input: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C h w"]:
@@ -46,7 +46,7 @@ class PooledNorm(FrameBatchNorm):
 
 
 class _PooledNorm(torch.autograd.Function):
-    """The operation in training, with the statistics of all workers, which it also returns."""
+    """`PooledNorm` in training: uses the moments of all workers, and also returns them."""
 
     @staticmethod
     def forward(
@@ -63,10 +63,10 @@ class _PooledNorm(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        """Return the gradients of frames, and this worker's part of those of weight and bias.
+        """Return the frame gradient, and this worker's terms of the weight and bias gradients.
 
-        As for `FrameBatchNorm`, where dy is 0 except at the maximum of each pool, if it is
-        positive.
+        The formula is that of batch normalisation without pooling (`batch_norm`). Here dy is 0
+        everywhere except at the maximum of each pool, and there only if this is positive.
         """
         frames, pooled, maxima, places, slope, count, mean, inverse_deviation = ctx.saved_tensors
         gradient = gradients[0].contiguous(memory_format=torch.channels_last)

@@ -24,9 +24,9 @@ Encoder = DipoleEncoder | FrameEncoder | MeanVoltage
 
 
 class Surrogate(nn.Module):
-    """Encoder of voltage maps, and decoder to the z-score of the ECG.
+    """Encoder of voltage maps, followed by a decoder that returns the z-score of the ECG.
 
-    Maps may have any number of frames, and any number of rows and columns from 4 on.
+    Maps may have any number of frames, and any number of rows and columns of at least 4.
     """
 
     def __init__(self, encoder: Encoder, decoder: EcgDecoder, *, phi_e_score: ZScore) -> None:
@@ -53,7 +53,7 @@ class Surrogate(nn.Module):
             MapsError: there are no frames, or the maps are too small for the encoder.
         """
         latents, amplitude = self._encode(u)
-        # Rounding errors of a recurrence grow from frame to frame.
+        # Full precision, because rounding errors of a recurrence grow from frame to frame.
         with without_autocast(u):
             return self.decoder(latents) * amplitude
 

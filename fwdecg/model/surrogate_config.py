@@ -44,7 +44,7 @@ class SurrogateConfig:
         """Check every field.
 
         Raises:
-            ConfigError: a value breaks its rule.
+            ConfigError: a value is not allowed.
         """
         check_settings(self)
         if self.time_embedding_size % 2:
