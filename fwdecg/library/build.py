@@ -1,7 +1,8 @@
-"""Build a library on a Ray cluster: tasks simulate the cases, other tasks collect them in parts.
+"""Build a library on a Ray cluster.
 
-Maps travel only from a task's memory to the store; tasks return small records. Everything published
-stays, so that the same command resumes a build after any interruption.
+Some tasks simulate cases, others collect the simulated cases in parts. The tasks write the maps
+directly to the store and return only small records to the driver. Published files are kept, so the
+same command resumes a build after any interruption.
 """
 
 import logging
@@ -37,8 +38,8 @@ from fwdecg.runtime.telemetry import BUILD, FAILURES, FRACTION_DONE, ITEMS, ITEM
 
 logger = logging.getLogger(__name__)
 
-# Label selector that excludes the GPU nodes, which carry this label. Ray prefers CPU nodes by
-# itself, but when these are busy an autoscaler would start GPU nodes for work that cannot use them.
+# Keep simulations off GPU nodes, which carry the label fwdecg-simulations=no. Ray prefers CPU nodes
+# by itself, but while they are busy an autoscaler would start GPU nodes, which do not help here.
 NOT_ON_GPU_NODES = {"label_selector": {"fwdecg-simulations": "!no"}}
 
 
@@ -49,7 +50,7 @@ def build_library(
 
     Args:
         config: library configuration.
-        location: folder, visible under this path on every node of the cluster, or URI.
+        location: URI, or a folder that every node of the cluster sees under this path.
         simulate: function that simulates a drawn case.
 
     Returns:
@@ -57,7 +58,8 @@ def build_library(
 
     Raises:
         ResultError: the location contains another library, or a node does not see the folder.
-        LibraryError: a part is damaged, or every case failed.
+        LibraryError: a part is damaged or overlaps another, the library already has more cases
+            than configured, or every case failed.
         RunError: a part could not be collected because its workers died repeatedly.
         OSError: the store cannot be written, after all retries.
     """
@@ -110,7 +112,7 @@ class _Build:
         self._tasks: deque[Task] = deque()
 
     def run(self) -> tuple[list[PartRecord], Cost]:
-        """Do the remaining work; return the records of all parts, by first case, and the cost."""
+        """Do the remaining work; return the sorted records of all parts, and the cost."""
         logger.info("%d of %d cases to simulate", len(self._work), self._config.cases)
         for part, missing in self._missing.items():
             if not missing:
@@ -160,8 +162,8 @@ class _Build:
 
 
 def _run_case(config: LibraryConfig, store: Store, case_id: int, simulate: SimulateCase) -> bool:
-    """Simulate a case on a node, which may have joined the cluster after the build started."""
-    require_folder_visible(store)
+    """Simulate a case in a task; return False if the case is quarantined."""
+    require_folder_visible(store)  # the node may have joined after the check of `build_library`
     return simulate_or_quarantine(config, store, case_id, simulate)
 
 
@@ -170,9 +172,9 @@ def _raise(error: RunError) -> None:
 
 
 def _finished_manifest(config: LibraryConfig, store: Store) -> dict[str, Any] | None:
-    """Return the manifest if the library is complete and its parts are whole, else None."""
+    """Return the manifest if the library has all cases and no part is truncated, else None."""
     try:
         library = open_library(store)
-    except FwdEcgError:  # building repairs the fault, or reports it
+    except FwdEcgError:  # the build repairs the fault or reports it
         return None
     return library.manifest if library.manifest["cases"] == config.cases else None

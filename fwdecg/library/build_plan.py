@@ -10,11 +10,11 @@ from fwdecg.library.paths import Part
 
 
 def plan_parts(config: LibraryConfig, published: list[Part]) -> list[Part]:
-    """Return all parts of a library by first case: the published ones and those to build.
+    """Return all parts of a library, published or still to build, sorted by case id.
 
     Args:
         config: library configuration.
-        published: parts that exist, by first case.
+        published: published parts, sorted by case id.
 
     Raises:
         LibraryError: the library has more cases than configured, or two parts overlap.
@@ -46,7 +46,7 @@ def sort_by_work(case_ids: Iterable[int], work: Mapping[int, float]) -> list[int
 
 
 def expected_work(config: LibraryConfig, case_id: int) -> float:
-    """Return the expected work of a case, in arbitrary units, from the D of its first sheet."""
+    """Estimate the work of a case, in arbitrary units, from the diffusivity of its first sheet."""
     bulk = draw_bulk_diffusivity(config, case_id)
     resolution = config.solver.resolution(*config.tissue.diffusivity_span(bulk))
     return 1 / (resolution.spacing_mm**2 * resolution.dt_ms)

@@ -25,7 +25,7 @@ def data_card(config: LibraryConfig, content: dict[str, Any], statistics: Statis
     Args:
         config: library configuration.
         content: content of the manifest.
-        statistics: statistics of the training split; None if it is empty.
+        statistics: statistics of the training split; None if the split is empty.
     """
     tissue, solver, recording = config.tissue, config.solver, config.recording
     parameters = ", ".join(f"{name} {v:g}" for name, v in solver.parameters._asdict().items())

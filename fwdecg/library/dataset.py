@@ -15,8 +15,8 @@ def split_dataset(library: Library, split: str, columns: Sequence[str]) -> ray.d
     """Return the cases of a split as a Ray Dataset with one row per case.
 
     Rows are read when the dataset is iterated, a few blocks at a time, so a library may be larger
-    than the cluster's memory. The tasks that read it reserve no CPU: they also run beside workers
-    that have reserved every CPU and wait for the cases.
+    than the cluster's memory. The tasks that read the files reserve no CPU, so they can run while
+    the training workers occupy every CPU and wait for cases.
 
     Args:
         library: finished library.
@@ -24,8 +24,8 @@ def split_dataset(library: Library, split: str, columns: Sequence[str]) -> ray.d
         columns: columns to read.
 
     Raises:
-        LibraryError: there is no such split, it is empty, or a part has a column that no library
-            has.
+        LibraryError: there is no such split, it is empty, or a part cannot be opened or has a
+            column that the schema lacks.
     """
     library.require_cases(split)
     files = library.dataset().files  # checks the columns of all parts

@@ -42,7 +42,7 @@ class LabelledCases:
         phi_e: ECG in mm/ms.
         diffusivity_mm2_per_ms: area mean of D per pixel, 0 where nothing conducts.
         conducting_fraction: conducting fraction of each pixel's area.
-        bulk_diffusivity_mm2_per_ms: D of the conducting tissue, or the value it varies about.
+        bulk_diffusivity_mm2_per_ms: D of the conducting tissue; where D varies, its central value.
         electrodes_mm: positions of the electrodes, which a shift may displace.
     """
 
@@ -62,7 +62,9 @@ class LabelledCases:
 
 
 def stream_labelled_cases(library: Library, split: str = ALL) -> Iterator[LabelledCases]:
-    """Yield a split by case id, in batches of `CASES_PER_BATCH`; the last may be smaller.
+    """Yield the cases of a split, sorted by case id, `CASES_PER_BATCH` at a time.
+
+    The last batch may be smaller.
 
     Args:
         library: library to read.
@@ -145,7 +147,7 @@ def _labelled(table: pa.Table) -> LabelledCases:
     diffusivity, bulk = tensor_column(table, DIFFUSIVITY), table[BULK_DIFFUSIVITY].to_numpy()
     if CONDUCTING in table.column_names:
         conducting = tensor_column(table, CONDUCTING)
-    else:  # D is uniform
+    else:  # D is uniform, so its area mean is proportional to the conducting fraction
         conducting = diffusivity / bulk[:, None, None]
     return LabelledCases(
         case_id=table[CASE_ID].to_numpy(),

@@ -28,8 +28,8 @@ def manifest(config: LibraryConfig, records: Sequence[PartRecord], *, cost: Cost
 
     Args:
         config: library configuration.
-        records: descriptions of all parts, by first case.
-        cost: cost of this run; runs interrupted earlier are not included.
+        records: records of all parts, sorted by case id.
+        cost: cost of this run, not including earlier runs that were interrupted.
     """
     case_ids = [case_id for record in records for case_id in record.case_ids]
     quarantined = [case_id for record in records for case_id in record.quarantined]

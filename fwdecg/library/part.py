@@ -1,6 +1,6 @@
-"""One part of a library: collect its cases in a Parquet file, and describe the file.
+"""Collect the cases of one part in a Parquet file, and describe the file.
 
-A part is described from its published bytes alone, whether this run or an earlier one wrote them.
+The description depends only on the published bytes, whether this run or an earlier one wrote them.
 A resumed build therefore ends with the same manifest and statistics as an uninterrupted one.
 """
 
@@ -31,7 +31,7 @@ from fwdecg.library.schema import (
 from fwdecg.library.statistics import Moments, moments_of
 from fwdecg.runtime.storage import Store, retry_io
 
-CASES_PER_ROW_GROUP = 16  # the least a reader must hold in memory; 20 MB of the paper's maps
+CASES_PER_ROW_GROUP = 16  # a reader loads at least one group: 20 MB of the paper's maps
 _DESCRIBED_COLUMNS = ("cv_error_estimate", "active_fraction_at_end", "redraws", "node_updates")
 
 
@@ -42,13 +42,13 @@ class PartRecord:
     Attributes:
         part: range of case ids.
         case_ids: cases in the file; the other cases of the range are quarantined.
-        moments: moments of the maps and ECGs of its training cases.
+        moments: sums over the maps and ECGs of the training cases; see `statistics`.
         sha256: checksum of the file; empty if there is no file because all cases are quarantined.
         size_bytes: size of the file.
         largest_cv_error: largest expected error of the conduction velocity.
         active_at_end: number of cases that are still excited in the last frame.
         redraws: number of sheets discarded because the stimulus was blocked.
-        node_updates: cells times time steps computed in all simulations.
+        node_updates: number of cell updates (cells times time steps) in all simulations.
     """
 
     part: Part
@@ -76,7 +76,7 @@ def publish_part(
         config: library configuration.
         store: location of the library.
         part: range of case ids.
-        quarantined: cases that failed, as known to the driver: a listing of the store may be stale.
+        quarantined: failed cases, as the driver knows them; a listing of the store may be stale.
 
     Raises:
         LibraryError: a file is damaged.
@@ -91,14 +91,14 @@ def publish_part(
             return PartRecord(part=part, case_ids=(), moments=nothing)
         content = _collect(config, store, case_ids)
         retry_io(lambda: store.publish(part.file, content))
-    with contextlib.suppress(OSError):  # the driver removes what is left at the end of the build
+    with contextlib.suppress(OSError):  # the driver removes leftovers at the end of the build
         for case_id in part.case_ids:
             store.remove(pending_file(case_id))
     return _describe(config, store, part, content)
 
 
 def _collect(config: LibraryConfig, store: Store, case_ids: list[int]) -> pa.Buffer:
-    """Return the Parquet file of pending cases."""
+    """Return the bytes of a Parquet file with the pending cases."""
     sink = pa.BufferOutputStream()
     options = {"compression": "zstd", "use_dictionary": False, "store_schema": True}
     with pq.ParquetWriter(sink, case_schema(config), **options) as writer:

@@ -16,7 +16,7 @@ _CASE_NAME = re.compile(r"case-(\d{6,})\.\w+", re.ASCII)
 
 
 class Part(NamedTuple):
-    """The cases with first <= id < stop, which share a file."""
+    """Cases with first <= id < stop, stored in one file."""
 
     first: int
     stop: int
@@ -33,7 +33,7 @@ class Part(NamedTuple):
 
 
 def published_parts(store: Store) -> list[Part]:
-    """Return the parts that a library already has, by first case."""
+    """Return the published parts of a library, sorted by case id."""
     found = (parse_part_name(name) for name in store.sizes(CASES_FOLDER))
     return sorted(part for part in found if part)
 
@@ -45,7 +45,7 @@ def parse_part_name(name: str) -> Part | None:
 
 
 def stored_case_ids(store: Store, folder: str) -> set[int]:
-    """Return the cases that have a file in `PENDING_FOLDER` or `QUARANTINE_FOLDER`."""
+    """Return the ids of the cases in a folder, `PENDING_FOLDER` or `QUARANTINE_FOLDER`."""
     found = (parse_case_name(name) for name in store.sizes(folder))
     return {case_id for case_id in found if case_id is not None}
 
@@ -61,6 +61,6 @@ def quarantine_file(case_id: int) -> str:
 
 
 def parse_case_name(name: str) -> int | None:
-    """Return the case whose pending or quarantine file has this name; None for other files."""
+    """Return the case id in the name of a pending or quarantine file; None for other names."""
     match = _CASE_NAME.fullmatch(name)
     return int(match[1]) if match else None

@@ -1,4 +1,4 @@
-"""Simulate one case on a worker and store it: as a pending case for its part, or in quarantine.
+"""Simulate one case on a worker and store it for its part, or quarantine it if it fails.
 
 Each pending case has a file of its own. A killed build therefore loses only the cases in flight,
 however large the parts are.
@@ -37,7 +37,7 @@ def simulate_or_quarantine(
         simulate: function that simulates a drawn case.
 
     Returns:
-        Whether the case succeeded.
+        True if the case succeeded, False if it is quarantined.
 
     Raises:
         OSError: the store cannot be written.
@@ -65,8 +65,8 @@ def quarantine(store: Store, case_id: int, error: Exception, spec: CaseSpec | No
     Args:
         store: location of the library.
         case_id: number of the case.
-        error: reason.
-        spec: drawn parameters, unless drawing the case failed.
+        error: exception that the case raised.
+        spec: drawn parameters; None if they are unknown.
     """
     reason = f"{type(error).__name__}: {error}"
     logger.warning("case %d is quarantined: %s", case_id, reason)
@@ -80,14 +80,14 @@ def quarantine(store: Store, case_id: int, error: Exception, spec: CaseSpec | No
 
 
 def pending_tables(store: Store, case_ids: Sequence[int], rows: int) -> Iterator[pa.Table]:
-    """Read pending cases, in the given order, in tables of `rows` rows; the last may have fewer.
+    """Yield pending cases, in the given order, as tables of `rows` rows; the last may have fewer.
 
     Raises:
         LibraryError: a file is damaged.
     """
     for first in range(0, len(case_ids), rows):
         files = [pending_file(case_id) for case_id in case_ids[first : first + rows]]
-        # Chunks of the table would show in the written bytes, hence one contiguous table.
+        # Without combine_chunks, the bytes of the Parquet file would depend on the table's chunks.
         yield pa.concat_tables(_read(store, file) for file in files).combine_chunks()
 
 

@@ -84,7 +84,7 @@ class Library:
         """Return the parts as a pyarrow dataset, which reads them on demand.
 
         Raises:
-            LibraryError: a part cannot be opened, or has a column that no library has.
+            LibraryError: a part cannot be opened, or has a column that the schema lacks.
         """
         import pyarrow.dataset as ds  # noqa: PLC0415  # imports pandas, which a build does not need
 
@@ -106,7 +106,7 @@ class Library:
         Args:
             split: "train", "validation", "test", the test split of a shift, or "all" of them.
             columns: columns to read; all by default.
-            case_ids: cases to read, if in the split; all by default.
+            case_ids: cases to read, except cases of other splits; all by default.
 
         Raises:
             LibraryError: there is no such split, it is empty, or a part cannot be read.
@@ -118,7 +118,7 @@ class Library:
         return table.sort_by(CASE_ID) if CASE_ID in table.column_names else table
 
     def batches(self, split: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Stream the cases of a split in the order of the files.
+        """Stream the cases of a split as Arrow batches, in the order of the part files.
 
         Args:
             split: same as for `table`.
@@ -153,8 +153,8 @@ def open_library(location: str | Path | Store, expected: LibraryConfig | None = 
         expected: configuration that the caller expects; a warning names the differences.
 
     Raises:
-        LibraryError: the library is missing, unfinished or of another schema version, or a part is
-            truncated.
+        LibraryError: the library is missing or unfinished, has another schema version or no
+            training case, or a part is truncated.
     """
     store = Store.at(location)
     if not store.exists():
@@ -192,7 +192,7 @@ def _open(store: Store, manifest: dict[str, Any]) -> Library:
     _require_whole_parts(store, manifest["parts"])
     statistics = Statistics.from_dict(store.read_json(STATISTICS))
     library = Library(store=store, manifest=manifest, statistics=statistics)
-    _ = library.config  # report a damaged configuration here
+    _ = library.config  # parsed now, so that damage is reported by `open_library`
     return library
 
 

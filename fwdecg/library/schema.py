@@ -1,7 +1,7 @@
-"""Columns of a library: one row per case, tensors as Arrow's fixed-shape tensors.
+"""Columns of a library: one row per case, with maps and ECGs as Arrow's fixed-shape tensors.
 
-Any Parquet reader opens them. pyarrow returns the tensors in their shape; pandas and duckdb return
-flat lists in row-major order. Units are part of the names and of the fields' metadata.
+Any Parquet reader opens the files. pyarrow returns the tensors in their shape; pandas and duckdb
+return flat lists in row-major order. The metadata of each field states its unit and meaning.
 """
 
 from importlib.metadata import version
@@ -24,7 +24,7 @@ BULK_DIFFUSIVITY = "bulk_diffusivity_mm2_per_ms"
 CONDUCTING = "conducting_fraction"
 ELECTRODES = "electrodes_mm"
 
-# Name, Arrow type, unit and meaning. These strings are part of a library's bytes.
+# Name, Arrow type, unit and meaning. Parts contain these strings, so a change alters their bytes.
 _SPEC_COLUMNS = (
     (CASE_ID, pa.int64(), "1", "number of the case"),
     (CONDITION, pa.string(), "1", "tissue condition"),
@@ -61,7 +61,7 @@ def case_schema(config: LibraryConfig) -> pa.Schema:
         (DIFFUSIVITY, pa.float32(), (pixels, pixels), "mm^2/ms", "area mean of D; 0 = no tissue"),
         (ELECTRODES, pa.float64(), (electrodes, 3), "mm", "x, y, z from the top-left corner"),
     ]
-    if config.tissue.diffusivity_variation > 0:  # otherwise it is D over the bulk D
+    if config.tissue.diffusivity_variation > 0:  # otherwise readers divide D by the bulk D
         share = (CONDUCTING, pa.float32(), (pixels, pixels), "1", "share of a pixel that conducts")
         tensors.append(share)
     constants = (
@@ -79,7 +79,7 @@ def case_schema(config: LibraryConfig) -> pa.Schema:
 
 
 def require_library_columns(path: str, found: pa.Schema, config: LibraryConfig) -> None:
-    """Raise `LibraryError` if a part has a column that no library has, or not with this type.
+    """Raise `LibraryError` if a part has a column that the schema lacks or gives another type.
 
     Call this before reading values from a file of unknown origin: Ray Data registers an Arrow type
     of pickled objects, and converting such values to Python executes arbitrary code.
@@ -100,7 +100,7 @@ def require_library_columns(path: str, found: pa.Schema, config: LibraryConfig) 
 
 
 def case_table(record: "fwdecg.cases.simulation.CaseRecord", config: LibraryConfig) -> pa.Table:
-    """Return a simulated case as a row of a library."""
+    """Return a simulated case as a table with one row."""
     schema = case_schema(config)
     constants = {
         "frame_interval_ms": config.recording.frame_interval_ms,

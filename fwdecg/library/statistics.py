@@ -1,7 +1,7 @@
 """Mean and standard deviation of maps and ECGs over the training split.
 
 Each part is reduced to counts, sums and sums of squares in float64. These are added in the order of
-the parts, so that the result does not depend on which worker finishes first.
+the parts, so the result does not depend on which worker finishes first.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,10 @@ Moments = Float64[np.ndarray, "3 quantity"]
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics:
-    """Mean and standard deviation ("spread") of u (dimensionless) and of each ECG (mm/ms)."""
+    """Mean and standard deviation ("spread") of u (dimensionless) and of each ECG (mm/ms).
+
+    `cases` is the number of training cases over which they are computed.
+    """
 
     cases: int
     u_mean: float
@@ -59,14 +62,14 @@ def combine_moments(parts: Iterable[Moments], *, cases: int) -> Statistics | Non
     """Return the statistics over the training cases of all parts; None without training cases.
 
     Args:
-        parts: moments of the parts, by first case.
+        parts: moments of the parts, sorted by case id.
         cases: total number of training cases.
     """
     if cases == 0:
         return None
     count, total, squares = reduce(np.add, parts)
     mean = total / count
-    # float_power rounds as in existing statistics; the operator ** may differ in the last bit.
+    # float_power reproduces published statistics; the operator ** may differ in the last bit.
     variance = squares / count - np.float_power(mean, 2)
     deviation = np.sqrt(np.maximum(variance, 0.0))
     return Statistics(

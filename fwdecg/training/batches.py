@@ -1,8 +1,9 @@
 """Batches of cases for training and validation.
 
-Every worker maps all cases and draws the same permutation in each epoch, from (seed, epoch). It
-takes its part of each global batch. Hence the batches do not depend on the number of workers, and
-a training that resumes at an epoch meets the same batches as an uninterrupted one.
+Every worker maps all cases into memory. In each epoch all workers draw the same permutation from
+(seed, epoch), and each worker takes its part of every global batch. The global batches therefore do
+not depend on the number of workers, and a resumed training sees the same ones as an uninterrupted
+training.
 
 Axes: N case, B batch, T frame, H row, W column, E electrode.
 """
@@ -32,13 +33,13 @@ class Cases:
         return len(self.case_id)
 
     def select(self, rows: Int64[Tensor, " B"]) -> "Cases":
-        """Return the cases of some rows."""
+        """Return the cases in the given rows."""
         return Cases(case_id=self.case_id[rows], u=self.u[rows], phi_e=self.phi_e[rows])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
-    """The cases of a training."""
+    """The cases for training and for validation."""
 
     train: Cases
     validation: Cases
@@ -52,7 +53,7 @@ def training_batches(
     Args:
         cases: the whole training split, with at least as many cases as there are workers.
         config: configuration of the training; batch size, mirroring and seed matter here.
-        epoch: number of the epoch, which enters the random draws beside the seed.
+        epoch: number of the epoch; with `config.seed` it seeds the random draws.
         rank: rank of this worker.
     """
     rng = np.random.default_rng([config.seed, epoch])
@@ -78,7 +79,7 @@ def _even_chunks(
     """Return `order` in chunks of nearly equal length, between `least` and `size`.
 
     A last chunk of one or two cases would give poor batch statistics, and a worker without a case
-    none at all. If the two bounds contradict each other, `least` takes precedence.
+    would have none. If the two bounds contradict each other, `least` takes precedence.
     """
     chunks = min(-(-len(order) // size), len(order) // least)
     return np.array_split(order, max(chunks, 1))

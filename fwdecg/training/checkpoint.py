@@ -21,19 +21,19 @@ from fwdecg.runtime.storage import STAGING
 # optimizer, learning rate schedule and history.
 BEST, LAST, PROGRESS = "best.safetensors", "last.safetensors", "progress.pt"
 
-# A finished training keeps copies of the first two beside the records of all epochs.
+# A finished training publishes copies of BEST and LAST, and the records of all epochs in HISTORY.
 HISTORY = "history.jsonl"
 CHECKPOINTS, EPOCH = "checkpoints", "epoch-"
 
 
 @dataclass(frozen=True, kw_only=True)
 class EpochRecord:
-    """Results of one epoch: means over the cases, on standardised signals.
+    """Results of one epoch. Losses and scores are means over the cases, on standardised signals.
 
     The training loss includes the spectral term with the weight of the epoch, `omega`. The
     validation loss leaves the spectral term out and is therefore comparable between epochs. The
-    cost covers all workers, from the end of the previous epoch or the start of the workers; it is 0
-    in records of versions that did not measure it.
+    cost covers all workers, from the end of the previous epoch or, if they were started since, from
+    their start. It is 0 in the records of versions that did not measure it.
     """
 
     epoch: int
@@ -65,7 +65,7 @@ def keep_checkpoint(folder: Path, epoch: int, write: Callable[[Path], object]) -
     Args:
         folder: result folder of the training.
         epoch: number of finished epochs.
-        write: writes the files of the checkpoint into the folder it is given.
+        write: function that writes the files of the checkpoint into a given folder.
     """
     earlier = _checkpoints(folder)
     target = checkpoint_path(folder, epoch)
@@ -80,12 +80,12 @@ def keep_checkpoint(folder: Path, epoch: int, write: Callable[[Path], object]) -
 
 
 def checkpoint_path(folder: Path, epoch: int) -> Path:
-    """Return where a training keeps the checkpoint of an epoch."""
+    """Return the path of the checkpoint of an epoch, whether or not it exists."""
     return folder / CHECKPOINTS / f"{EPOCH}{epoch:06d}"
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """Return the newest checkpoint in the result folder of a training, None if there is none."""
+    """Return the newest checkpoint in the result folder of a training, or None."""
     return max(_checkpoints(folder), default=None)
 
 

@@ -18,7 +18,7 @@ from fwdecg.training.workers import own_rank, sum_over_workers
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """Means over the cases of a split on standardised signals."""
+    """Loss and scores of a split: means over its cases, on standardised signals."""
 
     loss: float
     r2: float
@@ -29,7 +29,7 @@ def runs_in_bfloat16(precision: str, device: torch.device) -> bool:
     """Return whether the encoder computes in bfloat16 on a device.
 
     Args:
-        precision: setting of a `TrainingConfig`; "auto" means yes if the hardware supports it.
+        precision: `TrainingConfig.precision`; "auto" means yes if the hardware supports bfloat16.
         device: device of the network.
     """
     if precision != AUTO:
@@ -71,8 +71,8 @@ def train_epoch(
         target = surrogate.standardise_ecg(cases.phi_e.to(device))
         loss = hybrid_loss(prediction.float(), target, config=config.loss, omega=omega).sum()
         optimizer.zero_grad()
-        # The workers' gradients are averaged. With this factor the average is the gradient of the
-        # mean over the global batch.
+        # `parallel_model` averages the workers' gradients. With this factor the average is the
+        # gradient of the mean loss over the global batch.
         (loss * (workers / global_size)).backward()
         nn.utils.clip_grad_norm_(surrogate.parameters(), config.gradient_norm)
         optimizer.step()
@@ -87,8 +87,8 @@ def train_epoch(
 def validate(surrogate: Surrogate, batches: Iterable[Cases], config: LossConfig) -> Validation:
     """Return loss, R^2 and MAE over the cases of all workers, computed in float32.
 
-    The loss leaves out the spectral term, because the weight of that term falls from epoch to
-    epoch: the loss would decrease without any progress.
+    The loss leaves out the spectral term. The weight of that term falls from epoch to epoch, so
+    the loss would decrease without any progress.
 
     Args:
         surrogate: the surrogate.

@@ -3,8 +3,7 @@
 Axes: N case, T frame, H row, W column, E electrode.
 
 Each program takes dimensionless float32 maps `u` (N, T, H, W) of any number of cases and returns
-the ECG `phi_e` (N, E, T) in the library's unit. The numbers of frames and pixels are those of the
-training.
+the ECG `phi_e` (N, E, T) in mm/ms. The training fixes the numbers of frames and pixels.
 """
 
 import logging
@@ -31,8 +30,8 @@ ONNX_EXTRA = ("onnx", "onnxscript", "onnxruntime")
 
 # Batch sizes for which a program is compared with the network.
 COMPARED_BATCH_SIZES = (1, 3)
-# Tolerance for the standardised ECG. Programs add in another order, which amounts to about 1e-6
-# over 160 recurrent steps in float32. An error of the export would be much larger.
+# Tolerance for the standardised ECG. A program sums in another order, which changes the ECG by
+# about 1e-6 after 160 recurrent steps in float32. An error of the export would be much larger.
 LARGEST_DIFFERENCE = 1e-4
 
 Program = Callable[[Float32[np.ndarray, "N T H W"]], Float32[np.ndarray, "N E T"]]
@@ -47,7 +46,7 @@ class Predictor(nn.Module):
         self.surrogate = surrogate
 
     def forward(self, u: Float[Tensor, "N T H W"]) -> Float[Tensor, "N E T"]:
-        """Return the ECG in the library's unit."""
+        """Return the ECG in mm/ms."""
         return self.surrogate.phi_e_score.inverse(self.surrogate(u)).mT
 
 
@@ -56,7 +55,7 @@ def export_surrogate(trained: TrainedSurrogate, folder: Path, *, onnx: bool) -> 
 
     Args:
         trained: surrogate to export.
-        folder: result folder, which belongs to this surrogate.
+        folder: result folder, which must be empty or belong to this surrogate.
         onnx: whether to export to ONNX as well.
 
     Returns:
@@ -64,8 +63,8 @@ def export_surrogate(trained: TrainedSurrogate, folder: Path, *, onnx: bool) -> 
         between each program's ECG and the network's, in z-scores.
 
     Raises:
-        ConfigError: ONNX is wanted, and its packages are not installed.
-        ResultError: the folder holds another result.
+        ConfigError: `onnx` is true, but a package that it needs is not installed.
+        ResultError: the folder contains another result.
         RunError: a program differs from the network.
     """
     missing = [name for name in ONNX_EXTRA if find_spec(name) is None]
@@ -111,7 +110,7 @@ def export_program(trained: TrainedSurrogate) -> torch.export.ExportedProgram:
 def _export_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
     logger = logging.getLogger("torch.onnx")
     level = logger.level
-    # torch warns of optional packages that are missing or not the newest.
+    # torch warns about optional packages that are missing or outdated.
     logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
@@ -131,7 +130,7 @@ def _load_program(path: Path) -> Program:
 
 
 def _load_onnx(path: Path) -> Program:
-    import onnxruntime  # noqa: PLC0415  # an extra
+    import onnxruntime  # noqa: PLC0415  # an optional dependency
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return lambda u: session.run(["phi_e"], {"u": u})[0]
@@ -160,6 +159,6 @@ def _compare(trained: TrainedSurrogate, program: Program, name: str) -> float:
 
 
 def _example_maps(signature: ModelSignature, cases: int) -> Float32[np.ndarray, "N T H W"]:
-    """Return random maps in the format of the training, the same ones in every call."""
+    """Return random maps in the format of the training; equal arguments give equal maps."""
     shape = (cases, signature.frames, signature.map_pixels, signature.map_pixels)
     return np.random.default_rng(cases).random(shape, dtype=np.float32)

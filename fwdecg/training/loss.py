@@ -12,13 +12,13 @@ from torch.nn import functional
 
 from fwdecg.training.training_config import LossConfig
 
-EPSILON = 1e-8  # of Eq. 4, a fraction of the power; also the lower bound of the total power
+EPSILON = 1e-8  # of Eq. 4, added to each fraction of the power; also the least total power
 
 
 def spectral_entropy(signal: Float[Tensor, "*shape T"]) -> Float[Tensor, "*shape"]:
     """Return the Shannon entropy E_S in bits of each signal's normalised power spectrum, Eq. 4.
 
-    The spectrum is the one-sided periodogram, with frequency 0, and with each frequency counted
+    The spectrum is the one-sided periodogram. It includes frequency 0 and counts each frequency
     once. A tone of whole cycles has entropy 0, and an impulse has the largest entropy, log2(T // 2
     + 1). The two-sided spectrum would add one bit to every tone. A signal without power has entropy
     0 and a gradient of 0.

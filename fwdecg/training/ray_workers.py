@@ -1,7 +1,7 @@
-"""A training on the workers of Ray Train.
+"""Run a training on the workers of Ray Train.
 
 Ray Train starts the workers, connects them by torch.distributed and starts them again after a
-failure. Checkpoints are the training's own, in its result folder (see `checkpoint`), so a training
+failure. The training writes its checkpoints itself, in its result folder (see `checkpoint`), so it
 can continue on another number of workers or in one process.
 """
 
@@ -35,8 +35,8 @@ from fwdecg.training.workers import WORKER_ENVIRONMENT
 
 # Ray Train needs a folder for its own files. Nothing in it is read again.
 RAY_FILES = f"{STAGING}/ray-train"
-# Timeout of collective operations. The workers wait for each other while one worker of each machine
-# copies the cases to it.
+# Timeout of collective operations. The other workers wait in one while a single worker of each
+# machine copies the cases to the local disk.
 LONGEST_COPY_S = 4 * 3600
 
 
@@ -45,12 +45,12 @@ class WorkerTask:
     """What each worker of a training does.
 
     Attributes:
-        spec: what to train.
+        spec: specification of the training.
         folder: result folder of the training.
-        visible: result folder that every worker must see: `folder` or a folder that contains it.
-        load_splits: returns the cases; called on each worker.
+        visible: folder that every worker must see: `folder` or a folder that contains it.
+        load_splits: function that returns the cases; every worker calls it.
         threads: number of torch's threads on each worker.
-        stage: stage under which the metrics of the run are exported.
+        stage: telemetry stage of the exported metrics.
         log_level: level of the package's log on the workers.
     """
 
@@ -71,17 +71,17 @@ def train_on_workers(
     callbacks: list[Any],
     datasets: Mapping[str, ray.data.Dataset] | None = None,
 ) -> None:
-    """Run a training on Ray Train's workers until its last checkpoint is kept.
+    """Run a training on Ray Train's workers until its last checkpoint is written.
 
     Args:
         task: what each worker does.
         scaling: number of workers and their resources.
-        retries: how often all workers start again after a failure.
+        retries: number of times that all workers are restarted after a failure.
         callbacks: callbacks of Ray Train.
-        datasets: datasets that `task.load_splits` reads, each whole.
+        datasets: datasets for `task.load_splits`; they are not divided among the workers.
 
     Raises:
-        RunError: the training diverged. It would diverge again and is not retried.
+        RunError: the training diverged. It is not retried, because it would diverge again.
         ray.train.TrainingFailedError: the workers failed too often; see `first_failure`.
     """
     resources: Any = scaling.resources_per_worker or {}
@@ -93,7 +93,7 @@ def train_on_workers(
         dataset_config=ray.train.DataConfig(datasets_to_split=[]),
         torch_config=ray.train.torch.TorchConfig(timeout_s=LONGEST_COPY_S),
         run_config=ray.train.RunConfig(  # type: ignore[call-arg]  # typed as its predecessor
-            # Ray Train gives each run a new name and therefore never resumes by itself.
+            # Without `name`, Ray Train names every run anew and never resumes one by itself.
             storage_path=str(task.folder / RAY_FILES),
             failure_config=ray.train.FailureConfig(max_failures=retries),
             logging_config=ray.train.LoggingConfig(log_level="WARNING"),
@@ -119,8 +119,8 @@ def _worker_loop(config: dict[str, Any]) -> str | None:
     """Run the training on a worker.
 
     Returns:
-        Why the training diverged, None if it did not. Ray Train would retry an exception, but all
-        workers compute the same losses and would diverge again.
+        The reason why the training diverged, or None. It is not raised, because Ray Train would
+        retry: all workers compute the same losses and would diverge again.
     """
     task: WorkerTask = config["task"]
     require_folder_visible(Store.at(task.visible))

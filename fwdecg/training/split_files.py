@@ -1,4 +1,4 @@
-"""The cases of a split for training, memory-mapped from files on the local disk.
+"""Copy the cases of a split to the local disk, and map them into memory for training.
 
 Every batch needs cases from anywhere in the split. A split is therefore copied once from the
 library into files, which all workers of a machine map into memory. The kernel caches as much of
@@ -37,7 +37,7 @@ class SplitFiles:
     case_ids: Int64[np.ndarray, " N"]
 
     def write(self, blocks: Iterable[Mapping[str, np.ndarray]]) -> None:
-        """Write the cases of blocks with the columns `COLUMNS`, which may come in any order.
+        """Write the files from blocks of cases with the columns `COLUMNS`, in any order.
 
         Raises:
             LibraryError: a case is missing, occurs twice, or does not belong to the split.
@@ -64,7 +64,7 @@ class SplitFiles:
             )
 
     def open(self) -> Cases:
-        """Return the mapped cases in order of case id; the files may be deleted while in use."""
+        """Return the mapped cases, sorted by case id; the files may be deleted while in use."""
         # Mode "c" maps copy-on-write: torch does not accept read-only arrays.
         mapped = {name: np.load(self.folder / f"{name}.npy", mmap_mode="c") for name in (U, PHI_E)}
         return Cases(
@@ -94,7 +94,7 @@ def split_case_ids(library: Library, split: str) -> Int64[np.ndarray, " N"]:
 
 
 def read_splits(library: Library) -> Splits:
-    """Return the training and validation cases of a library, mapped by this process alone.
+    """Return the training and validation cases of a library, mapped from temporary files.
 
     Raises:
         LibraryError: a split is empty, or a part cannot be read.

@@ -1,7 +1,7 @@
-"""A trained surrogate with everything it needs to predict, and its file.
+"""A trained surrogate with everything it needs to predict, and its file format.
 
-The file is in the safetensors format: the weights, and a header with their description as JSON. Any
-reader of that format opens it, and reading it executes no code.
+A safetensors file contains the weights and, in its header, their description as JSON. Any reader of
+that format opens the file, and reading it executes no code.
 
 Axes: N case, B case of a batch, E electrode, T frame, H row, W column.
 """
@@ -31,7 +31,7 @@ from fwdecg.training.training_spec import ModelSignature
 
 FORMAT = "fwdecg surrogate 3"
 PUBLISHED = Path(__file__).parents[1] / "networks/best.safetensors"  # part of the package
-HEADER = "fwdecg"  # the only key of the file's metadata, because the order of keys is not kept
+HEADER = "fwdecg"  # the only metadata key, because the format does not keep the order of keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class TrainedSurrogate:
         standardisation: mean and standard deviation of the training split.
         signature: format of the data it accepts, and hashes of what it was trained on.
         validation: scores on the validation split.
-        epoch: number of epochs it was trained.
+        epoch: number of epochs of training behind these weights.
     """
 
     state: dict[str, torch.Tensor]
@@ -58,7 +58,8 @@ class TrainedSurrogate:
     def weights_hash(self) -> str:
         """A hash of the weights, twelve hexadecimal digits.
 
-        The hash of the training is the same for weights that two machines rounded differently.
+        Unlike `signature.training_hash`, it differs if two machines rounded the weights
+        differently.
         """
         digest = hashlib.sha256()
         for name, value in sorted(self.state.items()):
@@ -109,11 +110,11 @@ class TrainedSurrogate:
     def attend(
         self, u: np.ndarray, *, batch_size: int = 8
     ) -> Float32[np.ndarray, "case sample frame"]:
-        """Return the attention weight of each frame for each ECG sample; they add up to 1.
+        """Return the attention weight of each frame for each ECG sample; they sum to 1 over frames.
 
         Args:
             u: dimensionless maps, as for `predict`.
-            batch_size: number of cases at once.
+            batch_size: number of cases processed at once.
 
         Raises:
             MapsError: as in `predict`.
@@ -222,7 +223,7 @@ def predict_maps(
 def _device_batches(
     surrogate: Surrogate, u: Float[np.ndarray, "N T H W"], batch_size: int
 ) -> Iterator[Float[Tensor, "B T H W"]]:
-    """Put the surrogate on the device in evaluation mode and yield the maps there in batches."""
+    """Move the surrogate to the GPU if there is one, and yield the maps there in batches."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     surrogate.eval().to(device)
     for first in range(0, len(u), batch_size):

@@ -1,7 +1,8 @@
 """Train a surrogate on a library, in this process or on the workers of a Ray cluster.
 
-Both ways keep the same checkpoints and leave the same files in the result folder: best.safetensors,
-last.safetensors, history.jsonl and, last, metrics.json.
+Both ways write the same checkpoints and leave the same files in the result folder:
+best.safetensors, last.safetensors, history.jsonl and finally metrics.json, which marks the training
+as finished.
 """
 
 import json
@@ -65,8 +66,8 @@ def train(
         ResultError: the folder holds another training, or a node of the cluster does not see the
             folder or the library.
         LibraryError: there are fewer training or validation cases than workers.
-        ConfigError: the workers would leave no CPU to read the data, or a training in this process
-            asks for a GPU and there is none.
+        ConfigError: the workers would leave no CPU to read the data, a training in this process
+            requires a GPU and there is none, or mirroring would change the ECG of the cases.
         RunError: the training failed.
     """
     spec = TrainingSpec.from_library(library, model, training)
@@ -80,7 +81,7 @@ def train(
 
 
 def _train_in_process(spec: TrainingSpec, library: Library, folder: Path) -> Cost:
-    """Train in this process; return its cost after the last epoch."""
+    """Train in this process; return the cost that no record of an epoch includes."""
     device = _device(spec.training)
     meter = CostMeter(gpus=float(device.type == "cuda"))
     splits = read_splits(library)
@@ -162,7 +163,7 @@ def _use_gpus(training: TrainingConfig) -> bool:
 def _cpus_per_worker(training: TrainingConfig) -> float:
     """Return the number of CPUs that each worker reserves in Ray, by default at most one.
 
-    One CPU is left for the tasks that read the data. They reserve none themselves.
+    One CPU stays free for the tasks that read the data, which reserve none themselves.
     """
     total = ray.cluster_resources().get("CPU", 1.0)
     if training.cpus_per_worker:
@@ -191,8 +192,8 @@ def _cpus_per_worker(training: TrainingConfig) -> float:
 def _threads(training: TrainingConfig) -> int:
     """Return the number of threads of each worker.
 
-    Workers that reserve CPUs use as many threads. By default a worker uses one thread on a cluster
-    of several nodes, and its part of the CPUs on a single machine.
+    With `training.cpus_per_worker`, a worker uses one thread per reserved CPU. By default it uses
+    one thread on a cluster of several nodes, and an equal part of the CPUs on a single machine.
     """
     if training.cpus_per_worker:
         return max(int(training.cpus_per_worker), 1)
@@ -202,16 +203,16 @@ def _threads(training: TrainingConfig) -> int:
 
 
 def _load_local_copies(prefix: str, case_ids: dict[str, np.ndarray]) -> Splits:
-    """Return the cases from copies on the local disk, which all workers of a machine share.
+    """Return the cases, mapped from a copy on the local disk.
 
-    One worker of each machine copies the cases, and all of its workers map the files.
+    One worker of each machine copies the cases, and all workers of the machine map the files.
 
     Args:
         prefix: beginning of the name of each machine's temporary folder.
         case_ids: ids of the cases of each split.
     """
     device = ray.train.torch.get_device()
-    # Machines may share their temporary folder, hence the node's id in the name.
+    # Nodes may share a temporary folder, so the name contains the node's id.
     node = ray.get_runtime_context().get_node_id()
     folder = Path(tempfile.gettempdir()) / f"{prefix}-{node}"
     files = {split: SplitFiles(folder / split, case_ids[split]) for split in SPLITS}
@@ -236,19 +237,24 @@ def _load_local_copies(prefix: str, case_ids: dict[str, np.ndarray]) -> Splits:
 
 
 def _remove_leftovers(prefix: str, others: set[str]) -> None:
-    """Remove copies that killed workers left here, except those of the `others`, by node id."""
+    """Remove copies that killed workers left here.
+
+    Args:
+        prefix: beginning of the name of each machine's temporary folder.
+        others: ids of the other nodes that are alive, whose copies are kept.
+    """
     for folder in Path(tempfile.gettempdir()).glob(f"{prefix}-*"):
         if folder.name.removeprefix(f"{prefix}-") not in others:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _publish_result(spec: TrainingSpec, folder: Path, cost: Cost) -> dict[str, Any]:
-    """Publish the surrogates and the history of a finished training and, last, its metrics.
+    """Publish the surrogates, the history and finally the metrics of a finished training.
 
     Args:
-        spec: what was trained.
+        spec: specification of the training.
         folder: result folder with the last checkpoint.
-        cost: cost beside that of the epochs.
+        cost: cost that no record of an epoch includes.
 
     Returns:
         The content of metrics.json.

@@ -1,9 +1,9 @@
 """The training loop, which every worker runs from the first to the last epoch.
 
-The loop does not depend on who started the workers: this process alone, torch.distributed, Ray
-Train or a trial of Ray Tune. The worker of rank 0 keeps a checkpoint in the result folder after
-every epoch. A loop that starts again resumes from the newest one and reaches the same losses as an
-uninterrupted training.
+The loop is the same in a single process, under torch.distributed, in Ray Train and in a trial of
+Ray Tune. The worker of rank 0 writes a checkpoint to the result folder after every epoch. A
+restarted loop resumes from the newest checkpoint and reaches the same losses as an uninterrupted
+one.
 """
 
 import logging
@@ -41,7 +41,7 @@ from fwdecg.training.workers import own_rank, parallel, same_on_all_workers, tot
 
 logger = logging.getLogger(__name__)
 
-# The remaining time is estimated by the median of the last epochs, because the first one is slow.
+# The remaining time follows from the median time of this many epochs, because the first is slow.
 TIMED_EPOCHS = 5
 # Number of training cases from which the encoder determines its unit of speed.
 TYPICAL_SPEED_CASES = 64
@@ -59,18 +59,18 @@ def run_training(
     """Train on this worker, in step with the other workers if there are any.
 
     Args:
-        spec: what to train.
+        spec: specification of the training.
         splits: all cases, the same on every worker.
-        folder: result folder of the training, where checkpoints are kept.
+        folder: result folder of the training, which contains its checkpoints.
         device: device of this worker.
         meter: running cost meter of this worker.
-        report: called on every worker after each epoch, once its checkpoint is kept.
+        report: called on every worker after each epoch; on rank 0, after its checkpoint is written.
 
     Raises:
         RunError: the loss is not finite; every worker raises it.
     """
     run = _Run(spec, device, meter)
-    # A network folder may show another newest checkpoint to each worker.
+    # Workers may see different checkpoints in a network folder, so all take the epoch of rank 0.
     epoch = same_on_all_workers(newest_epoch(folder), device)
     if epoch > 0:
         run.restore(checkpoint_path(folder, epoch))
@@ -93,8 +93,8 @@ def export_progress(record: EpochRecord, spec: TrainingSpec, *, cases: int, stag
         record: record of the epoch.
         spec: specification of the training.
         cases: number of training cases.
-        stage: telemetry stage. Trials of a search run side by side and therefore have no common
-            fraction done.
+        stage: telemetry stage. The fraction done is exported for `TRAINING` only, because several
+            trials of a search run at the same time.
     """
     if own_rank().rank != 0:
         return
@@ -121,7 +121,7 @@ class _Run:
         self.optimizer = torch.optim.Adam(self.surrogate.parameters(), lr=config.learning_rate)
         self.schedule = learning_rate_schedule(self.optimizer, config)
         self.history: list[EpochRecord] = []
-        # The first epoch, or `restore`, sets these two.
+        # `one_epoch` or `restore` sets these two.
         self.last: TrainedSurrogate
         self.best: TrainedSurrogate
         self.last_line = 0.0
@@ -137,7 +137,7 @@ class _Run:
         return len(self.history)
 
     def one_epoch(self, splits: Splits) -> EpochRecord:
-        """Train and validate; remember the surrogate as the last one and perhaps the best one."""
+        """Train and validate for one epoch, update `last` and `best`, and return the record."""
         started, config, epoch = time.monotonic(), self.spec.training, self.epoch
         # Dropout draws from the global generator. Seeding it in every epoch makes resuming exact.
         sequence = np.random.SeedSequence((config.seed, epoch, self.rank.rank))
@@ -239,12 +239,13 @@ def learning_rate_schedule(
     """Return the schedule of a training; call its `step` with each epoch's validation loss.
 
     The plateau schedule halves the rate after `config.patience` consecutive epochs without a lower
-    loss, then starts to count again.
+    loss, and then restarts the count.
     """
     if config.schedule == COSINE:
         return CosineDecay(optimizer, T_max=config.epochs)
-    # torch's patience is the number of epochs it tolerates; it acts on the next one. Its default
-    # threshold ignores gains below 0.01 %, and its default eps stops halving near a rate of 1e-8.
+    # torch halves the rate after patience + 1 epochs without a lower loss, hence the - 1. Its
+    # default threshold ignores gains below 0.01 %, and its default eps stops halving near a rate of
+    # 1e-8.
     return ReduceLROnPlateau(
         optimizer, factor=0.5, patience=config.patience - 1, threshold=0.0, eps=0.0
     )

@@ -1,4 +1,4 @@
-"""What determines a training, and which maps its surrogate accepts.
+"""Specification of a training, and format of the maps that its surrogate accepts.
 
 Axes: N case, T frame, H row, W column.
 """
@@ -19,18 +19,18 @@ from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.training.training_config import TrainingConfig, require_midline
 
-# u = (V - V0) / (Vfi - V0) overshoots [0, 1] slightly. Values far outside have another unit.
+# u = (V - V0) / (Vfi - V0) overshoots [0, 1] slightly. Values far outside are not dimensionless.
 LOWEST_U, HIGHEST_U = -0.5, 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingFormat:
-    """Sizes and positions that maps and ECGs must share with a surrogate.
+    """Format of maps and ECGs, which must be the same for a surrogate and its data.
 
     Attributes:
         frames: number of frames of a case.
         map_pixels: number of rows and of columns of a map.
-        electrodes_mm: (x, y, z) of each electrode of the ECG.
+        electrodes_mm: position (x, y, z) of each electrode.
         frame_interval_ms: time between frames.
     """
 
@@ -103,7 +103,7 @@ class ModelSignature(RecordingFormat):
                 f"{pixels}, {pixels}), optionally preceded by an axis of cases, as in the training "
                 "of the checkpoint; resample the maps"
             )
-        with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinity: refused below
+        with np.errstate(over="ignore"):  # values beyond float32 become infinite: refused below
             u = cases if cases.dtype == np.float16 else cases.astype(np.float32)
         _require_dimensionless(u, source)
         return u
@@ -131,7 +131,7 @@ class TrainingSpec:
         model: configuration of the surrogate.
         training: configuration of the training.
         standardisation: mean and standard deviation of the training split.
-        signature: signature of the surrogate to be trained.
+        signature: data format and hashes, as the trained surrogate will store them.
     """
 
     model: SurrogateConfig
@@ -147,7 +147,7 @@ class TrainingSpec:
 
         Raises:
             LibraryError: there are fewer training or validation cases than workers.
-            ConfigError: cases are to be mirrored, and mirroring would change their ECG.
+            ConfigError: `training.mirror` is true, but mirroring would change the ECG.
         """
         workers = max(training.workers, 1)
         for split in (TRAIN, VALIDATION):

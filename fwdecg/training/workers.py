@@ -1,4 +1,4 @@
-"""Communication between the workers of a training by torch.distributed; trivial for one process."""
+"""Communication between the workers of a training; a single process needs no torch.distributed."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,8 @@ from fwdecg.runtime.cost import Cost
 
 # The activations of a batch take hundreds of MB, which are freed and allocated in every step. By
 # default glibc returns them to the kernel each time, and page faults take a third of the step. Ray
-# Train runs the loop in a thread, whose own arena could not keep them, hence a single arena.
+# Train runs the loop in a thread. The arena of a thread cannot keep so much memory, so all threads
+# use the main arena.
 WORKER_ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_MAX_": "0",
@@ -42,13 +43,13 @@ def sum_over_workers(values: Tensor) -> Tensor:
 
 
 def same_on_all_workers(number: int, device: torch.device) -> int:
-    """Return the number that the worker of rank 0 passes, on every worker."""
+    """Return, on every worker, the number that the worker of rank 0 passes."""
     own = number if own_rank().rank == 0 else 0
     return int(sum_over_workers(torch.tensor(own, device=device)).item())
 
 
 def total_cost(own: Cost, device: torch.device) -> Cost:
-    """Return the cost of all workers, the same on each of them."""
+    """Return the total cost on every worker; the peak memory is the highest of any worker."""
     spent = torch.tensor([own.core_seconds, own.gpu_seconds], dtype=torch.float64, device=device)
     peak = torch.tensor(own.peak_memory_bytes, device=device)
     if own_rank().workers > 1:
@@ -65,7 +66,7 @@ def barrier(device: torch.device) -> None:
 
 
 def parallel(model: torch.nn.Module) -> torch.nn.Module:
-    """Return the model with gradients averaged over the workers; a single worker's as it is."""
+    """Wrap a model so that its gradients are averaged over the workers, if there are several."""
     if own_rank().workers == 1:
         return model
     return torch.nn.parallel.DistributedDataParallel(model)

@@ -1,7 +1,7 @@
-"""ASHA, asynchronous successive halving: which trials of a search are stopped early.
+"""Stop trials of a search early by asynchronous successive halving (ASHA).
 
-Ray Tune's `ASHAScheduler` decides. This module records each decision in the trial's folder and logs
-the progress of the search.
+Ray Tune's `ASHAScheduler` decides which trials stop. This module records each decision in the
+trial's folder and logs the progress of the search.
 """
 
 import logging
@@ -29,7 +29,7 @@ SECONDS_BETWEEN_TABLES = 30.0
 
 
 class SweepScheduler(ASHAScheduler):
-    """ASHA by the best validation R^2 so far; it records how each trial ended."""
+    """ASHA by the best validation R^2 so far, which also records how each trial ended."""
 
     def __init__(self, tuning: TuningConfig, epochs: int, folders: TrialFolders) -> None:
         """Set up the rungs.
@@ -53,7 +53,7 @@ class SweepScheduler(ASHAScheduler):
         self._bracket_draws = np.random.RandomState(tuning.seed).get_state()
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Put a trial into a bracket, drawn from `tuning.seed`.
+        """Put a trial into a bracket that is drawn with `tuning.seed`.
 
         `ASHAScheduler` draws from NumPy's global generator, whose state is restored afterwards.
         """
@@ -68,7 +68,8 @@ class SweepScheduler(ASHAScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Return whether a trial continues.
 
-        A trial that ended in an earlier run only reports its epochs, which fill the rungs.
+        A trial that ended in an earlier run reports its recorded epochs again. They fill the rungs
+        and cannot stop it.
         """
         if self._folders.outcome(trial.config[NUMBER]) is not None:
             super().on_trial_result(tune_controller, trial, result)
@@ -84,7 +85,7 @@ class SweepScheduler(ASHAScheduler):
         return decision
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Record the failure of a trial whose worker failed and that has no retries left."""
+        """Count a retry of a trial whose worker failed, or record its failure if none is left."""
         if trial.should_recover():
             RETRIES.add(SWEEP)
             return

@@ -1,9 +1,10 @@
 """Sources of the trials' settings: random draws, or proposals of Optuna.
 
 This module uses Optuna directly instead of Ray Tune's `OptunaSearch`, which has one sampler for the
-whole search. Rebuilt from the known results after a restart, it proposes its first settings again;
-restored from Ray Tune's own files, a search cannot get more trials. Here a proposal depends only on
-the seed, the trial's number and the results known so far, including trials that are running.
+whole search. If that sampler is rebuilt from the known results after a restart, it proposes its
+first settings again. If it is restored from Ray Tune's own files, the search cannot be extended.
+Here a proposal depends only on the seed, the trial's number, the results known so far and the
+settings of the running trials.
 """
 
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ class Proposals:
     """
 
     def __init__(self, drawn: Sequence[Settings]) -> None:
-        """Take the settings of each trial."""
+        """Store the drawn settings, one entry per trial."""
         self._drawn = drawn
 
     def ask(self, number: int) -> Settings:
@@ -42,14 +43,14 @@ class Proposals:
         return self._drawn[number]
 
     def tell(self, number: int, settings: Settings, r2: float | None) -> None:
-        """Add the result of a trial; None means that it failed."""
+        """Add the best validation R^2 of a trial that ended; None if it failed."""
 
 
 def make_proposals(config: TuningConfig) -> Proposals:
     """Return the source of settings that a configuration selects.
 
     Raises:
-        ConfigError: the space holds fewer settings than there are trials, or Optuna is missing.
+        ConfigError: the space has fewer settings than there are trials, or Optuna is missing.
     """
     if config.searcher == OPTUNA:
         return OptunaProposals(config.dimensions, config.seed)
@@ -81,7 +82,7 @@ class OptunaProposals(Proposals):
         self._running: dict[int, Any] = {}
 
     def ask(self, number: int) -> Settings:
-        """Return a proposal based on the known results, away from the trials that are running."""
+        """Propose settings from the known results, away from the settings of running trials."""
         # A new sampler for each trial makes its draws independent of earlier proposals.
         self._study.sampler = optuna.samplers.TPESampler(
             seed=(self._seed + number) % 2**32, constant_liar=True

@@ -1,7 +1,7 @@
 """A hyperparameter search: plan it, run it, publish its result.
 
-The folder of a search holds trials/ (see `trials`). A finished search adds trials.parquet,
-report.txt, best.toml (a preset with the best settings), best.safetensors, figures/ and, last,
+The folder of a search contains trials/ (see `trials`). A finished search adds trials.parquet,
+report.txt, best.toml (a preset with the best settings), best.safetensors, figures/ and finally
 metrics.json.
 """
 
@@ -50,13 +50,13 @@ logger = logging.getLogger(__name__)
 TABLE, PRESET, FIGURES = "trials.parquet", "best.toml", "figures"
 RETRAINED = "best"  # folder for trainings with the best settings, one folder per trial
 
-# Return the text of a preset that trains a recipe and keeps all results in the given folder.
+# Takes a recipe and a folder; returns the text of a preset that trains the recipe in the folder.
 PresetText = Callable[[Recipe, Path], str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """A checked search.
+    """A search whose configuration has been checked.
 
     Attributes:
         library: library that the trials train on.
@@ -70,7 +70,7 @@ class Search:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Values that distinguish this search from others; the owner of its folder."""
+        """Values that distinguish this search from others, recorded as the owner of its folder."""
         space = {d.name: {d.kind: list(d.values)} for d in self.tuning.dimensions}
         return {
             "model": identity_tree(self.recipe.model),
@@ -84,7 +84,7 @@ def plan_search(library: Library, recipe: Recipe, tuning: TuningConfig) -> Searc
     """Return the search that a preset describes, without starting or writing anything.
 
     Raises:
-        ConfigError: the space names an unknown key or an invalid value, it holds fewer settings
+        ConfigError: the space names an unknown key or an invalid value, it has fewer settings
             than there are trials, the rungs do not fit into the epochs, or Optuna is missing.
         LibraryError: the library has too few cases.
     """
@@ -127,7 +127,7 @@ def trial_recipe(recipe: Recipe, tuning: TuningConfig, library: LibraryConfig) -
 
 
 def retraining_folder(folder: Path, trial: int) -> Path:
-    """Return the folder for the results of training a trial's settings anew.
+    """Return the folder for a new training with the settings of a trial.
 
     Each trial has a folder of its own, because an extended search may find another best trial.
     """
@@ -146,7 +146,7 @@ def tune(search: Search, folder: Path, preset_text: PresetText) -> dict[str, Any
         The content of metrics.json.
 
     Raises:
-        ResultError: the folder holds another search, or a node does not see it or the library.
+        ResultError: the folder contains another search, or a node does not see it or the library.
         ConfigError: the cluster has no room for a trial.
         RunError: no trial has a result.
     """
@@ -237,7 +237,7 @@ def _read_trials(search: Search, folders: TrialFolders) -> list[TrialRecord]:
 
 
 def _parameters(search: Search, settings: Settings) -> int | None:
-    """Return the number of a network's parameters, or None if the settings are not valid."""
+    """Return the number of parameters of a trial's network; None if its settings are not valid."""
     try:
         spec = trial_spec(search.library, search.recipe, settings)
     except FwdEcgError:  # the outcome of the trial already gives the reason

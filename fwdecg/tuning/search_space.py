@@ -17,7 +17,7 @@ from fwdecg.errors import ConfigError
 
 CHOICE, UNIFORM, LOGUNIFORM, INTEGER = KINDS = ("choice", "uniform", "loguniform", "integer")
 DIGITS = 4  # significant digits of a drawn number: no training depends on a fifth
-MAX_CHECKED_INTEGERS = 1000  # of a wider integer range only the ends are checked
+MAX_CHECKED_INTEGERS = 1000  # in a wider integer range only the ends are checked
 MAX_REPEATED_DRAWS = 10_000  # consecutive repeats after which the space counts as exhausted
 
 # Values of the varied keys, by dotted name.
@@ -76,7 +76,9 @@ class Dimension:
 
 
 def read_space(table: Mapping[str, Any]) -> tuple[Dimension, ...]:
-    """Parse [tuning.space] and return its dimensions in order; names may be quoted or nested.
+    """Parse [tuning.space] and return its dimensions in order.
+
+    Dotted names may be quoted keys or nested tables.
 
     Raises:
         ConfigError: a dimension does not have exactly one kind, or its values do not suit the kind.
@@ -89,7 +91,7 @@ def check_space(space: Sequence[Dimension], check_settings: Callable[[Settings],
 
     Args:
         space: dimensions of the search space.
-        check_settings: raises `ConfigError` if it does not accept some settings.
+        check_settings: function that raises `ConfigError` for settings that are not valid.
 
     Raises:
         ConfigError: the space is empty, or a key is unknown or does not accept a value.

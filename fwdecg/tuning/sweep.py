@@ -38,16 +38,17 @@ TUNE_FILES = "ray"  # folder of Ray Tune's own files
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the trials' folders already hold this content
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C must raise KeyboardInterrupt
-    # A trial that failed in its first epoch reports nothing when the search is restarted.
+    # After a restart, a trial that failed in its first epoch reports nothing, not even the metric.
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    "RAY_AIR_NEW_OUTPUT": "0",  # its tables would mix with those of `SweepProgress`
+    "RAY_AIR_NEW_OUTPUT": "0",  # its tables would mix with the tables of `SweepProgress`
 }
 
 
 def run_sweep(context: SearchContext) -> None:
     """Run the trials that have no outcome yet.
 
-    Trials that ended in an earlier run only report their epochs, which fill the rungs of ASHA.
+    Trials that ended in an earlier run only report their recorded epochs again, to fill the rungs
+    of ASHA.
 
     Args:
         context: the parts of the search that every trial needs.
@@ -101,7 +102,7 @@ def _fit(context: SearchContext) -> None:
 
 
 def with_gpus(tuning: TuningConfig, device: str) -> TuningConfig:
-    """Return the configuration with one GPU per worker if `training.device` selects GPUs."""
+    """Return `tuning`, with one GPU per worker if none is configured and `device` selects GPUs."""
     found = ray.cluster_resources().get("GPU", 0) >= tuning.workers_per_trial
     if tuning.gpus_per_trial or device == "cpu" or (device == "auto" and not found):
         return tuning
@@ -113,7 +114,8 @@ def plan_resources(tuning: TuningConfig) -> tuple[dict[str, float], int]:
 
     The process of a trial with several workers reserves only `DRIVER_CPUS` and waits for the
     workers. Ray Tune would start more of these processes than there is room for workers, so this
-    function limits their number. On a cluster that may grow, `tuning.concurrency` limits it.
+    function limits the number of trials. On a cluster that may grow, `tuning.concurrency` may
+    exceed the limit.
 
     Returns:
         Resources by name, and the number of trials at a time, where 0 means as many as fit.
@@ -154,7 +156,7 @@ def _no_room(tuning: TuningConfig, room: int) -> str:
 
 
 class SweepSearcher(Searcher):
-    """Gives each trial of Ray Tune its number and settings."""
+    """Give each trial of Ray Tune its number and settings."""
 
     def __init__(self, proposals: Proposals, folders: TrialFolders) -> None:
         """Pass the results of earlier runs on to the proposals."""
@@ -167,7 +169,7 @@ class SweepSearcher(Searcher):
             self._report_result(number, history[-1].best_r2 if history else None)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """Return the configuration of the next trial, from its folder if an earlier run made it."""
+        """Return the configuration of the next trial, from its folder if it already has one."""
         number = self._numbers[trial_id] = len(self._numbers)
         settings = self._folders.settings(number)
         if settings is None:
@@ -188,7 +190,7 @@ class SweepSearcher(Searcher):
         """Save nothing, because the folders of the trials hold all state."""
 
     def _report_result(self, number: int, r2: float | None) -> None:
-        """Pass the result of a trial on, once and only if it has ended."""
+        """Pass the result of a trial that has ended on to the proposals, but only once."""
         outcome, settings = self._folders.outcome(number), self._folders.settings(number)
         if number in self._reported or outcome is None or settings is None:
             return

@@ -118,8 +118,8 @@ def run_trial(config: dict[str, Any], context: SearchContext) -> None:
     starts the trial again.
 
     Raises:
-        ResultError: this node or the node of a worker does not see the folder of the search. Nodes
-            that join late were not checked at the start.
+        ResultError: this node or the node of a worker does not see the folder of the search, for
+            example because it joined after the check at the start.
     """
     _log_warnings_only()
     require_folder_visible(Store.at(context.folders.root))
@@ -140,12 +140,12 @@ def run_trial(config: dict[str, Any], context: SearchContext) -> None:
 
 
 def may_succeed_on_retry(error: Exception) -> bool:
-    """Return whether a trial may succeed on a retry, as after a full disk or a failed node."""
+    """Return whether a retry may succeed, for example after a full disk or a failed node."""
     return isinstance(error, OSError | RayError) and not isinstance(error, PERMANENT_ERRORS)
 
 
 def failure_text(error: BaseException) -> str:
-    """Return the first line of an error, after its class name unless it is a `RunError`."""
+    """Return the first line of an error, with its class name in front unless it is a `RunError`."""
     first = next(iter(str(error).strip().splitlines()), "")
     return first if isinstance(error, RunError) else f"{type(error).__name__}: {first}"
 
@@ -198,7 +198,7 @@ def _train_on_workers(number: int, spec: TrainingSpec, context: SearchContext) -
 def worker_resources(tuning: TuningConfig) -> dict[str, float]:
     """Return the Ray resources of each worker of a trial.
 
-    Several workers leave `DRIVER_CPUS` to the process that waits for them.
+    If there are several, they leave `DRIVER_CPUS` of the trial to the process that waits for them.
     """
     workers = tuning.workers_per_trial
     cpus = tuning.cpus_per_trial - (DRIVER_CPUS if workers > 1 else 0.0)

@@ -125,12 +125,12 @@ class TrialRecord:
 
     @property
     def seconds(self) -> float:
-        """Total time of all epochs."""
+        """Total time of all epochs in seconds."""
         return sum(record.seconds for record in self.history)
 
     @property
     def seconds_per_epoch(self) -> float | None:
-        """Median time of an epoch, while other trials may have run on the same node."""
+        """Median time of an epoch in seconds; other trials may have run on the same node."""
         return median(record.seconds for record in self.history) if self.history else None
 
     @property

@@ -1,10 +1,10 @@
 """Result of a search: main numbers, importance of the varied keys, and report.
 
-The importance of a key is the fraction of the variance of R^2 that it explains alone. The ranks of
-the trials' R^2 are regressed on the key: on its coordinate and the square of it, or for choices on
-indicators of the choices. The importance is R^2 of this regression, adjusted for the number of
-coefficients, and at least 0. Interactions of two keys remain invisible, and a result from few
-trials is mostly noise.
+The importance of a key is the fraction of the variance that the key alone explains in the ranks of
+the trials' R^2. A linear regression predicts the ranks from the key's coordinate and its square or,
+for a choice, from one indicator per value. The importance is the R^2 of this regression, adjusted
+for the number of coefficients, and at least 0. It does not show interactions between keys, and a
+result from few trials is mostly noise.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from fwdecg.tuning.search_space import CHOICE, Dimension, short_name, value_text
 from fwdecg.tuning.trials import FAILED, TrialRecord, pareto_front, r2_text
 from fwdecg.tuning.tuning_config import TuningConfig
 
-# Number of trials beyond the coefficients; an adjusted R^2 from fewer trials is mere noise.
+# Required number of trials beyond the coefficients; an adjusted R^2 from fewer is mere noise.
 MIN_DEGREES_OF_FREEDOM = 4
 
 
@@ -67,7 +67,7 @@ def importances(
 
     Args:
         space: dimensions of the search space.
-        trials: records of the trials; failed trials and those with fewer epochs do not count.
+        trials: records of the trials; failed trials and trials with fewer epochs do not count.
         epochs: number of epochs after which the trials are compared.
     """
     compared = [trial for trial in trials if trial.usable and len(trial.history) >= epochs]

@@ -13,7 +13,8 @@ from fwdecg.library.reader import REQUIRED_KEYS
 from fwdecg.library.schema import SCHEMA_VERSION
 from fwdecg.runtime.storage import CONFIG_FILE, Store
 
-# Parts take about 150 bytes each and quarantined cases 10: enough for millions of cases.
+# A manifest needs about 150 bytes per part and 10 per quarantined case. The limit therefore
+# suffices for millions of cases.
 LARGEST_DESCRIPTION_BYTES = 2**28
 REPLACE = "ask the authors for an intact copy, or build the library again"
 
@@ -52,7 +53,7 @@ def check_descriptions(store: Store, report: ReportFault) -> Descriptions:
     if card is not None and isinstance(config_hash, str) and config_hash not in card:
         problem = f"does not mention config_hash {quoted(config_hash)} of {MANIFEST}"
         report_problem(DATA_CARD, problem)
-    # The builder's copy of the configuration, which a published library may lack.
+    # The builder leaves a copy of the configuration, which a published library may lack.
     if isinstance(tree, dict) and store.size(CONFIG_FILE) is not None:
         copy = read(CONFIG_FILE, store.read_json)
         differing = [] if copy is None else differing_keys(copy, tree)
@@ -87,7 +88,7 @@ def _check_manifest(manifest: dict[str, Any], report: ReportProblem) -> LibraryC
         return None
     for key, expected, rule in (
         ("schema_version", SCHEMA_VERSION, "must be"),
-        # The hash covers the stored configuration, without default values.
+        # The hash was computed from the stored keys. Keys of later versions would change it.
         ("config_hash", identity_hash(tree), "the hash of config is"),
         ("seed", tree.get("seed"), "config.seed is"),
     ):

@@ -17,7 +17,7 @@ LONGEST_QUOTE = 300  # characters quoted from an untrusted file
 
 
 class Check(StrEnum):
-    """The checks, in the order of the report."""
+    """Names of the checks, in the order of the report."""
 
     DESCRIPTIONS = "descriptions"
     FILES = "files"
@@ -37,7 +37,7 @@ class Fault(NamedTuple):
         check: check that found the fault.
         subject: faulty file or case.
         problem: found and expected values.
-        remedy: how to repair the library; empty if only another library helps.
+        remedy: how to repair the library; empty if it cannot be repaired.
     """
 
     check: Check
@@ -52,9 +52,9 @@ class Fault(NamedTuple):
         return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-# Takes the fields of a `Fault`.
+# A function that takes the fields of a `Fault`.
 ReportFault = Callable[..., None]
-# Takes a problem, and optionally a remedy: a `ReportFault` whose check and subject are fixed.
+# A `ReportFault` with fixed check and subject. It takes a problem and, optionally, a remedy.
 ReportProblem = Callable[..., None]
 
 

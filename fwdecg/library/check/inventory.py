@@ -1,4 +1,4 @@
-"""Checks of a library's files against its manifest: parts, checksums, quarantined cases."""
+"""Compare the files of a library with its manifest: parts, checksums, quarantined cases."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -57,7 +57,7 @@ class Inventory(NamedTuple):
 
 
 def check_files(store: Store, manifest: dict[str, Any], report: ReportFault) -> Inventory:
-    """Check that the files are exactly those that the manifest lists, byte for byte."""
+    """Check that the library has exactly the parts in the manifest, with their checksums."""
     report = partial(report, Check.FILES)
     listed = list(_listed_parts(manifest, partial(report, MANIFEST)))
     for before, after in pairwise(sorted(entry.part for entry in listed)):
@@ -100,7 +100,7 @@ def _parse_entry(entry: object) -> ListedPart | None:
     if not isinstance(entry, dict) or any(type(entry.get(k)) is not t for k, t in _ENTRY.items()):
         return None
     part = parse_part_name(Path(entry["file"]).name)
-    # Accept the part's own path alone, so that no entry leads out of the library.
+    # Accept only the part's canonical path, so that no entry points outside the library.
     if part is None or part.file != entry["file"] or not part.case_ids:
         return None
     return ListedPart(part, entry["cases"], entry["bytes"], entry["sha256"])

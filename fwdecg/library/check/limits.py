@@ -25,7 +25,7 @@ LARGEST_LEAD_BYTES = 2.0**31  # 64 electrodes on the paper's finest raster need 
 
 
 def check_case_size(config: LibraryConfig, report: ReportFault) -> bool:
-    """Return whether the cases are small enough to be read."""
+    """Return whether the cases are small enough to be read; report a fault if not."""
     size, limit = case_bytes(config), LARGEST_CASE_BYTES
     if size > limit:
         problem = f"by its config a case has {size:.2g} bytes: the limit is {limit:g}"
@@ -34,7 +34,7 @@ def check_case_size(config: LibraryConfig, report: ReportFault) -> bool:
 
 
 def check_sheet_size(config: LibraryConfig, report: ReportFault) -> bool:
-    """Return whether the sheets are small enough to be drawn again."""
+    """Return whether the sheets are small enough to be drawn again; report a fault if not."""
     size, limit = sheet_size(config), LARGEST_SHEET
     if size > limit:
         problem = f"by its config a sheet has {size:.2g} cells or nodes: the limit is {limit:g}"
@@ -43,7 +43,7 @@ def check_sheet_size(config: LibraryConfig, report: ReportFault) -> bool:
 
 
 def case_bytes(config: LibraryConfig) -> float:
-    """Size of a case's tensors in bytes."""
+    """Return the size of a case's tensors in bytes."""
     recording = config.recording
     frames, electrodes = float(recording.frames), recording.electrode_count
     pixels, maps = _square(recording.map_pixels), 1 + (config.tissue.diffusivity_variation > 0)
@@ -51,7 +51,7 @@ def case_bytes(config: LibraryConfig) -> float:
 
 
 def sheet_size(config: LibraryConfig) -> float:
-    """Largest number of raster cells or lattice nodes that any case can have."""
+    """Return the largest number of raster cells or lattice nodes that any case can have."""
     size_mm = config.tissue.size_mm
     drawn = _square(size_mm / reach_spacing_mm(size_mm))
     solved = (_cells(config, bulk) for bulk in config.bulk_diffusivity_bounds_mm2_per_ms)
@@ -59,14 +59,17 @@ def sheet_size(config: LibraryConfig) -> float:
 
 
 def node_updates(config: LibraryConfig, bulk_diffusivity_mm2_per_ms: float) -> float:
-    """Upper bound of a case's cell updates: all time steps, and one product per ECG sample."""
+    """Return an upper bound of the work to simulate a case, in cell updates.
+
+    Each sample of the ECG counts as one more update of every cell.
+    """
     cells = _cells(config, bulk_diffusivity_mm2_per_ms)
     steps = config.recording.duration_ms / _resolution(config, bulk_diffusivity_mm2_per_ms).dt_ms
     return cells * (steps + config.recording.electrode_count * float(config.recording.frames))
 
 
 def lead_bytes(config: LibraryConfig, bulk_diffusivity_mm2_per_ms: float) -> float:
-    """Size of a case's lead fields in bytes, which a simulation keeps in memory."""
+    """Return the size in bytes of a case's lead fields, which a simulation keeps in memory."""
     return 4.0 * config.recording.electrode_count * _cells(config, bulk_diffusivity_mm2_per_ms)
 
 
@@ -80,7 +83,10 @@ def _cells(config: LibraryConfig, bulk_diffusivity_mm2_per_ms: float) -> float:
 
 
 def _texture_nodes(config: LibraryConfig) -> float:
-    """Nodes of the finest lattice: the smallest patches over the largest area, or varying D."""
+    """Return the number of nodes of the finest lattice on which a random field is drawn.
+
+    The smallest patches at the largest area fraction, or the variation of D, need this lattice.
+    """
     tissue = config.tissue
     patches = [
         (tissue.small_patch_size_mm[0], tissue.small_patch_fraction[1]),

@@ -1,4 +1,4 @@
-"""Comparison of stored cases with the cases that the configuration gives for their ids.
+"""Compare stored cases with the cases that the configuration generates for their ids.
 
 `check_draw` draws a case again: its parameters, tissue maps and solver resolution. `resimulate`
 computes the voltage and the ECG of some cases again, without using the stored u and phi_e.
@@ -40,7 +40,8 @@ MAP_TOLERANCE = 1e-5  # float32 maps, relative
 SIMULATED_TOLERANCE = 1e-5
 _SIMULATED = "stimulus_s2_start_ms"
 
-# Half precision resolves 2^-10 where u is above 1; rounding also shifts the wavefront.
+# Half precision resolves 2^-10 where u is above 1. The rest allows for a wavefront that rounding
+# in the solver has shifted.
 LARGEST_U_DIFFERENCE = 2.0**-10 + 0.01
 LEAST_PHI_E_R2 = 0.9999
 
@@ -50,7 +51,7 @@ class Agreement(NamedTuple):
 
     Attributes:
         identical: whether u and phi_e are equal bit for bit.
-        u_difference: largest absolute difference of u.
+        u_difference: largest absolute difference of u, dimensionless.
         phi_e_r2: smallest R2 of phi_e over the electrodes.
     """
 

@@ -1,6 +1,6 @@
-"""Reading the rows of a part in bounded memory, and checks of its columns and their values.
+"""Read the rows of a part in bounded memory, and check its columns and values.
 
-A Parquet file that declares false sizes inside its pages may still exhaust the memory.
+A Parquet file with false sizes inside its pages can exceed the bound and exhaust the memory.
 """
 
 import hashlib
@@ -28,13 +28,14 @@ from fwdecg.physics.stimulus import AMPLITUDE_PER_MS, DURATION_MS
 from fwdecg.runtime.storage import Store
 
 READ_AHEAD_BYTES = 2**20  # per column; by default pyarrow buffers a part's whole column
-BATCH_BYTES = 2**23  # of tensors; pyarrow needs about five times as much to decode them
+BATCH_BYTES = 2**23  # tensors per batch; pyarrow needs about five times as much to decode them
 
-# No current drives u below rest. Above 1 the fast inward current turns outward; only the slow one
-# raises u further, to at most 1.20 in the published parameter sets (FK98-BR; measured with both
-# schemes at 2 and 30 % CV error). The margins allow for rounding and a coarse time step.
+# No current drives u below rest. Above 1 the fast inward current turns outward, and only the slow
+# inward current raises u further. The highest u of the published parameter sets is 1.20 (FK98-BR;
+# measured with both schemes at 2 and 30 % CV error). The margins allow for rounding and a coarse
+# time step.
 LOWEST_U, HIGHEST_U = -0.01, 1.3
-# A second stimulus raises u in tissue that is already excited.
+# A second stimulus may raise u by this much in tissue that is already excited.
 STIMULUS_RISE = AMPLITUDE_PER_MS * DURATION_MS
 
 SKIPPED = "checks that need this column are skipped"
@@ -44,12 +45,14 @@ Row = Mapping[str, Any]
 
 
 class CaseSummary(NamedTuple):
-    """What the check keeps of each case that it has read: stored values, unless noted.
+    """Values of one case for the checks that compare all cases.
+
+    The fields before `file` are the stored values of the columns with these names.
 
     Attributes:
         file: part that contains the case.
         blocked_pixels: number of pixels without tissue.
-        pattern: SHA-256 of the mask of those pixels.
+        pattern: SHA-256 of the mask of the pixels without tissue.
         moments: moments of the voltage maps and of the ECG.
     """
 
@@ -78,7 +81,7 @@ def open_part(store: Store, file: str) -> pq.ParquetFile:
 def read_rows(
     parquet: pq.ParquetFile, columns: Sequence[str], config: LibraryConfig, report: ReportProblem
 ) -> Iterator[Row]:
-    """Yield the rows of a part; report and leave out each column of a batch that has nulls."""
+    """Yield the rows of a part; report columns with nulls, and omit them from their batch."""
     size = max(int(BATCH_BYTES / case_bytes(config)), 1)
     for batch in parquet.iter_batches(batch_size=size, columns=list(columns)):
         values = {}
@@ -96,7 +99,7 @@ def read_rows(
 
 
 def _count_nulls(column: pa.Array) -> int:
-    """Number of null values of a column, including those inside tensors."""
+    """Return the number of nulls in a column, including nulls inside tensors."""
     inside = 0
     if isinstance(column, pa.ExtensionArray):
         inside = column.storage.flatten().null_count
@@ -104,7 +107,7 @@ def _count_nulls(column: pa.Array) -> int:
 
 
 def summarise_case(file: str, row: Row) -> CaseSummary | None:
-    """Return what the check keeps of a case; None if the row lacks a column."""
+    """Return the summary of a case; None if the row lacks a column that it needs."""
     if not row.keys() >= {*_STORED, U, PHI_E, DIFFUSIVITY}:
         return None
     blocked = row[DIFFUSIVITY] == 0
@@ -120,7 +123,7 @@ def summarise_case(file: str, row: Row) -> CaseSummary | None:
 
 
 def check_schema(found: pa.Schema, config: LibraryConfig, report: ReportProblem) -> list[str]:
-    """Compare a part's columns with the schema and return the names of the readable ones."""
+    """Compare a part's columns with the schema and return the names of the readable columns."""
     expected, usable = case_schema(config), []
     for name in sorted(set(found.names) - set(expected.names)):
         report(f"has a column {quoted(name)}, which the schema does not have")
@@ -153,7 +156,7 @@ def _metadata(described: pa.Schema | pa.Field, key: bytes) -> str:
 
 
 def check_values(row: Row, config: LibraryConfig, report: ReportProblem) -> None:
-    """Check that a row's values are possible, as far as the row has their columns."""
+    """Check that a row's values are possible; skip the columns that the row lacks."""
     stimulus = STIMULUS_RISE if config.pacing.protocol == "reentry" else 0.0
     bounds = {
         U: (LOWEST_U, HIGHEST_U + stimulus),

@@ -1,7 +1,7 @@
 """Checks over all cases of a library: case ids, the manifest's totals, splits and statistics.
 
-The check of each draw compares a case's split with its id. The checks of splits here draw nothing,
-so they find a copied random field or a reused seed independently of the configuration.
+`redraws.check_draw` also compares a case's split with its id. `check_disjoint` uses stored values
+only, so it finds a copied random field or a reused seed independently of the configuration.
 """
 
 from collections import Counter
@@ -20,10 +20,11 @@ from fwdecg.library.manifest import count_cases
 from fwdecg.library.paths import MANIFEST, STATISTICS, Part, quarantine_file
 from fwdecg.library.statistics import combine_moments
 
-# Two tissues may have fewer blocked pixels than this in the same places by chance.
+# Two tissues with fewer blocked pixels than this may have the same pattern by chance.
 LEAST_BLOCKED_PIXELS = 8
 # Relative to the standard deviation. Sums of up to 1e10 float64 values in another order agree
-# within about 1e-11. z-scores are float32, which resolves 6e-8, so a deviation of 1e-10 is lost.
+# within about 1e-11. A deviation of 1e-10 does not affect z-scores, which are float32 and resolve
+# 6e-8.
 TOLERANCE = 1e-10
 
 
@@ -39,7 +40,7 @@ def check_case_ids(
     Args:
         case_ids: ids of all rows.
         quarantined: ids of the cases in quarantine.
-        unread: parts that cannot be read, which are assumed to contain their cases.
+        unread: parts that cannot be read; they are assumed to contain all cases of their range.
         cases: number of cases of the library.
         report: called with each fault.
     """
@@ -54,7 +55,8 @@ def check_case_ids(
     for case_id in sorted(known):
         if not 0 <= case_id < cases:
             report(f"case {case_id}", f"the library's ids are 0 to {cases - 1}")
-    first = 0  # A configuration may demand too many cases to visit each id.
+    # Walk over the gaps only: a configuration may demand too many cases to visit each id.
+    first = 0
     for start, stop in sorted([*((i, i + 1) for i in known), *unread, (cases, cases)]):
         last = min(start, cases) - 1
         if first <= last:
@@ -71,7 +73,7 @@ def check_totals(
     shifts: Sequence[str],
     report: ReportFault,
 ) -> None:
-    """Compare the manifest's totals with those of all cases."""
+    """Compare the totals in the manifest with the totals over all cases."""
     expected = {
         "counts": count_cases([case.case_id for case in cases], quarantined, shifts),
         "quarantined": sorted(quarantined),
@@ -114,7 +116,7 @@ def check_disjoint(cases: Sequence[CaseSummary], report: ReportFault) -> None:
 
 
 def check_balance(cases: Sequence[CaseSummary], shifts: Sequence[str], report: ReportFault) -> None:
-    """Compare each split's number of cases per condition with the rule for all case ids."""
+    """Compare the case counts per condition and split with the counts that the ids imply."""
     found = Counter((case.condition, case.split) for case in cases)
     assigned = [assign_case(case.case_id, shifts) for case in cases]
     expected = Counter((rule.condition.name, rule.split) for rule in assigned)

@@ -74,7 +74,7 @@ class CheckReport:
 
     @property
     def text(self) -> str:
-        """One line per fault, and a table of the checks."""
+        """Report as text: one line per fault, then a table of the checks."""
         numbers = Counter(fault.check for fault in self.faults)
         rows = [("check", "faults", "covers")]
         rows += [
@@ -87,7 +87,7 @@ class CheckReport:
 
 @dataclass(kw_only=True)
 class Contents:
-    """Content of the parts, as far as it could be read.
+    """Content of the parts that could be read.
 
     Attributes:
         case_ids: ids of all rows.
@@ -115,7 +115,7 @@ def check_library(
     Args:
         place: folder or URI of the library.
         sample: number of cases to simulate again, spread evenly over the conditions.
-        seed: seed of the draw of that sample.
+        seed: seed of the random choice of these cases.
 
     Raises:
         LibraryError: there is no library at the given place.
@@ -196,7 +196,7 @@ def _check_parts(
 def _require_moderate_size(
     metadata: pq.FileMetaData, listed: ListedPart, config: LibraryConfig
 ) -> None:
-    """Refuse a part that is larger than its cases can be, before its rows are decompressed."""
+    """Raise `LibraryError` if a part is too large for its cases; decompress no row."""
     if metadata.num_rows > len(listed.part.case_ids):
         raise LibraryError(f"it has {metadata.num_rows} rows, more than cases in its name")
     groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
@@ -245,7 +245,7 @@ def _check_all_cases(
     config: LibraryConfig,
     report: ReportFault,
 ) -> Coverage:
-    """Run the checks over all cases; totals need every case to have been read."""
+    """Run the checks over all cases; skip totals, balance and statistics if a case is unread."""
     quarantined, cases = inventory.quarantined, contents.cases
     check_case_ids(contents.case_ids, quarantined, contents.unread, config.cases, report)
     check_disjoint(cases, report)
