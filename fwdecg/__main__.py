@@ -15,7 +15,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     sys.argv = [f"fwdecg {arguments.job}", *arguments.arguments]
     script = jobs_folder() / f"{arguments.job}.py"
-    # `runpy` would replace the program name in help and error messages by the path of the script.
+    # `runpy` would replace the program name in help and error messages with the path of the script.
     module = {"__name__": "__main__", "__file__": str(script)}
     exec(compile(script.read_bytes(), script, "exec"), module)
 

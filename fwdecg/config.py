@@ -1,8 +1,9 @@
 """Strict conversion between TOML presets and frozen dataclasses; overrides, help text and hashes.
 
 A configuration is a tree of frozen, keyword-only dataclasses. Each class is defined next to the
-code it configures. Its fields are declared with `setting`, which holds default, meaning and rule
-in one place. A value that breaks its rule raises a `ConfigError` with key, value, rule and remedy.
+code it configures. Its fields are declared with `setting`, which keeps the default, meaning and
+rule of a key together. A value that breaks its rule raises a `ConfigError` with key, value, rule
+and remedy.
 """
 
 import dataclasses
@@ -30,7 +31,7 @@ IDENTITY = "identity"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rule:
-    """Condition on a value, or on each value of a list; an empty rule accepts everything."""
+    """Condition on a value, or on each value of a list. Infinity and NaN break every rule."""
 
     above: float | None = None
     at_least: float | None = None
@@ -68,7 +69,8 @@ def setting(
     """Return a dataclass field with default, meaning and rule.
 
     Args:
-        default: value of a key that the preset omits; for a section, its configuration class.
+        default: value used if the preset omits the key; for a section, its configuration class.
+            Without a default the key is required.
         meaning: phrase for `--help`, with the unit unless the key's name contains it.
         identity: False for a key that does not change the content of the result, such as a path or
             a number of workers. Such keys are excluded from `identity_hash`.
@@ -126,7 +128,7 @@ def with_overrides(config: C, overrides: Sequence[str]) -> C:
 
 
 def from_tree(kind: type[C], tree: dict[str, Any], prefix: str = "") -> C:
-    """Return the configuration of class `kind` with the values of a tree.
+    """Convert a tree of plain values into a configuration of class `kind`.
 
     Args:
         kind: configuration class.
@@ -233,7 +235,7 @@ def _apply_override(kind: type, tree: dict[str, Any], override: str) -> None:
     *sections, key = name.strip().replace('"', "").split(".")
     hint: Any = kind
     for depth, section in enumerate(sections):
-        if _is_table(hint):  # the remaining parts are the key in the table
+        if _is_table(hint):  # a key of the table may contain dots itself
             key = ".".join([*sections[depth:], key])
             break
         hint = typing.get_type_hints(hint).get(section)
@@ -295,7 +297,7 @@ def _optional_type(hint: Any) -> Any:
 
 
 def _is_table(hint: Any) -> bool:
-    """Return whether a section is a free-form table. Its owner checks the keys."""
+    """Return whether a type is a free-form table, whose keys are checked by its owner."""
     return typing.get_origin(hint) is dict
 
 

@@ -4,7 +4,7 @@ from fwdecg.experiment import command_line
 
 
 def main() -> None:
-    """Train the missing variants and print the comparison of all."""
+    """Train the missing variants and print the comparison of all variants."""
     parser = command_line.job_parser(str(__doc__))
     experiment = command_line.load_experiment(parser.parse_args())
 

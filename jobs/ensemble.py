@@ -1,8 +1,8 @@
 """Assess the uncertainty of an ensemble: several trainings of a preset with different seeds.
 
 The standard deviation of the members' ECGs is scaled by one factor, which is fitted on the
-validation split of the library. The test split and those of the shifts show how well it covers the
-error. Errors are of z-scored ECGs.
+validation split of the library. The test split, and the test split of each shift, show how well the
+scaled standard deviation covers the error. Errors refer to z-scored ECGs.
 """
 
 from fwdecg.experiment import command_line

@@ -9,7 +9,7 @@ def main() -> None:
     parser.add_argument(
         "--tune",
         action="store_true",
-        help="search hyperparameters first, as the job tune does; train and evaluate the best",
+        help="first search hyperparameters like the job tune, then use the best settings",
     )
     arguments = parser.parse_args()
     experiment = command_line.load_experiment(arguments)

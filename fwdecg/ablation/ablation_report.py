@@ -18,7 +18,7 @@ SIGNIFICANT_P = MARKS[-1][0]  # a p value below this limit has a mark
 
 
 def ablation_text(comparisons: Sequence[Comparison], seeds: Sequence[int]) -> str:
-    """Return tables of each metric by variant and condition, and of differences from the full one.
+    """Return tables of each metric by variant and condition, and of differences from "full".
 
     Args:
         comparisons: one comparison of the same variants for each metric.
@@ -100,7 +100,7 @@ def _footer(comparison: Comparison) -> list[str]:
 
 
 def _differences(comparison: Comparison) -> Iterator[list[str]]:
-    """Yield a line for each variant and group: the difference from the full network."""
+    """Yield the cells of one line for each variant and group: its difference from "full"."""
     for variant, row in comparison.summaries.items():
         for group, summary in row.items():
             if summary.against is not None:

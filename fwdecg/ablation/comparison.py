@@ -2,7 +2,8 @@
 
 Every variant is trained with the same seeds, and the value of a case is its mean over the seeds.
 The sample therefore consists of cases, not trainings: the test asks whether these networks differ
-on cases like these. The standard deviation over the seeds shows how much another training varies.
+on cases like these. The standard deviation over the seeds shows how much the result varies between
+trainings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,14 +34,15 @@ class CorrectedDifference:
 
 @dataclass(frozen=True, kw_only=True)
 class VariantSummary:
-    """A metric of one variant over a group of cases; the fields are the keys in metrics.json.
+    """One variant's metric over a group of cases. The fields are the keys in metrics.json.
 
     Attributes:
         cases: number of cases.
         mean: mean over cases and seeds, in the unit of `CaseScore`.
-        median: median over the cases of their means over the seeds.
+        median: median over cases, after averaging each case over the seeds.
         interval: confidence interval of the mean over cases; None for a single case.
-        seed_spread: sample standard deviation over the seeds of the mean; None for a single seed.
+        seed_spread: sample standard deviation, over the seeds, of the mean over cases; None for a
+            single seed.
         against: difference from the full network; None for the full network itself.
     """
 
@@ -54,12 +56,12 @@ class VariantSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """All variants in one metric.
+    """Comparison of all variants by one metric.
 
     Attributes:
         metric: name of a field of `CaseScore`.
-        summaries: by variant, the full network first, and by group: the conditions that have cases,
-            and last "all".
+        summaries: summaries by variant and group. The full network comes first. The groups are the
+            conditions that have cases, and last "all".
     """
 
     metric: str
@@ -77,7 +79,7 @@ def compare_variants(runs: Sequence[pa.Table], metric: str) -> Comparison:
 
     Args:
         runs: one table from `evaluation.scores.scores_table` for each training, with the variant as
-            predictor. All have the same test cases and, for each variant, the same seeds.
+            predictor. All tables have the same test cases, and all variants the same seeds.
         metric: one of `COMPARED_METRICS`.
     """
     rows: dict[str, list[Float[np.ndarray, " case"]]] = {}

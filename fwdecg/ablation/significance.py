@@ -15,7 +15,7 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
-RESAMPLING_SEED = 0  # fixed, so that equal values have equal intervals
+RESAMPLING_SEED = 0  # fixed, so that the same values always give the same interval
 MARKS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))  # stars for p values below a limit
 
 Values = Float[np.ndarray, " case"]
@@ -71,7 +71,7 @@ def signed_rank_p(differences: Values) -> float:
 
 
 def smallest_p(cases: int) -> float:
-    """Return the smallest p value of `signed_rank_p`, which needs equal signs in all cases."""
+    """Return the smallest p value of `signed_rank_p`: all differences have the same sign."""
     return 2.0 ** (1 - cases)
 
 
@@ -92,7 +92,7 @@ def mean_interval(values: Values) -> Interval | None:
     """Return the 95 % bootstrap interval (BCa) of the mean over cases; None for a single case."""
     if len(values) < 2:
         return None
-    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of equal values
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # equal values
         found = stats.bootstrap(
             (values,),
             np.mean,
@@ -107,7 +107,7 @@ def mean_interval(values: Values) -> Interval | None:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p values for their number by Holm's step-down method; the order is kept.
+    """Return p values corrected for their number by Holm's step-down method, in the given order.
 
     If all corrected values below alpha are called significant, the probability of any false claim
     is at most alpha (Holm, Scandinavian Journal of Statistics 6, 1979).

@@ -162,9 +162,9 @@ def train_and_score(place: Store, run: AblationRun, *, threads: int) -> None:
     """Train one variant, or resume its training, and write its scores on the test split.
 
     Args:
-        place: place of the library.
-        run: the training.
-        threads: number of threads of PyTorch.
+        place: store of the library.
+        run: training to start or resume.
+        threads: number of PyTorch threads.
     """
     log_to_stdout(run.name)
     require_folder_visible(run.store)

@@ -1,8 +1,8 @@
 """A process that steps Finitewave on the sheet of `solver_speed`.
 
-It runs in a Python environment that has Finitewave and therefore imports nothing of this package.
-It prints "ready" after its warm-up. For each line on standard input it then runs `STEPS` steps and
-prints how many million cell updates it computed per second.
+It runs in a separate Python environment that has Finitewave but not fwdecg, and therefore imports
+nothing from fwdecg. It prints "ready" after its warm-up. For each line on standard input it then
+runs `STEPS` steps and prints how many million cell updates it computed per second.
 """
 
 import sys
@@ -16,7 +16,7 @@ STEPS = 40
 
 
 def main() -> None:
-    """Time steps until standard input ends."""
+    """Time `STEPS` steps for each line, until standard input ends."""
     rng = np.random.default_rng(0)
     conducts = np.kron(rng.random((CELLS // 8, CELLS // 8)) > 0.2, np.ones((8, 8)))
     tissue = finitewave.CardiacTissue((CELLS + 2, CELLS + 2))

@@ -40,7 +40,7 @@ def benchmark_overhead(config: LibraryConfig, folder: Path, *, rounds: int, proc
         processes: number of CPUs of the connected Ray cluster.
     """
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        # Starting the workers and loading the kernels does not count.
+        # A warm-up starts the workers and loads the kernels, so that neither counts.
         warm_up = replace(config, cases=WARM_UP_CASES * processes)
         _build(warm_up)
         _simulate_all(warm_up, pool)
@@ -84,9 +84,8 @@ def benchmark_scheduling(
     """
     with _sampled_memory_mb() as memory_mb:
         wall_time = _build(replace(config, cases=cases), partial(_sleep, sleep_seconds))
-    overhead = (
-        wall_time * slots / cases - sleep_seconds
-    )  # a case's time in its slot after its sleep
+    # Time for which a case occupies its slot beyond its sleep.
+    overhead = wall_time * slots / cases - sleep_seconds
     driver_mb = [memory_mb[round(f * (len(memory_mb) - 1))] for f in (0.1, 0.5, 1.0)]
     metrics = {
         "cases": cases,
@@ -123,7 +122,7 @@ def _simulate(config: LibraryConfig, case_id: int) -> None:
 
 
 def _sleep(sleep_seconds: float, case: Case, config: LibraryConfig) -> CaseRecord:
-    """Sleep, then return a record of the size that a simulated case has."""
+    """Sleep, then return a record of the same size as that of a simulated case."""
     time.sleep(sleep_seconds)
     recording = config.recording
     frames, pixels = recording.frames, recording.map_pixels

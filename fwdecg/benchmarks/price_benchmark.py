@@ -34,7 +34,7 @@ def benchmark_prices(
     """Time each method on the same test cases.
 
     Everything runs on one core, except the network if there is a GPU. The network is untrained.
-    From here on, torch uses one thread in this process.
+    The call limits PyTorch to one thread for the rest of the process.
 
     Args:
         library: finished library with test cases of each condition.

@@ -27,7 +27,7 @@ EPOCH, R2 = "epoch", "r2"
 class Replay(NamedTuple):
     """The result of one order of the trials."""
 
-    epochs: int  # that ASHA spent in total
+    epochs: int  # number of epochs that ASHA spent
     asha_r2: float  # best R^2 that ASHA found
     unstopped_r2: float  # best R^2 found with as many epochs without stopping
 

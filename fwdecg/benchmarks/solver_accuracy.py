@@ -1,4 +1,4 @@
-"""The cost of accuracy: cases of a library at several targets, against a converged reference.
+"""The cost of accuracy: solve cases at several CV error targets and compare with a reference.
 
 The sample is stratified: it takes the first cases of each condition. The plain scheme runs at a
 spacing of 0.68 sqrt(D ms) and a step of 0.01 ms, which slow a plane wave by 5 % and 1 %. The
@@ -50,11 +50,11 @@ class _Solution(NamedTuple):
 def solver_accuracy(
     config: LibraryConfig, targets: Sequence[float], cases_per_condition: int
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield cost and errors of each case of a stratified sample, one dictionary per setting.
+    """Yield one list for each case of a stratified sample: cost and errors of each setting.
 
     Args:
         config: configuration of the library from which the cases are drawn.
-        targets: targets of the CV error at which the calibrated scheme runs, after the plain one.
+        targets: CV error targets of the calibrated scheme. The plain scheme runs first.
         cases_per_condition: number of cases per condition.
     """
     short_frames = math.ceil(config.recording.frame_interval_ms / LONGEST_INTERVAL_MS)
@@ -167,7 +167,7 @@ def _interpolate(
     corners: Float64[np.ndarray, "twice_points twice_points"],
     weight: Float64[np.ndarray, " points"],
 ) -> Field:
-    """Interpolate values at the cells around each point bilinearly; NaN where any of them is."""
+    """Interpolate bilinearly between the four cells around each point; NaN if any cell is NaN."""
     rows = corners[::2] * (1 - weight[:, None]) + corners[1::2] * weight[:, None]
     return rows[:, ::2] * (1 - weight) + rows[:, 1::2] * weight
 

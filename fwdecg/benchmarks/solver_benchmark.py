@@ -1,4 +1,4 @@
-"""The benchmark of the solver: speed, fraction of the machine's limits, and cost of accuracy."""
+"""The benchmark of the solver: speed relative to the machine's limits, and cost of accuracy."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ TARGETS = (0.01, 0.02, 0.03, 0.05)
 
 # Operations and bytes per node update of each scheme, counted in the source of `physics.stepping`.
 # A multiply-add counts as two operations; comparisons, selections and bounds do not count. The
-# bytes are those of voltage, gates and couplings that an update must read and write.
+# bytes are the voltage, gates and couplings that an update must read and write.
 UPDATE_COSTS = {"plain": (49, 32), "default": (67, 40)}
 
 Outcomes = list[dict[str, Any]]

@@ -34,9 +34,9 @@ EVERYWHERE = Scheme(skip_rest=False)
 ELECTRODE_MM = np.array([[50.0, 50.0, 40.0]])
 FINITEWAVE_PROCESS = Path(__file__).with_name("finitewave_process.py")
 
-MULTIPLY_ADDS = 32
+MULTIPLY_ADDS = 32  # per element and pass
 MULTIPLY_ADD_PASSES = 20_000
-TRIAD_ELEMENTS = 2**27  # of all passes together
+TRIAD_ELEMENTS = 2**27  # number of elements computed in all passes together
 
 
 def benchmark_sheet() -> Tissue:
@@ -48,7 +48,7 @@ def benchmark_sheet() -> Tissue:
 
 
 def solver_speed(rounds: int, finitewave_python: str | None) -> dict[str, float]:
-    """Return million node updates per second (mnu) of each solver and the machine's limits.
+    """Return million node updates (mnu) per second of each solver, and the machine's limits.
 
     Args:
         rounds: number of interleaved rounds.
@@ -92,7 +92,7 @@ def ecg_ms_per_frame() -> float:
 def two_processes_over_one(rounds: int) -> float:
     """Return the throughput of two concurrent processes relative to one."""
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        # Start both processes and compile.
+        # A warm-up starts both processes and compiles the kernels.
         list(pool.map(million_updates_per_s, [EVERYWHERE] * 4))
         ratios = []
         for _ in range(rounds):

@@ -64,7 +64,7 @@ def benchmark_surrogate(
 
 
 def untrained_surrogate(model: SurrogateConfig, electrodes: int) -> Surrogate:
-    """Return a surrogate for timing; its cost does not depend on its weights and z-scores."""
+    """Return a surrogate for timing. The values of weights and z-scores do not affect its cost."""
     scale = Standardisation(
         u_mean=0.5, u_spread=0.5, phi_e_mean=(0.0,) * electrodes, phi_e_spread=(1.0,) * electrodes
     )

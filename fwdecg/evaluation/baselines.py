@@ -29,7 +29,8 @@ from fwdecg.training.metrics import r2
 
 Maps = Float[np.ndarray, "frame row col"]
 
-# Penalties of the ridge regression, relative to the mean centred sum of squares of a pixel.
+# Penalties of the ridge regression, relative to a pixel's centred sum of squares, averaged over the
+# pixels.
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)
 
 # Side length of the maps that the ridge regression is fitted to; larger maps are pooled. Maps of
@@ -63,14 +64,14 @@ def fit_baselines(library: Library) -> tuple[Predictor, ...]:
 def choose_nominal_operator(
     library: Library, validation: Iterable[LabelledCases]
 ) -> LinearPredictor:
-    """Return the nominal operator with the D that has the best mean R^2 on validation cases.
+    """Return the nominal operator whose D has the best mean R^2 on the validation cases.
 
-    The mean D of the training split does worse than no prediction at all if D spans a decade,
-    because too large a D costs more R^2 than too small a D.
+    If D spans a decade, the mean D of the training split is worse than predicting a constant,
+    because an overestimate of D costs more R^2 than an underestimate.
 
     Args:
         library: library whose training split determines the mean D.
-        validation: cases that decide between `NOMINAL_FRACTIONS` of the mean D.
+        validation: cases on which the candidates, `NOMINAL_FRACTIONS` of the mean D, are compared.
     """
     column = library.table(TRAIN, [BULK_DIFFUSIVITY])[BULK_DIFFUSIVITY]
     mean = float(column.to_numpy().mean())
@@ -107,7 +108,7 @@ def fit_ridge(
 
     Args:
         training: cases that the weights are fitted to, read once.
-        validation: cases that decide between `PENALTIES` by their mean R^2, read once.
+        validation: cases on which `PENALTIES` are compared by their mean R^2, read once.
         recording: recording configuration of the library.
     """
     pixels, fitted = recording.map_pixels, min(recording.map_pixels, RIDGE_PIXELS)

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from scipy.stats import spearmanr
 
 WIDTHS = (1, 2, 3)  # half-widths of the intervals in sigma
-NOMINAL = tuple(math.erf(width / math.sqrt(2)) for width in WIDTHS)  # coverage of normal errors
+NOMINAL = tuple(math.erf(width / math.sqrt(2)) for width in WIDTHS)  # coverage if errors are normal
 
 # Smallest standard deviation: float32 predictions do not resolve smaller differences of z-scores.
 SMALLEST_DEVIATION = 1e-6
@@ -63,10 +63,11 @@ class Calibration:
 def fit_factor(error: Signals, deviation: Signals) -> float:
     """Return the factor with which one sigma covers 68.3 % of the samples, as for normal errors.
 
-    The factor is a quantile of |error| / deviation. The root mean square of that ratio would
-    maximise the likelihood of normal errors, but it fails with few members, whose standard
-    deviation is nearly zero somewhere by chance: if truth and M members follow one normal law, the
-    ratio follows Student's t with M - 1 degrees of freedom, whose variance is infinite up to M = 3.
+    The factor is a quantile of |error| / deviation. The root mean square of that ratio would be the
+    maximum-likelihood estimate for normal errors, but it is not robust. With few members, the
+    standard deviation of some samples is nearly zero by chance. If the truth and M members follow
+    the same normal distribution, the ratio is proportional to Student's t with M - 1 degrees of
+    freedom, whose variance is infinite up to M = 3.
     """
     ratio = np.abs(error) / np.maximum(deviation, SMALLEST_DEVIATION)
     return float(np.quantile(ratio, NOMINAL[0]))

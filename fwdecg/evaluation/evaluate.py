@@ -1,9 +1,9 @@
 """Evaluation of a trained surrogate: compare it with the baselines on the test splits.
 
-A library has a test split of regular cases, which resemble the training cases, and one of each of
-its shifts. The folder of an evaluation contains cases.parquet (one row for each case and
-predictor), report.txt, figures and metrics.json. metrics.json is written last and therefore marks
-the evaluation as complete.
+A library has a test split of regular cases, which resemble the training cases, and one test split
+for each of its shifts. The folder of an evaluation contains cases.parquet (one row for each case
+and predictor), report.txt, figures and metrics.json. metrics.json is written last and therefore
+marks the evaluation as complete.
 """
 
 import logging
@@ -99,7 +99,7 @@ def evaluate(
 
 @dataclass(frozen=True, kw_only=True)
 class _SplitResult:
-    """The result of a test split.
+    """Scores and predictions on one test split.
 
     Attributes:
         predictors: all predictors, the network first.

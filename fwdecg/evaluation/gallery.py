@@ -1,4 +1,4 @@
-"""The pictures of an evaluation: which cases they show, and writing them into its folder."""
+"""Choose the cases that the pictures of an evaluation show, and write the pictures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -30,7 +30,7 @@ RANKS = {"best": 1.0, "median": 0.5, "worst": 0.0}  # position in ascending orde
 def write_gallery(
     library: Library, pairs: Sequence[EcgPair], reports: Sequence[PredictorReport], folder: Path
 ) -> None:
-    """Write bars of R^2, ECGs of the best, median and worst cases, and the median cases.
+    """Write a bar chart of R^2, the best, median and worst ECGs, and a picture of each median case.
 
     Args:
         library: library of the test cases.
@@ -65,7 +65,7 @@ def write_attention_maps(
 
 
 def write_errors(library: Library, scores: Sequence[CaseScore], folder: Path) -> None:
-    """Write the errors of one predictor over the sampled parameters of the tissues.
+    """Write a picture of one predictor's errors over the sampled parameters of the tissues.
 
     Args:
         library: library of the test cases.

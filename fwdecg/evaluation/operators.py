@@ -118,7 +118,7 @@ def fit_read_off_operator(
 def _ecg_of_maps(
     u: Frames, tissue: Tissue, fraction: Float[np.ndarray, "row col"], electrodes_mm: Electrodes
 ) -> Float32[np.ndarray, "electrode frame"]:
-    """Return Eq. 1 of maps whose pixels conduct in a fraction of their area."""
+    """Return the ECG of maps by Eq. 1 if each pixel conducts in a `fraction` of its area."""
     leads = lead_fields(tissue, electrodes_mm)
     # Where nothing conducts the lead field is 0, so any divisor is correct there.
     return weighted_sums(leads / np.where(fraction > 0, fraction, 1.0), u)

@@ -1,7 +1,7 @@
 """Prediction of a library by actors of a Ray cluster, which Ray Data feeds.
 
 Each actor runs the networks on its own GPU or, on a cluster without GPUs, on a single thread.
-Reading, prediction and collection of the results overlap, with a few batches in memory. Ray
+Reading, prediction and collection of the results overlap, and memory holds only a few batches. Ray
 restarts actors that fail, and other actors take over their batches.
 """
 
@@ -30,7 +30,7 @@ PART = "part"  # column with the number of a part in the manifest
 LABELS = (CASE_ID, CONDITION, SPLIT)
 MEAN, DEVIATION = "mean", "deviation"  # columns with the predictions
 
-# An actor and a reader share a CPU, because an actor computes all the time and a reader rarely. If
+# An actor and a reader share a CPU, because a reader is rarely busy and an actor almost always. If
 # actors reserved all CPUs, no reader could run and the actors would wait forever. For the same
 # reason the readers do not use ray.data.read_parquet, whose listing task reserves a whole CPU.
 CPUS_PER_ACTOR, CPUS_PER_READER = 0.75, 0.25
@@ -46,9 +46,9 @@ def forecast_on_cluster(
     Raises:
         LibraryError: a part cannot be read.
         CheckpointError: a predicted value is not finite.
-        RunError: the work failed.
+        RunError: the work on the cluster failed.
     """
-    library.dataset()  # refuse parts with foreign column types before any worker starts
+    library.dataset()  # refuse parts with unexpected column types before any worker starts
     quiet_ray_data()
     gpus, cpus = (int(ray.cluster_resources().get(kind, 0)) for kind in ("GPU", "CPU"))
     batches = -(-library.count(ALL) // batch_size)
@@ -71,7 +71,7 @@ def forecast_on_cluster(
 
 
 def _stream(library: Library, batch_size: int) -> ray.data.Dataset:
-    """Return the labels and maps of a library by case id, about one batch in each block."""
+    """Return a dataset of labels and maps, ordered by case id, with about one batch per block."""
     count = len(library.manifest["parts"])
     parts = [{PART: number} for number in range(count)]
     cases = ray.data.from_items(parts, override_num_blocks=count).map_batches(

@@ -47,7 +47,7 @@ class PredictionRun:
 
     @property
     def cases_per_second(self) -> float:
-        """Throughput."""
+        """Number of cases per second of wall time."""
         return self.cases / self.seconds
 
 
@@ -57,7 +57,7 @@ def read_maps(path: str | Path, signature: ModelSignature) -> Float[np.ndarray, 
     Args:
         path: an .npy file, or an .npz file that contains the array `u` or a single array. The array
             has shape (frame, row, col) or (case, frame, row, col) and any floating-point type.
-        signature: signature of the surrogate that will predict the maps.
+        signature: signature of the surrogate; it determines which shape and range are accepted.
 
     Raises:
         MapsError: the file is missing or unreadable, or the array has another shape, type or range.
@@ -114,7 +114,7 @@ def predict_library(
     batch_size: int,
     on_cluster: bool = False,
 ) -> PredictionRun:
-    """Predict every case of a library into one file, ordered by case id.
+    """Predict every case of a library and write the ECGs into one file, ordered by case id.
 
     Args:
         library: library whose maps are predicted, a few cases at a time.
@@ -154,7 +154,7 @@ def predict_own_maps(
     *,
     batch_size: int,
 ) -> PredictionRun:
-    """Predict a user's own maps into one file, which numbers the cases from 0.
+    """Predict a user's own maps and write the ECGs into one file, with cases numbered from 0.
 
     Raises:
         CheckpointError: a predicted value is not finite.
@@ -176,9 +176,9 @@ def predictions_table(
     The table of an ensemble also has the tensor `phi_e_spread`, its standard deviation.
 
     Args:
-        labels: columns with the number of each case and any text, by name.
+        labels: label columns by name: the number of each case, and any columns of text.
         forecast: predicted ECGs.
-        members: surrogates that predicted them; the metadata of the schema records their hashes.
+        members: surrogates that made the predictions; the schema's metadata records their hashes.
     """
     columns = [pa.array(values) for values in labels.values()]
     fields = [

@@ -1,4 +1,4 @@
-"""What an evaluation compares: anything that predicts the ECGs of cases.
+"""Predictors of ECGs, which an evaluation compares: the network, and any other method.
 
 Axes: N case, E electrode, T frame.
 """

@@ -58,7 +58,7 @@ def normal_equations(
 
 
 def solve(equations: NormalEquations, penalty: float) -> LinearFit:
-    """Return the weights that minimise the squared error plus the penalty on their squares.
+    """Return the fit that minimises the squared error plus a penalty on the squared weights.
 
     Args:
         equations: normal equations of the rows.

@@ -27,7 +27,7 @@ Summary = TypeVar("Summary")
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSummary:
-    """A metric over some cases; the fields are the keys in metrics.json.
+    """Statistics of a metric over some cases. The fields are the keys in metrics.json.
 
     Attributes:
         mean: mean over the cases.

@@ -1,4 +1,4 @@
-"""The uncertainty of an ensemble on a library: fitted on validation cases, judged on test cases.
+"""Assess an ensemble's uncertainty: calibrate it on validation cases, judge it on test cases.
 
 The folder of an assessment contains cases.parquet (one row for each test case), report.txt and
 metrics.json. metrics.json is written last and therefore marks the assessment as complete.
@@ -57,7 +57,7 @@ class Residuals:
         error: mean prediction minus truth.
         deviation: standard deviation over the members, not calibrated.
         r2: R^2 of the mean prediction.
-        member_r2: mean over the members of their own R^2.
+        member_r2: R^2 of a single member's prediction, averaged over the members.
     """
 
     case_id: Int64[np.ndarray, " N"]
@@ -229,7 +229,7 @@ def _r2(prediction: Signals, truth: Signals) -> Float64[np.ndarray, " N"]:
 
 
 def _identity(library: Library, members: Sequence[TrainedSurrogate]) -> dict[str, Any]:
-    """Return what distinguishes one assessment from another; the order of members does not."""
+    """Return what distinguishes one assessment from another, whatever the order of the members."""
     return {
         "members": sorted(member.weights_hash for member in members),
         "trainings": sorted(member.signature.training_hash for member in members),

@@ -67,7 +67,7 @@ def job_parser(
 
     Args:
         purpose: description for `--help`.
-        subjects: choices of the first argument; without choices there is no such argument.
+        subjects: choices of the argument SUBJECT; without them the job has no such argument.
         default_preset: preset used if none is given; by default a preset is required.
     """
     keys = "\n  ".join(describe_keys(Experiment))
@@ -176,7 +176,7 @@ def run_job(job: Callable[[], None], *, on_interrupt: str = "the same command re
 
     Args:
         job: function to run.
-        on_interrupt: text of the message after an interrupt.
+        on_interrupt: what to tell the user after "interrupted; ".
     """
     log_to_stdout()
     _install_sigterm_handler()

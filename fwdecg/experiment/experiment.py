@@ -73,7 +73,8 @@ class Experiment:
 
         Args:
             library: configuration that the library was built with.
-            recipe: what to train; the number of workers stays that of this preset.
+            recipe: settings to train with, except for the number of workers, which this preset
+                determines.
             results: folder of all results of the new preset.
         """
         store = self.library_store

@@ -22,7 +22,7 @@ def load_preset(preset: str | Path, overrides: Sequence[str] = ()) -> Experiment
 
 
 def find_preset(preset: str | Path) -> Path:
-    """Return the path of a preset. A file at the given path precedes a preset of fwdecg.
+    """Return the path of a preset. A file at the given path takes precedence over fwdecg's own.
 
     Raises:
         ConfigError: there is no such file and no preset of this name.

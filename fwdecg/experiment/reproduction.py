@@ -27,9 +27,10 @@ class Reproduction:
     """Result of `reproduce`.
 
     Attributes:
-        experiment: experiment that was trained and evaluated; after a search, that of the best
-            trial.
-        costs: record of the cost of each stage and of the sum "all"; None if it was not measured.
+        experiment: experiment that was trained and evaluated. After a search, it has the settings
+            of the best trial.
+        costs: cost record of each stage, and of their sum under "all". The record is None if the
+            cost was not measured.
     """
 
     experiment: Experiment

@@ -1,6 +1,6 @@
 """Attention maps: the weights of the decoder's attention (Eq. 2-3) for each ECG sample.
 
-Axes: ECG sample that the decoder writes, frame that it attends to.
+Axes: sample (ECG sample that the decoder writes), frame (voltage map that it attends to).
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from fwdecg.training.trained_surrogate import TrainedSurrogate
 
 COLUMN_INCH, LEFT_INCH, HEIGHT_INCH = 1.75, 1.3, 3.9
-COLOURS = "cividis"  # made for colour-blind readers, and monotonic in grey
-SHOWN_QUANTILE = 0.995  # of the weights; larger weights exceed the colour scale
+COLOURS = "cividis"  # colour-blind safe, and monotonic in grey
+SHOWN_QUANTILE = 0.995  # quantile of the weights at which the colour scale ends
 
 
 def plot_attention(case: RecordedCase, surrogate: "TrainedSurrogate") -> Picture:

@@ -17,8 +17,8 @@ PREDICTOR_COLOURS = ("#d55e00", "#999999", "#56b4e9", "#0072b2", "#009e73", "#f0
 # The full network, then its variants. Further variants repeat the colours with a hatch.
 VARIANT_COLOURS = ("#555555", "#d55e00", "#0072b2", "#009e73", "#e69f00", "#cc79a7", "#56b4e9")
 HATCHES = ("", "////", "....")
-GROUP_WIDTH = 0.84  # of the distance between two groups
-BAR_WIDTH = 0.94  # of the distance between two bars of a group
+GROUP_WIDTH = 0.84  # relative to the distance between the centres of two groups
+BAR_WIDTH = 0.94  # relative to the distance between the centres of two bars of a group
 HEADROOM = 0.32  # free space for the values above the bars, relative to the range of the bars
 
 
@@ -49,7 +49,7 @@ def plot_r2_bars(groups: Mapping[str, int], series: BarSeries) -> Picture:
 
     Args:
         groups: number of cases in each group, by name of the group.
-        series: bars of up to six predictors.
+        series: bars of each predictor, at most six predictors.
     """
     with rc_context(STYLE):
         figure = Picture(figsize=(WIDTH_INCH, 3.2), layout="constrained")
@@ -73,7 +73,7 @@ def plot_ablation(groups: Mapping[str, int], metrics: Mapping[str, BarSeries]) -
 
     Args:
         groups: number of cases in each condition, by name.
-        metrics: bars of the variants, the full network first, by metric: "r2" or "mae".
+        metrics: bars of each variant by metric, "r2" or "mae"; the full network comes first.
     """
     with rc_context(STYLE):
         height = 0.4 + 2.3 * len(metrics)

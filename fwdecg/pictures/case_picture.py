@@ -25,7 +25,7 @@ from fwdecg.shapes import Frames
 
 MAPS = 5  # voltage maps in a picture
 LEAST_EXCITED = 0.1  # frames below this fraction of the largest mean voltage count as rest
-LEGEND_HEIGHT = 0.2  # of the height of the ECG, reserved above it
+LEGEND_HEIGHT = 0.2  # space above the ECG, relative to its height
 
 
 def plot_case(case: RecordedCase, predicted: np.ndarray | None = None) -> Picture:
@@ -33,8 +33,8 @@ def plot_case(case: RecordedCase, predicted: np.ndarray | None = None) -> Pictur
 
     Args:
         case: a case that was simulated or loaded from a library.
-        predicted: predicted ECG (electrode, frame) in mm/ms, drawn over the true one together with
-            R^2. The picture shows the first electrode; R^2 averages over all electrodes.
+        predicted: predicted ECG (electrode, frame) in mm/ms, drawn over the true one. The picture
+            shows the first electrode; R^2 in the title averages over all electrodes.
 
     Raises:
         MapsError: the prediction and the case's ECG have different shapes.

@@ -21,8 +21,9 @@ from fwdecg.pictures.style import STYLE, WIDTH_INCH, Picture, words
 
 ROW_INCH, REST_INCH = 0.85, 1.0  # height of a row; height of headings, colour bars and labels
 COLUMN_WIDTHS = (0.95, 0.8, 0.8, 0.8, 0.8, 2.6)
-ACTIVATED_FRACTIONS = (0.35, 0.8)  # of the tissue that ever activates, in the two voltage maps
-MOST_ISOCHRONES = 30  # in a map
+# The two voltage maps show when these fractions of the tissue that ever activates have activated.
+ACTIVATED_FRACTIONS = (0.35, 0.8)
+MOST_ISOCHRONES = 30  # largest number in a map
 ISOCHRONE_STEPS_MS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 SMALL = 6.5  # font size in points
 
@@ -31,7 +32,7 @@ def plot_contact_sheet(cases: Sequence[RecordedCase]) -> Picture:
     """Plot D, activation times, two voltage maps and the ECG of each case on common colour scales.
 
     Args:
-        cases: at least one case; cases of the same condition are neighbours.
+        cases: at least one case; cases of the same condition must be consecutive.
     """
     latest_ms = max(case.latest_activation_ms for case in cases)
     step_ms = isochrone_step_ms(latest_ms)

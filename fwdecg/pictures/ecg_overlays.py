@@ -34,7 +34,7 @@ def plot_overlays(pairs: Sequence[EcgPair], time_ms: Times, *, rank: str) -> Pic
     Args:
         pairs: ECGs in z-scores, at most one case for each condition.
         time_ms: time of each frame.
-        rank: rank of each case within its condition: "best", "median" or "worst".
+        rank: rank that every case has within its condition: "best", "median" or "worst".
     """
     columns = min(len(pairs), 2)
     rows = -(-len(pairs) // columns)

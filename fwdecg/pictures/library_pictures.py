@@ -1,4 +1,4 @@
-"""The pictures of a library: which cases they show, and writing them into a folder."""
+"""Choose the cases that the pictures of a library show, and write the pictures into a folder."""
 
 import contextlib
 from collections.abc import Callable
@@ -30,15 +30,16 @@ def write_library_pictures(
 
     Args:
         library: library whose cases are shown.
-        folder: folder of the pictures, whose earlier pictures are replaced.
-        case_id: case of the animation; by default the first with fibrosis, or else the first case.
+        folder: folder for the pictures. Existing files with their names are replaced.
+        case_id: id of the animated case. The default is the first case with fibrosis, or the first
+            case if none has fibrosis.
 
     Returns:
         The paths of the pictures.
 
     Raises:
         LibraryError: the library has no such case, or a part cannot be read.
-        ResultError: the folder belongs to the library's parts, or cannot be written.
+        ResultError: the folder contains the library's parts, or cannot be written.
     """
     _require_outside_parts(folder, library)
     columns = library.table(ALL, COLUMNS)
@@ -62,7 +63,7 @@ def write_library_pictures(
 
 
 def contact_sheet_cases(table: CaseTable) -> list[int]:
-    """Return the ids of the first cases of each condition: random draws, none hand-picked."""
+    """Return the ids of the first cases of each condition, which are random and not hand-picked."""
     return [
         case_id
         for condition in CONDITIONS
@@ -71,7 +72,9 @@ def contact_sheet_cases(table: CaseTable) -> list[int]:
 
 
 def animated_case(table: CaseTable, case_id: int | None = None) -> int:
-    """Return the id of the requested case; by default the first with fibrosis, else the first.
+    """Return the id of the requested case, or by default of the first case with fibrosis.
+
+    Without a case with fibrosis, the default is the first case.
 
     Raises:
         LibraryError: the library has no such case.

@@ -1,4 +1,4 @@
-"""What the panels of several pictures share: maps of a tissue, and ECGs.
+"""Panels that several pictures share: maps of a tissue, and ECGs.
 
 Maps cover the sheet in mm. Pixels that do not conduct are grey; tissue that never activates is
 white. Each `add_*` function draws on an existing axes.
@@ -27,7 +27,7 @@ Ecg = Float[np.ndarray, "electrode frame"]
 
 
 def diffusivity_limit(cases: Sequence[RecordedCase]) -> float:
-    """Return an upper end of the colour scale of D, in mm^2/ms, that suits all cases."""
+    """Return the upper end of a colour scale of D for all cases, in mm^2/ms."""
     return max(USUAL_DIFFUSIVITY, *(float(case.diffusivity_mm2_per_ms.max()) for case in cases))
 
 
@@ -94,7 +94,7 @@ def add_ecg(panel: Axes, time_ms: Times, true: Ecg, predicted: Ecg | None = None
 
 
 def ecg_scale(cases: Sequence[RecordedCase]) -> tuple[float, str]:
-    """Return a power of 1000 in mm/ms that suits the ECGs of all cases, and its unit label."""
+    """Return a common scale for the ECGs, a power of 1000 in mm/ms, and its unit label."""
     largest = max(float(np.abs(case.phi_e_mm_per_ms[0]).max()) for case in cases)
     power = 3 * math.floor(math.log10(largest) / 3) if largest > 0 else 0
     return 10.0**power, f"10$^{{{power}}}$ mm/ms" if power else "mm/ms"

@@ -1,4 +1,4 @@
-"""The sampled parameters of a library's cases: histograms, and errors plotted over them.
+"""Pictures of a library's sampled parameters: histograms, and errors over each parameter.
 
 A table is a mapping from column names to arrays with one value for each case.
 """
@@ -28,7 +28,7 @@ BINS = 20
 PANELS_PER_ROW = 3
 HISTOGRAM_INCH = 1.7  # height of a row of histograms
 ERROR_INCH = 1.6  # height of a row of error panels
-NOTE_CHARACTERS = 120  # in a line of the note below the panels
+NOTE_CHARACTERS = 120  # longest line of the note below the panels
 SAME = 1e-9  # relative range below which a parameter counts as constant
 
 CaseTable = Mapping[str, np.ndarray]
@@ -162,14 +162,14 @@ def _add_histogram(panel: Axes, parameter: ShownParameter, table: CaseTable) -> 
 
 
 def _edges(values: Values) -> Float[np.ndarray, " edge"]:
-    """Return the edges of the bins, of a finite width even if all values are equal."""
+    """Return the edges of the bins, which have a positive width even if all values are equal."""
     lowest, highest = np.nanmin(values), np.nanmax(values)
     margin = 0.0 if highest > lowest else max(0.5 * abs(lowest), 0.5)
     return np.linspace(lowest - margin, highest + margin, BINS + 1)
 
 
 def _note(table: CaseTable, shown: Sequence[ShownParameter]) -> str:
-    """Return a sentence with the parameters that are constant and therefore have no panel."""
+    """Return a sentence that lists the constant parameters, which have no panel."""
     constant = [
         f"{parameter.name} {value:.3g} {parameter.unit}"
         for parameter in SHOWN_PARAMETERS

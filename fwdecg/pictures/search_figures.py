@@ -103,7 +103,8 @@ def plot_parameters(
         trials: trials with at least one epoch.
         best: the trial to emphasise, one of `trials`.
         space: varied keys.
-        importance: explained fraction of the variance by key; None with too few trials.
+        importance: fraction of the variance that each key explains; None if there are too few
+            trials.
     """
     columns = min(len(space), COLUMNS)
     rows = -(-len(space) // columns)
@@ -135,7 +136,8 @@ def plot_cost(
     Args:
         trials: trials with at least one epoch.
         best: the trial to emphasise, one of `trials`.
-        fronts: trials on the Pareto front by cost, a key of `COSTS` and an attribute of a trial.
+        fronts: trials on the Pareto front of R^2 and each cost. The name of a cost is a key of
+            `COSTS` and an attribute of the trials.
     """
     with rc_context(STYLE):
         figure = Picture(figsize=(WIDTH_INCH, 2.8), layout="constrained")

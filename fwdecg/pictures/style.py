@@ -29,7 +29,7 @@ CONDITION_COLOURS = {
 }
 CONDITION_MARKERS = {"healthy": "o", "gap_junction": "s", "fibrosis": "^", "combined": "D"}
 LOWEST_SHOWN_R2 = -0.25  # bars, whiskers and curves below this value are cut off
-LEAST_UNEXPLAINED = 1e-6  # smallest 1 - R^2 on a logarithmic axis, where 0 has no place
+LEAST_UNEXPLAINED = 1e-6  # smallest 1 - R^2 on a logarithmic axis, which cannot show 0
 WIDTH_INCH = 7.2  # text width of a page
 
 
@@ -38,7 +38,7 @@ class Picture(Figure):
 
     def savefig(self, *args: Any, **kwargs: Any) -> None:
         """Write the figure, with the arguments of `matplotlib.figure.Figure.savefig`."""
-        with rc_context(STYLE):  # matplotlib creates ticks as late as here
+        with rc_context(STYLE):  # matplotlib creates some ticks only now
             super().savefig(*args, **kwargs)
 
     def add_legend(self, panel: Axes, **options: Any) -> None:

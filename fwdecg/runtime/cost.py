@@ -18,7 +18,7 @@ class Cost:
 
     Attributes:
         core_seconds: CPU time of all threads of all processes.
-        gpu_seconds: time during which GPUs were reserved, busy or idle, times their number.
+        gpu_seconds: time for which GPUs were reserved, busy or idle, summed over the GPUs.
         peak_memory_bytes: peak resident memory of the largest process.
     """
 
@@ -45,7 +45,7 @@ class Cost:
 
 
 def cost_text(record: Mapping[str, Any] | None) -> str:
-    """Return the text of a cost record; results of early versions have none (None)."""
+    """Format a cost record as text. Results of early versions have no record (None)."""
     return str(Cost(**record)) if record else "not recorded"
 
 
@@ -65,7 +65,7 @@ class CostMeter:
         self._seconds = time.monotonic()
 
     def lap(self) -> Cost:
-        """Return the cost since the previous lap; the peak memory is that of the whole process."""
+        """Return the cost since the previous lap, but the peak memory since the process started."""
         core_seconds, seconds = time.process_time(), time.monotonic()
         cost = Cost(
             core_seconds=core_seconds - self._core_seconds,
@@ -85,6 +85,6 @@ def _peak_memory_bytes() -> int:
     for line in status.splitlines():
         if line.startswith(PEAK_MEMORY_KEY):
             return int(line.split()[1]) * 1024
-    # Used only as a fallback, because on Linux a child process inherits this value at the fork.
+    # This is only the fallback, because on Linux a forked process starts with its parent's peak.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -59,10 +59,10 @@ def require_shared_folder(store: Store, hash_file: HashFile = file_hash) -> None
 
 
 def require_same_file(store: Store, file: str, hash_file: HashFile = file_hash) -> None:
-    """Raise `ResultError` if a node finds other content in a file of the store, or no such file.
+    """Raise `ResultError` if a node sees other content in a file of the store, or no such file.
 
-    The check is skipped for an object store, which is the same from every node, and on a cluster of
-    one node.
+    The check is skipped for an object store, which looks the same from every node, and on a cluster
+    with a single node.
     """
     others = _other_nodes()
     if store.folder is None or not others:

@@ -14,8 +14,8 @@ def record_owner(store: Store, config: dict[str, Any], section: str = "") -> Non
     Args:
         store: store of the results.
         config: configuration as plain values.
-        section: preset section of the keys, prepended to their names in the message; empty if
-            the keys of `config` already contain it.
+        section: preset section of the keys. The error message puts it before their names. It is
+            empty if the keys of `config` already start with their section.
 
     Raises:
         ResultError: the store belongs to another configuration, contains files but no

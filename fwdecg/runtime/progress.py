@@ -5,12 +5,12 @@ import sys
 import time
 
 SECONDS_BETWEEN_LINES = 10.0
-# As a fraction of the elapsed time, so that a day of work logs a few hundred lines.
+# The pause also grows with the elapsed time, so that a day of work logs only a few hundred lines.
 FRACTION_BETWEEN_LINES = 0.02
 
 
 def log_to_stdout(name: str = "") -> None:
-    """Print the log of this package, and of no other, on standard output.
+    """Print the log of this package on standard output, without the logs of other packages.
 
     Args:
         name: prefix of each line. It identifies the process where several share one output.
@@ -32,11 +32,11 @@ class Progress:
         """Start the clock.
 
         Args:
-            logger: logger of the lines.
-            items: what is counted, for example "cases simulated".
+            logger: logger that receives the lines.
+            items: name of the counted items, for example "cases simulated".
             total: number of items.
-            work: total work in any unit, for items that take different times. By default all
-                items take the same time.
+            work: total work in any unit. Give it if items take different times, so that the time
+                left is estimated from the work. By default all items count equally.
         """
         self._logger, self._items, self._total = logger, items, total
         self._work = float(total) if work is None else work

@@ -48,11 +48,11 @@ def submitted_environment() -> dict[str, str] | None:
 
 @contextmanager
 def files_listed_by_driver() -> Iterator[None]:
-    """Make datasets created in this context list their files and read Parquet footers here.
+    """Make datasets created in this context list files and read footers in this process.
 
-    The newer reader of Ray Data does this in tasks that each reserve a CPU. They would wait forever
-    beside workers that have reserved every CPU of the cluster. Releases of Ray without that reader
-    need no change.
+    The newer Parquet reader of Ray Data does this in tasks that each reserve a CPU. If workers have
+    already reserved every CPU of the cluster, these tasks wait forever. Releases of Ray without
+    that reader need no change.
     """
     from ray.data import DataContext  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
 """Storage of results in a folder or an object store. Every file appears complete or not at all.
 
 An object store is addressed by a URI prefix such as `s3://bucket/prefix`. pyarrow opens the schemes
-it knows and fsspec all others. Credentials and endpoint come from the query of the URI
+it knows, and fsspec opens all others. Credentials and endpoint come from the query of the URI
 (`?endpoint_override=http://host:port`) or from the environment, as with the provider's own tools.
 """
 
@@ -33,7 +33,7 @@ STAGING = ".staging"  # folder of files that are being written
 SMALL_OBJECT_BYTES = 4 * 2**20  # S3 takes an object of this size in one request
 
 RETRY_DELAYS_S = (1, 2, 4, 8, 15, 30, 60)  # two minutes in all
-# Errors that a retry does not cure.
+# Waiting does not help against these errors, so they are not retried.
 PERMANENT_ERRORS = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
 
 _PYARROW_SCHEMES = {"file", "s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss"}
@@ -125,8 +125,9 @@ class Store:
     def publish(self, file: str, content: bytes | pa.Buffer | str) -> None:
         """Write a file atomically: readers see the old content or all of the new content.
 
-        This holds for racing writers as well. In a folder, the content is written to a temporary
-        file, flushed to disk and renamed. An object appears when its upload is complete.
+        This also holds if several processes write the file at once. In a folder, the content is
+        written to a temporary file, flushed to disk and renamed. An object appears when its upload
+        is complete.
 
         Raises:
             OSError: the file could not be written.
@@ -144,7 +145,7 @@ class Store:
             raise OSError(f"{self.label(file)}: its upload is incomplete")
 
     def publish_with(self, file: str, write: Callable[[Path], object]) -> None:
-        """Publish atomically the file that `write` creates at the path it receives."""
+        """Call `write` with a temporary path and publish the file it creates there atomically."""
         if self.folder is not None:
             _publish_in_folder(self.folder, file, write)
             return

@@ -35,7 +35,8 @@ TASKS_PER_CPU = 2  # one runs and one waits, so that no CPU idles between two ta
 TASKS_TO_GROW_BY = 256
 POLL_INTERVAL_S = 5.0
 MAX_ATTEMPTS = 6
-# Node losses count separately: nodes come and go, but a task can also be the cause.
+# Node losses have a higher limit of their own, because nodes come and go without fault of the task.
+# There is a limit because a task can also bring down its node.
 MAX_NODE_LOSSES = 20
 FIRST_DELAY_S, MAX_DELAY_S = 0.5, 60.0
 MAX_REASON_LENGTH = 300  # characters
@@ -43,14 +44,14 @@ MAX_REASON_LENGTH = 300  # characters
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A function to run on some node, and the callbacks of this process.
+    """A function that runs on some node, and the callbacks that this process runs afterwards.
 
     Attributes:
         name: name for messages.
         work: function without arguments. The worker must be able to import it.
         on_result: called in this process with the return value of `work`.
         on_failure: called in this process with a `RunError` if the workers of the task keep dying.
-        options: Ray task options, for tasks that need more than one CPU.
+        options: Ray task options; by default a task reserves one CPU.
         attempts: number of failed attempts.
         nodes_lost: number of attempts that ended with the loss of their node.
     """
@@ -68,8 +69,8 @@ def run_tasks(tasks: deque[Task], stage: str) -> Cost:
     """Run tasks on the connected Ray cluster until none is left.
 
     Args:
-        tasks: queue, taken from the left. Callbacks may append tasks.
-        stage: stage under which retries are counted in the metrics.
+        tasks: queue whose leftmost task runs first. Callbacks may append tasks.
+        stage: tag under which the metrics count retries, such as `telemetry.BUILD`.
 
     Returns:
         The cost of the successful attempts on their workers.
@@ -81,7 +82,7 @@ def run_tasks(tasks: deque[Task], stage: str) -> Cost:
     # Ray's own retries are off: they do not distinguish between the kinds of failure.
     call = ray.remote(num_cpus=1, max_retries=0)(_call)
     running: dict[ray.ObjectRef, Task] = {}
-    due_times: dict[Task, float] = {}  # of the tasks that wait for their next attempt
+    due_times: dict[Task, float] = {}  # when failed tasks start their next attempt
     cost = Cost()
     while tasks or running or due_times:
         for task in [task for task, due in due_times.items() if due <= time.monotonic()]:
@@ -116,7 +117,7 @@ def _call(work: Callable[[], Any], gpus: float) -> tuple[Any, Cost]:
 
 
 def _max_in_flight() -> int:
-    """Return how many tasks may be submitted at a time. It follows the size of the cluster."""
+    """Return how many tasks may be submitted at a time, given the current size of the cluster."""
     minimum = TASKS_TO_GROW_BY if cluster_may_grow() else 1
     return max(TASKS_PER_CPU * int(ray.cluster_resources().get("CPU", 1)), minimum)
 
@@ -128,7 +129,7 @@ def _due_time(task: Task) -> float:
 
 
 def _next_attempt(task: Task, error: RayError) -> Task | None:
-    """Return the task to retry, or None if it was reported to its `on_failure`.
+    """Return the task to retry, or None after reporting the failure to its `on_failure`.
 
     Raises:
         RunError: the cluster failed repeatedly.

@@ -61,7 +61,7 @@ ITEMS_PER_SECOND = Gauge(
 
 
 def _connected() -> bool:
-    """Return whether this process belongs to a Ray cluster. If so, it has imported Ray already."""
+    """Return whether this process is connected to Ray, without importing Ray if it is not."""
     ray = sys.modules.get("ray")
     return ray is not None and ray.is_initialized()
 
