@@ -1,4 +1,4 @@
-"""Decorators and hints with which numba compiles the kernels of all folders."""
+"""Compilation with numba: the decorator `kernel`, and the hint `vectorise` for its loops."""
 
 import hashlib
 import inspect
@@ -15,15 +15,15 @@ from fwdecg.kernels.numba_private import (
     prefer_512_bit_vectors,
 )
 
-# Vectorisation needs fused multiply-add and division by the reciprocal. Infinities and NaN are
-# kept, so that a diverging simulation is detected.
+# Fused multiply-add, multiplication by a reciprocal, and zeros of either sign are allowed. `nnan`
+# and `ninf` are left out, because infinities and NaN reveal a diverging simulation.
 FAST_MATH_FLAGS = {"contract", "arcp", "nsz"}
 
 _PACKAGE = Path(__file__).parents[1]
 _FILES = [
     path for folder in ("kernels", "physics") for path in sorted((_PACKAGE / folder).glob("*.py"))
 ]
-# Hash of all sources whose constants, tuples or inlined functions can be part of machine code.
+# Hash of all sources that cached machine code can contain as constants or inlined functions.
 SOURCE_HASH = hashlib.sha256(b"".join(path.read_bytes() for path in _FILES)).hexdigest()
 
 
@@ -55,11 +55,11 @@ def kernel(
 
 
 def _vectorise(_typing: Any) -> Any:
-    """Tell the compiler that a kernel's arrays do not overlap, and to use the widest vectors.
+    """Let the compiler use the widest vectors, and assume that a kernel's arrays do not overlap.
 
-    Call it at the top of a kernel. Without the promise, the compiler tests before every loop
-    whether arrays overlap. By default it limits vectors to 256 bits, because older CPUs lower
-    their clock rate for 512 bits.
+    Call it at the top of a kernel. By default the compiler tests before every loop whether arrays
+    overlap. It also limits vectors to 256 bits, because older CPUs lower their clock rate for 512
+    bits.
     """
 
     def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:

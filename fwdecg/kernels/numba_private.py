@@ -19,7 +19,7 @@ def cache_path(compiled: Any) -> Path:
 
 
 def source_stamp(compiled: Any) -> Any:
-    """Return what numba compares to decide whether cached machine code is up to date."""
+    """Return the stamp that numba compares to decide whether cached code is up to date."""
     return compiled._cache._cache_file._source_stamp
 
 
@@ -36,7 +36,7 @@ def extend_source_stamp(compiled: Any, extra: str) -> None:
 def prefer_512_bit_vectors(function: Any) -> None:
     """Add the attribute for 512-bit vectors to an LLVM function under construction.
 
-    The `add` method of llvmlite's attribute set accepts only names that it knows, and no values.
+    `set.add` bypasses llvmlite's own `add`, which accepts only names that it knows, and no values.
     """
     set.add(function.attributes, '"prefer-vector-width"="512"')
 

@@ -3,7 +3,7 @@
 Images are (N image, H row, W column, C channel) arrays of float32 or bfloat16. NumPy has no
 bfloat16, so such images are passed as uint16 arrays of the same bits. Arithmetic is float32 in both
 cases. A pooled image has h = H // 2 rows and w = W // 2 columns. As in torch, an odd last row or
-column counts for the moments but belongs to no pool.
+column contributes to the moments but belongs to no pool.
 """
 
 from typing import Any
@@ -23,10 +23,10 @@ Pooled = Float32[np.ndarray, "N h w C"] | Int[np.ndarray, "N h w C"]
 
 @kernel()
 def moments(images: Images, totals: Float64[np.ndarray, "2 C"]) -> None:
-    """Write mean and biased variance of each channel into `totals`.
+    """Write mean (row 0) and biased variance (row 1) of each channel into `totals`.
 
-    Mean and sum of squared deviations of each image are merged one image after the other (Chan et
-    al., 1979), which stays accurate where the mean is much larger than the standard deviation.
+    The means and sums of squared deviations are merged one image at a time (Chan et al., 1979).
+    This stays accurate where the mean is much larger than the standard deviation.
     """
     vectorise()
     count, rows, columns, channels = images.shape
@@ -74,7 +74,7 @@ def normalise_and_pool(
     """Normalise, pool and rectify images.
 
     Args:
-        images: x.
+        images: input x.
         slope: factor of each channel.
         constant: offset of each channel.
         pooled: output, max(0, largest slope x + constant in each pool).
@@ -101,7 +101,7 @@ def normalise_and_pool(
                     lower_argmax = np.uint8(3) if right else np.uint8(2)
                     lower_wins = lower > upper
                     largest = lower if lower_wins else upper
-                    # NaN is passed on, so that a diverging training is detected.
+                    # This form of max(0, largest) passes NaN on, which reveals diverging training.
                     pooled[n, i, j, c] = _from_float32(zero if largest < zero else largest, pooled)
                     selected[n, i, j, c] = _from_float32(
                         lower_x if lower_wins else upper_x, selected
@@ -120,10 +120,11 @@ def gradient_sums(
     """Write the sums of dy and of dy (x - mean) over all pools into `totals`.
 
     Args:
-        gradient: gradient with respect to the pooled images.
-        pooled: pooled images; dy is 0 where the ReLU was inactive.
-        selected: x that each pool selected.
-        mean: mean of x of each channel.
+        gradient: gradient of the loss with respect to the pooled images.
+        pooled: pooled images. dy is `gradient` where these are positive, and 0 where the ReLU was
+            inactive.
+        selected: the x that each pool selected.
+        mean: mean of x in each channel.
         totals: output, both sums of each channel.
     """
     vectorise()
@@ -159,12 +160,13 @@ def image_gradient(
     """Write the gradient with respect to the images, factor dy + slope x + constant.
 
     Args:
-        images: x.
-        gradient: gradient with respect to the pooled images.
-        pooled: pooled images; dy is 0 where the ReLU was inactive.
+        images: input x.
+        gradient: gradient of the loss with respect to the pooled images.
+        pooled: pooled images. dy is `gradient` where these are positive, and 0 where the ReLU was
+            inactive.
         argmax: position in each pool at which dy applies; dy is 0 at the other positions.
         coefficients: factor, slope and constant of each channel.
-        result: output, gradient with respect to the images.
+        result: output, gradient of the loss with respect to the images.
     """
     vectorise()
     count, rows, columns, channels = images.shape

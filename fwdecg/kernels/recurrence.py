@@ -49,7 +49,7 @@ class CaseTrajectory(NamedTuple):
 class CaseGradients(NamedTuple):
     """Gradients of the loss; `run_backward` reads `states` and fills the others."""
 
-    states: Float32[np.ndarray, "T S"]  # of the loss's direct dependence on the states
+    states: Float32[np.ndarray, "T S"]  # direct, without the paths through later steps
     gates: Float32[np.ndarray, "T G"]  # before activation; equal to those of `gate_inputs`
     queries: Float32[np.ndarray, "T A"]
     keys: Float32[np.ndarray, "T A"]
@@ -109,7 +109,7 @@ def _attend(
         for a in range(keys.shape[1]):
             numerator, denominator = one_plus_tanh(keys[i, a] + query[a])
             score += score_weight[a] * (numerator / denominator)
-        attention[i] = score  # larger by the sum of V_a, which cancels in the softmax
+        attention[i] = score  # 1 + tanh adds the sum of V_a, which the softmax cancels
         largest = max(largest, score)
     total = ZERO
     for i in range(keys.shape[0]):
@@ -129,7 +129,7 @@ def run_backward(
     trajectory: CaseTrajectory,
     gradients: CaseGradients,
 ) -> None:
-    """Backpropagate through all steps of a case; arguments are those of `run_forward`."""
+    """Backpropagate through all steps of a case, and write the results into `gradients`."""
     vectorise()
     grad_states = gradients.states
     gates, cell_states = trajectory.gates, trajectory.cell_states
@@ -180,7 +180,7 @@ def _attend_backward(
     case: tuple[CaseTrajectory, CaseGradients],
     t: int,
 ) -> None:
-    """Add the gradients through the attention of step t."""
+    """Backpropagate from the context of step t through its attention; add to the gradients."""
     vectorise()
     trajectory, gradients = case
     keys, latents = inputs.keys, inputs.latents

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from fwdecg.kernels.compile import kernel, vectorise
 
 ZERO, ONE = np.float32(0), np.float32(1)
-# The constants of `fwdecg.model.map_features`.
+# Same values as in `fwdecg.model.map_features`.
 FRONT, LEAST_RISE = np.float32(0.5), np.float32(1e-6)
 NOT_ARRIVED, ABOVE_AT_START = np.float32(-1), np.float32(-2)
 
@@ -20,7 +20,7 @@ NOT_ARRIVED, ABOVE_AT_START = np.float32(-1), np.float32(-2)
 class PixelWeights(NamedTuple):
     """Weights of pixels and pixel pairs that are the same in all frames of a case."""
 
-    inverse_fraction: Float32[np.ndarray, "H W"]  # 1 / conducting fraction; 0 where that is 0
+    inverse_fraction: Float32[np.ndarray, "H W"]  # 1 / conducting fraction; 0 in patches
     right: Float32[np.ndarray, "H W_1"]  # of the difference to the next column
     down: Float32[np.ndarray, "H_1 W"]  # of the difference to the next row
 
@@ -42,17 +42,17 @@ def compute_features(
     differences: Float32[np.ndarray, "T 2 P P"],
     arrival: Float32[np.ndarray, "H W"],
 ) -> None:
-    """Compute the features of one case in place.
+    """Write the features of one case into `differences` and `arrival`.
 
     Args:
-        u: voltage maps.
+        u: dimensionless voltage maps.
         pixels: weights of pixels and pixel pairs.
         pooling: weights of the coarse cells.
         differences: output, pooled voltage differences to the right and downwards.
         arrival: output, frame number at which a front first arrives; negative where none does.
     """
     frames, rows, columns = u.shape
-    # Two alternating frames in one array: with two swapped variables the compiled loops are slower.
+    # Two frames alternate in one array, because swapping two variables slows the compiled loops.
     voltages = np.zeros((2, rows, columns), np.float32)
     arrival[:] = NOT_ARRIVED
     for t in range(frames):
@@ -69,9 +69,9 @@ def _advance(
     voltages: tuple[Float32[np.ndarray, "H W"], Float32[np.ndarray, "H W"]],
     arrival: Float32[np.ndarray, "H W"],
 ) -> None:
-    """Fill the first of `voltages` from frame t and record where a front arrived since the second.
+    """Fill `voltages[0]` from frame t, and record where a front arrived since frame t - 1.
 
-    The arrival is interpolated linearly between the two frames.
+    `voltages[1]` is frame t - 1. The arrival is interpolated linearly between the two frames.
     """
     vectorise()
     voltage, before = voltages
@@ -93,7 +93,7 @@ def _pool_differences(
     pooling: PoolingWeights,
     differences: Float32[np.ndarray, "2 P P"],
 ) -> None:
-    """Pool the differences of one frame: per row of cells over pixel rows, then over columns."""
+    """Pool the differences of one frame over pixel rows first, then over columns."""
     vectorise()
     rows, columns = voltage.shape
     right, down = np.empty(columns - 1, np.float32), np.empty(columns, np.float32)

@@ -1,10 +1,12 @@
 """Skipping of tissue at rest: the solver computes only tiles that a wave may reach.
 
-A tile rests while |u| is below a threshold in it and in all eight tiles around it. This is checked
-so often that no wave can reach the tile in between. The cells of a resting tile follow the
-equations without diffusion, whose solution is known in closed form:
+A tile rests while |u| is below a threshold in it and in all eight tiles around it. The checks are
+frequent enough that no wave can reach a resting tile between two of them. The cells of a resting
+tile follow the equations without diffusion, whose solution is known in closed form:
 
-    u(t) = u(0) exp(-t / tau_0),  1 - v(t) = (1 - v(0)) exp(-t / tau_v2),  w likewise
+    u(t) = u(0) exp(-t / tau_0)
+    1 - v(t) = (1 - v(0)) exp(-t / tau_v2)
+    1 - w(t) = (1 - w(0)) exp(-t / tau_w_minus)
 
 The slow inward current is exactly 0 this far below u_csi. The solution is applied once, when the
 tile becomes active or when the voltage is read.
@@ -23,16 +25,16 @@ from fwdecg.physics.stepping import SMALLEST_U, CellRuns, State
 # A step couples direct neighbours only, so no wave crosses a tile within this many steps.
 STEPS_BETWEEN_CHECKS = TILE
 
-# |u| below which a tile may rest. It is below u_v, where the gates have their rates of rest. The
-# closed form neglects diffusion of the tail of an action potential, which is two orders of
-# magnitude slower than its decay.
+# |u| below which a tile may rest. `ActivityTracker` lowers it to u_v if u_v is smaller, because
+# above u_v the gate v recovers at another rate. The closed form neglects diffusion of the tail of
+# an action potential, which is two orders of magnitude slower than its decay.
 REST_LEVEL = 0.03
 
 TileMask = Bool[np.ndarray, "tile_row tile_col"]
 
 
 class _RestSolution(NamedTuple):
-    """Decay of u and recovery of the gates per step, and the level of |u| below which they hold."""
+    """Rates per step at which u decays and the gates recover; valid while |u| < `level`."""
 
     level: np.float32
     u: float
@@ -61,7 +63,7 @@ class ActivityTracker:
             w=dt_ms / p.tau_w_minus,
         )
         self._grid = grid
-        # Cells of each tile; the last one along an axis may be smaller.
+        # Number of cells in each tile; the last tile along an axis may be smaller.
         sides = (np.minimum(TILE, n - np.arange(0, n, TILE)) for n in (grid.rows, grid.cols))
         self._cells = np.outer(*sides)
         shape = self._cells.shape
@@ -168,7 +170,7 @@ def _exceeds(u: Flat, bounds: _TileBounds, stride: int, level: np.float32) -> bo
 def _catch_up(
     state: State, bounds: _TileBounds, stride: int, steps: int, rest: _RestSolution
 ) -> None:
-    """Apply the rest solution after `steps` steps to a tile; both voltage arrays are updated."""
+    """Advance a resting tile by `steps` steps in closed form; update both voltage arrays."""
     u, u_next, v, w = state
     zero, one = np.float32(0), np.float32(1)
     keep_u = np.float32(np.exp(-steps * rest.u))

@@ -88,7 +88,7 @@ def _fill(link: Links, d: Field, diagonal_fraction: float) -> None:
 
 @kernel(inline=True)
 def _conducts(d: Field, row: int, col: int) -> float:
-    """Return 1 if the square of four cells at this top left cell is inside and conducts, else 0."""
+    """Return 1 if the 2 x 2 square with this top left cell is inside and conducts, else 0."""
     rows, cols = d.shape
     if row < 0 or col < 0 or row + 1 >= rows or col + 1 >= cols:
         return 0.0
@@ -103,19 +103,19 @@ def _harmonic_mean(a: float, b: float) -> float:
 
 @kernel()
 def _add_exchange(total: Field, u: Field, link: Links) -> None:
-    """Add to each cell of `total`, in place, what its neighbours send."""
+    """Add the inflow of each cell from its neighbours to `total`, in place."""
     for r in range(len(u)):
         exchange_in_row(total[r], u[r], link, r)
         if r + 1 < len(u):
             exchange_with_next_row(total[r], total[r + 1], u[r], u[r + 1], link, r)
 
 
-# The stencil of a time step is in `stepping`, in another form; see there why the two differ.
+# The time steps use another form of this stencil; `stepping` explains why.
 @kernel(inline=True)
 def exchange_in_row(total: Row, u: Row, link: Links, r: int) -> None:
-    """Add to `total`, in place, what the cells of row r send each other.
+    """Add the exchange between the cells of row r to `total`, in place.
 
-    No loop here or below reads or writes a cell twice, so that the compiler can vectorise it.
+    No loop here or below updates an element of an array twice, so the compiler can vectorise it.
     """
     for c in range(len(u) - 1):
         total[c] += link.right[r, c] * (u[c + 1] - u[c])
@@ -127,7 +127,7 @@ def exchange_in_row(total: Row, u: Row, link: Links, r: int) -> None:
 def exchange_with_next_row(
     total: Row, total_below: Row, u: Row, u_below: Row, link: Links, r: int
 ) -> None:
-    """Add to both totals, in place, what row r and the row below it send each other."""
+    """Add the exchange between row r and the row below it to both totals, in place."""
     for c in range(len(u)):
         flux = link.down[r, c] * (u_below[c] - u[c])
         total[c] += flux

@@ -10,7 +10,8 @@ Fenton & Karma, Chaos 8:20 (1998), with u = (V - V0) / (Vfi - V0), p = H(u - u_c
     dw/dt = (1 - p) (1 - w) / tau_w_minus - p w / tau_w_plus
 
 with tau_v_minus = q tau_v1 + (1 - q) tau_v2 as in 1998. Fenton et al. (2002) print it with tau_v1
-and tau_v2 exchanged, so a set copied from there must have them swapped. Rest is u = 0, v = w = 1.
+and tau_v2 exchanged, so swap the two when you copy a parameter set from there. At rest, u = 0 and
+v = w = 1.
 """
 
 from typing import NamedTuple
@@ -136,7 +137,7 @@ PARAMETER_SETS = {
 
 
 class StepConstants(NamedTuple):
-    """The constants by which the compiled step multiplies, for one time step, in float32.
+    """Constants of one time step of the compiled solver, in float32.
 
     Currents are in units of u per step. `close_*` is 1 - exp(-dt / tau), the fraction of its
     distance from the target that a gate covers in one step. In float32 exp(-dt / tau) itself would

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from fwdecg.shapes import Field, Frames
 
 ACTIVATION_LEVEL = 0.5  # of u, half of the upstroke, where the front is steepest
-REPOLARISED = 0.9  # fraction of the peak that is lost at the end of an action potential (APD90)
+REPOLARISED = 0.9  # fraction of its peak by which u has fallen at the end of APD90
 
 # Columns between which a velocity is measured, as fractions of the width. They are away from the
 # stimulus and from the opposite edge.
@@ -17,7 +17,7 @@ WINDOW_START, WINDOW_END = 0.3, 0.7
 
 
 def activation_times_ms(frames: Frames, frame_interval_ms: float) -> Field:
-    """Return the time at which u first rises through 0.5 in each cell, or NaN."""
+    """Return the time in ms at which u first rises through 0.5 in each cell, or NaN."""
     first = np.argmax(frames > ACTIVATION_LEVEL, axis=0)
     row, col = np.indices(first.shape)
     after = frames[first, row, col].astype(np.float64)
@@ -52,10 +52,10 @@ def conduction_velocity_mm_per_ms(activation_ms: Field, spacing_mm: float) -> fl
 def action_potential_durations_ms(
     u: Float[np.ndarray, " frame"], frame_interval_ms: float
 ) -> Float[np.ndarray, " beat"]:
-    """Return the duration (APD90) of each action potential of one cell.
+    """Return the duration (APD90) in ms of each action potential of one cell.
 
-    It lasts from the rise through half of the peak to the fall below a tenth of it. An action
-    potential that is incomplete at the end of the trace is left out.
+    An action potential lasts from the rise through half of the peak to the fall below a tenth of
+    it. One that is incomplete at the end of the trace is left out.
     """
     peak = float(u.max())
     rises = _crossings(u, peak / 2)

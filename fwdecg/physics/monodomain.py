@@ -28,14 +28,14 @@ from fwdecg.shapes import Field32
 # their value in float32.
 SMALLEST_DT_MS = 5e-4
 
-# A wave locks to the cells if the number of steps per cell is this close to an integer, and below
-# this number.
+# A wave locks to the cells if the number of steps in which it crosses a cell is this close to an
+# integer and below this limit.
 LOCKING_DISTANCE, LOCKING_STEPS_PER_CELL = 0.1, 16.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimeGrid:
-    """The times of frames and steps.
+    """Times of the frames and of the solver's steps.
 
     Attributes:
         frame_interval_ms: time between frames; the first frame is tissue at rest at t = 0.
@@ -82,8 +82,8 @@ class TimeGrid:
         """Return this time grid, with a few more steps per frame if waves would lock to the cells.
 
         If a wave needs nearly an integer number of long steps to cross a cell, it settles at
-        exactly that number, whatever the calibration of D. This can be avoided only if D is
-        uniform; otherwise the time grid is returned unchanged.
+        exactly that number, whatever the calibration of D. No time step avoids this for all values
+        of a varying D, so in this case the time grid is returned unchanged.
         """
         conducting = tissue.diffusivity_mm2_per_ms[tissue.conducts]
         if conducting.min() < conducting.max():
@@ -122,7 +122,7 @@ DEFAULT = Scheme()
 
 
 class Simulation:
-    """A simulation from rest; each iteration over it solves it anew and yields voltage frames."""
+    """A simulation from rest; each iteration over it starts again and yields voltage frames."""
 
     def __init__(
         self,
@@ -227,7 +227,7 @@ class Simulation:
     def _advance(
         self, state: State, activity: ActivityTracker, steps: int, *, everywhere: bool
     ) -> State:
-        """Take some steps; the active tiles are updated before a wave can leave them."""
+        """Take some steps; update the set of active tiles before a wave can leave it."""
         longest = steps if everywhere else STEPS_BETWEEN_CHECKS
         for done in range(0, steps, longest):
             together = min(longest, steps - done)
@@ -268,7 +268,7 @@ class _Current:
 
 
 def _intervals(currents: list[_Current], first: int, last: int) -> Iterator[tuple[int, int, bool]]:
-    """Split steps into intervals (start, stop, paced): single paced steps, and those in between."""
+    """Yield intervals (start, stop, paced): single paced steps, and the unpaced steps between."""
     start = first
     while start < last:
         paced = any(current.is_on(start) for current in currents)

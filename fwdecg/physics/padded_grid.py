@@ -16,9 +16,10 @@ Flat = Float32[np.ndarray, " cell"]
 class PaddedGrid(NamedTuple):
     """A sheet in memory: a flat, row-major float32 array with a non-conducting margin.
 
-    The margin gives every cell eight neighbours. The margin right of a row is that left of the next
-    row, and one more margin follows the last row. Each row starts at a full vector and has an odd
-    number of vectors, because rows of an even number would compete for the same cache lines.
+    The margin gives every cell eight neighbours. The left margin of each row is also the right
+    margin of the row above, and one more margin follows the last row. Each row starts at a vector
+    boundary and spans an odd number of vectors. With an even number, rows would compete for the
+    same cache lines.
     """
 
     rows: int
@@ -31,14 +32,14 @@ class PaddedGrid(NamedTuple):
         return (vectors | 1) * LANES
 
     def zeros(self) -> Flat:
-        """Return an array of zeros whose first element is aligned to a full vector."""
+        """Return an array of zeros that starts at a vector boundary."""
         size = (self.rows + 2) * self.stride + LANES
         oversized = np.zeros(size + LANES, dtype=np.float32)
         offset = -(oversized.ctypes.data // oversized.itemsize) % LANES
         return oversized[offset : offset + size]
 
     def pad(self, field: Field | Mask) -> Flat:
-        """Return a field in this layout, 0 elsewhere; a smaller field goes to the top left."""
+        """Return a field in this layout, at the top left; all other elements are 0."""
         flat = self.zeros()
         rows, cols = field.shape
         self._rows(flat)[:rows, :cols] = field

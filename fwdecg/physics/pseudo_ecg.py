@@ -3,17 +3,17 @@
     phi_e(t) = sum over cells of div(D grad u) dA / |r - r_e|
 
 in units of u times mm/ms, with the sign of the paper: a front that approaches the electrode gives a
-positive deflection. The discrete operator is symmetric, so the sum equals that of u times
-div(D grad 1/r) dA. These weights of u are the lead field of the electrode. They are computed once
-per case; each frame then costs one dot product per electrode.
+positive deflection. The discrete operator is symmetric, so phi_e also equals the sum of
+u div(D grad 1/r) dA. The weights div(D grad 1/r) dA are the lead field of the electrode. They are
+computed once per case; each frame then costs one dot product per electrode.
 
 In an unbounded volume conductor phi_e in mV is this value times (Vfi - V0) sigma_i h /
 (4 pi sigma_e D). Vfi - V0 is about 100 mV, h is the thickness of the tissue in mm, and sigma_i and
 sigma_e are the conductivities of tissue and bath. sigma_i / D is a constant of the membrane, so the
 factor is constant and has no effect on z-scored signals.
 
-The operator is the nine-point one of `diffusion`, also with the plain scheme, because both have the
-same limit.
+Lead fields use the nine-point formula of `diffusion`, even with the plain scheme, because both
+formulas have the same continuum limit.
 """
 
 import numpy as np
@@ -26,11 +26,10 @@ from fwdecg.physics.diffusion import Links, exchange_in_row, exchange_with_next_
 from fwdecg.physics.tissue import Tissue
 from fwdecg.shapes import Electrodes, LeadFields
 
-# Closer to the sheet, cells of the usual size no longer resolve 1/r.
+# Minimum distance of an electrode. Closer to the sheet, cells of the usual size do not resolve 1/r.
 CLEARANCE_MM = 1.0
 
-# Number of frames for which the lead fields are loaded from memory once. More would not fit into
-# the cache.
+# Number of frames per pass over the lead fields. More frames would not fit into the cache.
 FRAMES_AT_ONCE = 8
 # Electrodes per matrix product. BLAS splits larger products among threads, which would make the
 # order of summation depend on the number of threads.
@@ -86,7 +85,7 @@ def _weighted_sums(
 def _fill_leads(
     leads: LeadFields, link: Links, electrodes_mm: Electrodes, spacing_mm: float
 ) -> None:
-    """Compute the exchange of 1/r in float64, because it is a small difference of similar values.
+    """Fill `leads` with the exchange of 1/r, in float64 because similar values almost cancel.
 
     The loop goes row by row for all electrodes, so that the links are loaded from memory once.
     """

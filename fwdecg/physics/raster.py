@@ -48,7 +48,7 @@ def area_mean(
 ) -> Float[np.ndarray, "*frame row col"]:
     """Return the means of square fields over `cells` x `cells` equal squares.
 
-    A cell of a field that lies in several squares contributes to each by the area in it.
+    A cell that overlaps several squares contributes to each in proportion to the overlap.
     """
     *frames, fine, _ = fields.shape
     means = np.empty((*frames, cells, cells))
@@ -63,7 +63,8 @@ def area_mean_transpose(
 ) -> Float[np.ndarray, "*frame fine_row fine_col"]:
     """Apply the transpose of `area_mean`: distribute weights over `cells` x `cells` cells by area.
 
-    The product of the result with a field equals that of `weights` with the field's area means.
+    The dot product of the result and a field equals the dot product of `weights` and the field's
+    area means.
     """
     coarse = weights.shape[-1]
     return area_mean(weights, cells) * (coarse / cells) ** 2
@@ -97,7 +98,7 @@ def _average(means: Stack, fields: Stack, overlaps: _Overlaps) -> None:
 
 @lru_cache(maxsize=8)
 def _overlaps(fine: int, coarse: int) -> _Overlaps:
-    # Integers, so that intervals that merely touch overlap by exactly 0.
+    # Integer arithmetic gives an overlap of exactly 0 for intervals that merely touch.
     edges = np.arange(fine + 1) * coarse
     starts = np.arange(coarse)[:, None] * fine
     overlap = np.minimum(edges[1:], starts + fine) - np.maximum(edges[:-1], starts)

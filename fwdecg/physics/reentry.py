@@ -1,4 +1,4 @@
-"""When the tail of a plane wave arrives, so that a premature stimulus can start re-entry.
+"""Arrival time of the tail of a plane wave, to time a stimulus that starts re-entry.
 
 The tail follows the front of a plane wave after one action potential duration, at the same
 velocity. If the tail has crossed only part of the region of a second stimulus, only that part is
@@ -16,7 +16,7 @@ from fwdecg.physics.stimulus import PLANAR_WIDTH_MM, Rectangle, Stimulus
 from fwdecg.physics.tissue import Tissue
 from fwdecg.physics.velocity_correction import continuum_velocity
 
-# The record of a single cell: long compared with every action potential, and finely sampled.
+# Recording of a single cell, long compared with every action potential and finely sampled.
 RECORD_MS, FRAME_INTERVAL_MS, DT_MS = 1000.0, 0.5, 0.02
 
 
@@ -26,7 +26,7 @@ def tail_arrival_ms(
     """Return the time at which the tail of a plane wave from the left edge arrives at `x_mm`.
 
     Args:
-        x_mm: distance from the edge. The stimulated strip at the edge recovers simultaneously.
+        x_mm: distance from the edge. All cells of the stimulated strip recover at the same time.
         diffusivity_mm2_per_ms: D of the tissue.
         parameters: constants of the cell model.
     """

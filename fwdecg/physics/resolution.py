@@ -1,6 +1,6 @@
 """Spacing and time step for a target error of the conduction velocity (CV), and stable steps.
 
-The relative slowing of a wave by the grid is proportional to (spacing / front width)^2, that is to
+The relative slowing of a wave by the grid is proportional to (spacing / front width)^2, that is, to
 spacing^2 / (D tau_d). The calibrated scheme removes the slowing of a plane wave into tissue at
 rest. In recovering tissue the front is wider and the slowing smaller, so the correction is too
 large there. For a front along an axis into tissue with v >= 0.5, the remaining relative error,
@@ -8,16 +8,16 @@ measured for all published parameter sets, is at most
 
     CALIBRATED spacing^2 / (D tau_d)
 
-The plain scheme slows every wave, also by its time step. For a plane wave into tissue at rest the
-relative slowing is
+Both spacing and time step of the plain scheme slow every wave. For a plane wave into tissue at
+rest, the relative slowing is
 
     PLAIN_SPATIAL spacing^2 / (D tau_d) + PLAIN_TEMPORAL dt / tau_d
 
 Stability limits the step. The fastest mode of diffusion, the checkerboard, decays at a rate of at
-most 8 D / spacing^2 and grows if the step exceeds 2 / rate. For explicit Euler the rate of the fast
-inward current near u = 1, (1 - u_c) / tau_d, adds to it; beyond the limit a checkerboard grows on
-the crest of the wave although all values stay finite. The linearly implicit current needs steps
-well below 2 tau_d / (1 - u_c), where its denominator vanishes.
+most 8 D / spacing^2 and grows if the step exceeds 2 / rate. With explicit Euler, the rate of the
+fast inward current near u = 1, (1 - u_c) / tau_d, must be added to this rate. With longer steps a
+checkerboard grows on the crest of the wave, although all values stay finite. The linearly implicit
+current needs steps well below 2 tau_d / (1 - u_c), where its denominator vanishes.
 """
 
 from typing import NamedTuple
@@ -30,12 +30,12 @@ CALIBRATED = 0.0055
 PLAIN_SPATIAL = 0.0139
 PLAIN_TEMPORAL = 0.1415
 
-# Upper bound of what calibration adds to D, in spacing^2 / tau_d.
+# Upper bound of the increase of D by calibration, in units of spacing^2 / tau_d.
 LARGEST_INCREASE = 0.03
 
-# Step of the calibrated scheme in spacing^2 / D, about a third of the stability limit of diffusion.
-# Its upper bound is in tau_d. With longer steps fronts lock to the grid, and the velocity jumps by
-# up to 1 %.
+# Time step of the calibrated scheme in units of spacing^2 / D, about a third of the stability limit
+# of diffusion, and its upper bound in units of tau_d. With longer steps fronts lock to the grid,
+# and the velocity jumps by up to 1 %.
 STEP_RATIO = 0.09
 LONGEST_STEP = 0.5
 
@@ -54,7 +54,7 @@ def cv_error(
     *,
     plain: bool = False,
 ) -> float:
-    """Return the expected bound of the relative CV error."""
+    """Return the expected upper bound of the relative CV error."""
     spacing_mm, dt_ms = resolution
     squared_ratio = spacing_mm**2 / (diffusivity_mm2_per_ms * parameters.tau_d)
     if plain:

@@ -5,18 +5,18 @@ the voltage at the start of the step.
 
 The plain scheme is explicit Euler in u, with the gates at the start of the step.
 
-The default scheme takes the gates half a step ahead of u, and the fast inward current J_fi
-linearly implicitly at the middle of the step:
+The default scheme evaluates the gates half a step ahead of u. It treats the fast inward current
+J_fi linearly implicitly at the middle of the step:
 
     u' = u + dt (div(D grad u) - J(u)) / (1 + dt/2 dJ_fi/du)
 
-With FK-CAF it loses a tenth of the velocity that explicit Euler loses at the same step.
+With FK-CAF, a time step slows a wave ten times less than with explicit Euler.
 
 The stencil of div(D grad u) also exists in `diffusion`, where it computes lead fields once per case
-in float64. The two do not share code. A step gathers the eight exchanges of a cell, so that each
-cell is written once and the loop vectorises. `diffusion` adds the flux of each link to both of its
-cells, so that the sum over the sheet is 0. Either sum in the order of the other would change the
-last bits of every library.
+in float64. The two do not share code. A step gathers the eight exchanges of a cell. It thus writes
+each cell once, and the loop vectorises. `diffusion` adds the flux of each link to both of its
+cells, which makes the sum over the sheet 0. To share code, one of them would have to sum in another
+order, which would change the last bits of every library.
 """
 
 from typing import NamedTuple
@@ -45,9 +45,9 @@ class State(NamedTuple):
 class Coupling(NamedTuple):
     """Fraction of a voltage difference that is exchanged in one step: D weight dt / spacing^2.
 
-    In the layout of `State`. Entry n couples cell n to its right neighbour n + 1, to cell
-    n + `stride` below it (`down`) and to the cell below to the right (`falling`). `rising` couples
-    the cell below n to the right neighbour of n.
+    The arrays have the layout of `State`. Entry n couples cell n to its right neighbour n + 1
+    (`right`), to cell n + `stride` below it (`down`) and to the cell below to the right
+    (`falling`). `rising` couples the cell below n to the right neighbour of n.
     """
 
     right: Flat
@@ -61,7 +61,7 @@ class CellRuns(NamedTuple):
     """The cells that a step computes: runs of columns for each band of `TILE` rows.
 
     Band b has the runs `offsets[b]` to `offsets[b + 1]` (exclusive). A run covers the columns
-    `first` to `last` (exclusive) of the padded grid, the margin included in the count.
+    `first` to `last` (exclusive), counted from the start of a padded row.
     """
 
     offsets: Int64[np.ndarray, " band+1"]
@@ -190,11 +190,11 @@ def advance(
     steps: int,
     plain: bool,
 ) -> State:
-    """Advance the cells in `runs` by some steps and return the state; the arrays are overwritten.
+    """Advance the cells in `runs` by `steps` steps and return the state; overwrite the arrays.
 
     One pass over the rows takes `STEPS_PER_SWEEP` steps. Each step follows one row behind the
-    previous one, so that a row loaded from memory serves all of them. The result is identical to
-    the last bit to that of one step after the other.
+    previous one, so a row loaded from memory serves all of them. Taking one step after the other
+    gives the same result to the last bit.
     """
     _advance(state, coupling, constants, runs, steps, plain)
     return State(state.u_next, state.u, state.v, state.w) if steps % 2 else state

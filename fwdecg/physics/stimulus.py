@@ -96,10 +96,10 @@ def focal(x_mm: float, y_mm: float) -> Pacing:
 
 
 def cross_field(size_mm: float, s2_start_ms: float) -> Pacing:
-    """Return cross-field pacing: S1 starts a plane wave at the left, S2 is the lower left quarter.
+    """Return cross-field pacing: a plane wave (S1) from the left, then the lower left quarter (S2).
 
-    Re-entry follows if the tail of S1 is inside the quarter when S2 starts. With FK-CAF,
-    D = 0.1 mm^2/ms and a sheet of 60 mm this is the case at 130 ms but not at 150 ms.
+    Re-entry follows if the tail of the S1 wave is inside the quarter when S2 starts. With FK-CAF,
+    D = 0.1 mm^2/ms and a sheet of 60 mm, S2 starts re-entry at 130 ms but not at 150 ms.
 
     Args:
         size_mm: side of the sheet.

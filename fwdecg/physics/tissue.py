@@ -17,7 +17,7 @@ from fwdecg.shapes import Field, Mask
 
 @dataclass(frozen=True, kw_only=True)
 class LatticeField:
-    """A smooth field in mm, bilinear between the nodes of a lattice.
+    """A smooth field on a sheet, interpolated bilinearly between the nodes of a lattice.
 
     Attributes:
         values: values at the nodes, row by row from the top; the nodes cover the sheet.
@@ -71,7 +71,7 @@ class Variation:
 
 @dataclass(frozen=True, kw_only=True)
 class Tissue:
-    """A raster of square cells.
+    """D on a raster of square cells.
 
     Attributes:
         spacing_mm: side of a cell.
@@ -93,7 +93,7 @@ class Tissue:
 
     @property
     def conducts(self) -> Mask:
-        """Which cells conduct."""
+        """Mask of the conducting cells."""
         return self.diffusivity_mm2_per_ms > 0
 
 

@@ -2,7 +2,7 @@
 
 On cells as wide as the wave front and with steps as long as its upstroke, a plane wave into tissue
 at rest is several percent too slow. Cardiac solvers therefore raise the conductivity until the
-velocity is right. Here the factor is found on a cable, for each spacing and step, with the same
+velocity is right. This module finds the factor on a cable, for each spacing and step, with the same
 compiled steps that later solve the sheet. This is cheap and works for every parameter set.
 `resolution` gives the error that remains.
 
@@ -29,23 +29,23 @@ CABLE_LENGTH = 85.0
 FEWEST_CELLS = 20
 STIMULATED_LENGTH = 9.0
 MEASURED_FROM, MEASURED_TO = 0.5, 0.9  # fractions of the cable
-LONGEST_RUN = 1000.0  # in tau_d, about ten times what a wave takes
+LONGEST_RUN = 1000.0  # in tau_d, about ten times as long as a wave needs
 SAMPLING = 0.1  # in tau_d, short compared with the upstroke
 # Two resolutions from which the continuum velocity is extrapolated: spacing in front widths, step
-# in tau_d. The error of the first is four times that of the second.
+# in tau_d. The first has four times the error of the second.
 FINE, FINER = (0.4, 0.04), (0.2, 0.01)
 
 TOLERANCE = 1e-4  # relative error of the velocity at which the search for the factor ends
 MAX_ITERATIONS = 12
 CONTINUUM_SLOPE = 0.5  # d log(velocity) / d log(D) in the continuum
 BRACKET_LIMITS = (0.1, 0.9)  # fractions of the bracket between which the next trial lies
-# A varying D is calibrated at this many values and interpolated between them, which changes the
-# velocity by at most 0.1 %, even if D spans a decade.
+# For a varying D, the factor is computed at this many values of D and interpolated between them.
+# This changes the velocity by at most 0.1 %, even if D spans a decade.
 SAMPLES = 5
 
 
 def calibrate_diffusivity(tissue: Tissue, dt_ms: float, parameters: CellParameters) -> Tissue:
-    """Return the tissue with D raised for its spacing and a step of `dt_ms`.
+    """Return the tissue with D calibrated for its spacing and a time step of `dt_ms`.
 
     Raises:
         TissueError: no wave propagates on cells of this size.
@@ -64,10 +64,10 @@ def calibrate_diffusivity(tissue: Tissue, dt_ms: float, parameters: CellParamete
 
 
 def diffusivity_factor(spacing: float, dt_ms: float, parameters: CellParameters) -> float:
-    """Return the factor on D with which a plane wave into tissue at rest has the right velocity.
+    """Return the factor on D that gives a plane wave into tissue at rest the right velocity.
 
     Args:
-        spacing: side of a cell in sqrt(D ms), where D is the true one.
+        spacing: side of a cell in sqrt(D ms), with D before calibration.
         dt_ms: time step.
         parameters: constants of the cell model.
 
@@ -82,8 +82,8 @@ def diffusivity_factor(spacing: float, dt_ms: float, parameters: CellParameters)
 def _diffusivity_factor(spacing: float, dt_ms: float, parameters: CellParameters) -> float:
     """Solve for the factor by false position in log(D), in which log(velocity) is nearly linear.
 
-    It is not exactly linear: with long steps a wave tends to cross whole cells in whole numbers of
-    steps, so that its velocity has plateaus. Each trial therefore stays away from the ends of the
+    It is not exactly linear: with long steps a wave tends to cross each cell in a whole number of
+    steps, and its velocity has plateaus. Each trial therefore stays away from the ends of the
     bracket, and the best trial is returned.
     """
     true = np.log(continuum_velocity(parameters))
@@ -107,7 +107,7 @@ def _diffusivity_factor(spacing: float, dt_ms: float, parameters: CellParameters
 def continuum_velocity(parameters: CellParameters) -> float:
     """Return the velocity of a plane wave into tissue at rest, in sqrt(D / ms).
 
-    Richardson extrapolation from two resolutions; the relative error is about 1e-4.
+    It is a Richardson extrapolation from two resolutions, with a relative error of about 1e-4.
     """
     width = np.sqrt(parameters.tau_d)
     fine, finer = (
