@@ -65,7 +65,7 @@ def quarantine(store: Store, case_id: int, error: Exception, spec: CaseSpec | No
     Args:
         store: location of the library.
         case_id: number of the case.
-        error: exception that the case raised.
+        error: exception that made the case fail.
         spec: drawn parameters; None if they are unknown.
     """
     reason = f"{type(error).__name__}: {error}"

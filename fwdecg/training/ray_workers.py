@@ -35,8 +35,8 @@ from fwdecg.training.workers import WORKER_ENVIRONMENT
 
 # Ray Train needs a folder for its own files. Nothing in it is read again.
 RAY_FILES = f"{STAGING}/ray-train"
-# Timeout of collective operations. The other workers wait in one while a single worker of each
-# machine copies the cases to the local disk.
+# Timeout of collective operations. It must exceed the time in which one worker of each machine
+# copies the cases to the local disk, because all other workers wait for it in a barrier.
 LONGEST_COPY_S = 4 * 3600
 
 

@@ -44,7 +44,7 @@ class TrainedSurrogate:
         standardisation: mean and standard deviation of the training split.
         signature: format of the data it accepts, and hashes of what it was trained on.
         validation: scores on the validation split.
-        epoch: number of epochs of training behind these weights.
+        epoch: number of epochs after which these weights were stored.
     """
 
     state: dict[str, torch.Tensor]

@@ -81,7 +81,7 @@ def train(
 
 
 def _train_in_process(spec: TrainingSpec, library: Library, folder: Path) -> Cost:
-    """Train in this process; return the cost that no record of an epoch includes."""
+    """Train in this process; return the cost that is not in the epoch records."""
     device = _device(spec.training)
     meter = CostMeter(gpus=float(device.type == "cuda"))
     splits = read_splits(library)
@@ -254,7 +254,7 @@ def _publish_result(spec: TrainingSpec, folder: Path, cost: Cost) -> dict[str, A
     Args:
         spec: specification of the training.
         folder: result folder with the last checkpoint.
-        cost: cost that no record of an epoch includes.
+        cost: cost that is not in the epoch records.
 
     Returns:
         The content of metrics.json.

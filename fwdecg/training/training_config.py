@@ -24,7 +24,7 @@ class LossConfig:
         at_least=0,
     )
     spectral_weight: float = setting(
-        0.1, "factor of the spectral entropy loss beside omega; 0 leaves it out", at_least=0
+        0.1, "weight of the spectral entropy loss, times omega; 0 leaves the loss out", at_least=0
     )
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class TrainingConfig:
     )
     gradient_norm: float = setting(
         1.0,
-        "upper bound of the gradient's norm; the spectral term of a flat prediction has a huge one",
+        "upper bound of the gradient's norm; the spectral term has huge gradients at flat ECGs",
         above=0,
     )
     mirror: bool = setting(
@@ -92,8 +92,7 @@ class TrainingConfig:
     )
     cpus_per_worker: float = setting(
         0.0,
-        "CPUs reserved for each worker; 0 divides all CPUs but one among the workers, at most one "
-        "for each",
+        "CPUs reserved for each worker; 0: all CPUs but one are divided evenly, up to one per worker",
         identity=False,
         at_least=0,
     )

@@ -29,7 +29,7 @@ class TuningConfig:
     )
     grace_period: int = setting(
         6,
-        "epochs before a trial may be stopped; the full number of epochs: no trial is stopped",
+        "epochs before a trial may be stopped; if set to the number of epochs, no trial is stopped",
         at_least=1,
     )
     reduction_factor: float = setting(
@@ -39,14 +39,16 @@ class TuningConfig:
         at_least=1.5,
     )
     brackets: int = setting(
-        1, "groups of trials, each with a grace period longer by the factor", at_least=1
+        1,
+        "groups of trials; each has reduction_factor times the grace period of the previous one",
+        at_least=1,
     )
     searcher: str = setting(
         RANDOM,
         "random, or optuna: tree-structured Parzen estimator (needs fwdecg[optuna])",
         choices=SEARCHERS,
     )
-    seed: int = setting(1, "seed of the settings", at_least=0, at_most=2**32 - 1)
+    seed: int = setting(1, "seed of settings and brackets", at_least=0, at_most=2**32 - 1)
     concurrency: int = setting(
         0, "trials at a time; 0: as many as fit into the cluster", identity=False, at_least=0
     )

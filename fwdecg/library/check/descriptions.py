@@ -88,7 +88,7 @@ def _check_manifest(manifest: dict[str, Any], report: ReportProblem) -> LibraryC
         return None
     for key, expected, rule in (
         ("schema_version", SCHEMA_VERSION, "must be"),
-        # The hash was computed from the stored keys. Keys of later versions would change it.
+        # Hash the keys as stored: default values of newer keys would change the hash.
         ("config_hash", identity_hash(tree), "the hash of config is"),
         ("seed", tree.get("seed"), "config.seed is"),
     ):

@@ -28,7 +28,7 @@ from fwdecg.physics.stimulus import AMPLITUDE_PER_MS, DURATION_MS
 from fwdecg.runtime.storage import Store
 
 READ_AHEAD_BYTES = 2**20  # per column; by default pyarrow buffers a part's whole column
-BATCH_BYTES = 2**23  # tensors per batch; pyarrow needs about five times as much to decode them
+BATCH_BYTES = 2**23  # size of a batch's tensors; pyarrow needs about five times as much memory
 
 # No current drives u below rest. Above 1 the fast inward current turns outward, and only the slow
 # inward current raises u further. The highest u of the published parameter sets is 1.20 (FK98-BR;
