@@ -92,7 +92,7 @@ class TrainingConfig:
     )
     cpus_per_worker: float = setting(
         0.0,
-        "CPUs reserved for each worker; 0: all CPUs but one are divided evenly, up to one per worker",
+        "CPUs reserved for each worker; 0: an equal part of all CPUs but one, at most one CPU",
         identity=False,
         at_least=0,
     )
