@@ -2,8 +2,8 @@
 
 Every worker maps all cases into memory. In each epoch all workers draw the same permutation from
 (seed, epoch), and each worker takes its part of every global batch. The global batches therefore do
-not depend on the number of workers, and a resumed training sees the same ones as an uninterrupted
-training.
+not depend on the number of workers, unless a worker would get no case of a batch. A resumed
+training sees the same batches as an uninterrupted one.
 
 Axes: N case, B batch, T frame, H row, W column, E electrode.
 """

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from fwdecg.training.training_config import LossConfig
 
-EPSILON = 1e-8  # of Eq. 4, added to each fraction of the power; also the least total power
+EPSILON = 1e-8  # inside the logarithm of Eq. 4; also the lower bound of the total power
 
 
 def spectral_entropy(signal: Float[Tensor, "*shape T"]) -> Float[Tensor, "*shape"]:
