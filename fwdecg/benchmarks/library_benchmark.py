@@ -122,7 +122,7 @@ def _simulate(config: LibraryConfig, case_id: int) -> None:
 
 
 def _sleep(sleep_seconds: float, case: Case, config: LibraryConfig) -> CaseRecord:
-    """Sleep, then return a record of the same size as that of a simulated case."""
+    """Sleep, then return a record as large as the record of a simulated case."""
     time.sleep(sleep_seconds)
     recording = config.recording
     frames, pixels = recording.frames, recording.map_pixels

@@ -82,7 +82,7 @@ def _publish(folder: Path, speed: dict[str, float], outcomes: Outcomes) -> None:
 
 
 def _speedups(outcomes: Outcomes) -> dict[str, float]:
-    """Return the total CPU time of the plain scheme over that of each setting."""
+    """Return the speed-up of each setting over the plain scheme, in total CPU time."""
     seconds: dict[str, float] = {}
     for outcome in outcomes:
         setting = outcome["setting"]
