@@ -127,7 +127,7 @@ def _arguments() -> argparse.Namespace:
         f"(default: {DEFAULT_CASES['scheduling']})",
     )
     parser.add_argument(
-        "--finitewave", metavar="PYTHON", help="Python with finitewave, to time it as well"
+        "--finitewave", metavar="PYTHON", help="Python with finitewave, which is timed as well"
     )
     parser.add_argument(
         "--slots", type=int, default=32, help="cases that sleep concurrently (default: 32)"

@@ -82,7 +82,7 @@ def choose_nominal_operator(
 
 
 def nominal_operator(config: LibraryConfig, diffusivity_mm2_per_ms: float) -> LinearPredictor:
-    """Return Eq. 1 for a sheet of a single D, without patches."""
+    """Return Eq. 1 for a sheet with one D everywhere, without patches."""
     recording, size_mm = config.recording, config.tissue.size_mm
     sheet = Sheet(size_mm=size_mm, diffusivity_mm2_per_ms=diffusivity_mm2_per_ms)
     electrodes = recording.electrodes(size_mm)
@@ -121,7 +121,12 @@ def fit_ridge(
 def fit_mean_voltage(
     training: Iterable[LabelledCases], *, recording: RecordingConfig
 ) -> LinearPredictor:
-    """Fit a linear regression from the mean of a map to the ECG at that frame."""
+    """Fit a linear regression from the mean of a map to the ECG at that frame.
+
+    Args:
+        training: cases that the regression is fitted to, read once.
+        recording: recording configuration of the library.
+    """
     means = (
         (u.reshape(len(u), -1).mean(axis=1, keepdims=True, dtype=np.float64), ecg)
         for u, ecg in _maps_and_ecgs(training)

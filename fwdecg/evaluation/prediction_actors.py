@@ -43,6 +43,14 @@ def forecast_on_cluster(
 ) -> Iterator[tuple[Batch, Forecast]]:
     """Predict the cases of a library on the connected cluster, in the order of their case ids.
 
+    Args:
+        library: library whose maps are predicted.
+        members: the surrogate, or the members of an ensemble.
+        batch_size: number of cases that an actor predicts at once.
+
+    Yields:
+        The labels and the predicted ECGs of one batch.
+
     Raises:
         LibraryError: a part cannot be read.
         CheckpointError: a predicted value is not finite.

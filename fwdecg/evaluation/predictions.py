@@ -156,6 +156,12 @@ def predict_own_maps(
 ) -> PredictionRun:
     """Predict a user's own maps and write the ECGs into one file, with cases numbered from 0.
 
+    Args:
+        u: dimensionless voltage maps, as `read_maps` returns them.
+        members: the surrogate, or the members of an ensemble.
+        path: new Parquet file with the columns case_id and phi_e.
+        batch_size: number of cases predicted at once.
+
     Raises:
         CheckpointError: a predicted value is not finite.
         ResultError: the file exists or cannot be written.

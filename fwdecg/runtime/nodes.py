@@ -79,7 +79,7 @@ def require_same_file(store: Store, file: str, hash_file: HashFile = file_hash) 
     )
     for reference in silent:
         logger.warning(
-            "node %s did not answer within %g s whether it sees %s",
+            "node %s did not report within %g s whether it sees %s",
             addresses[reference],
             ANSWER_TIMEOUT_S,
             store.label(),
