@@ -178,6 +178,11 @@ def _publish(
 ) -> dict[str, Any]:
     store = Store.at(folders.root)
     trials = _read_trials(search, folders)
+    if not trials:
+        raise RunError(
+            f"{store.label()}: no trial has started; raise tuning.time_budget_s and run the same "
+            "command again"
+        )
     store.publish_with(TABLE, partial(pq.write_table, trials_table(trials)))
     usable = [trial for trial in trials if trial.usable]
     if not usable:

@@ -14,7 +14,7 @@ from fwdecg.evaluation.evaluate import evaluate
 from fwdecg.evaluation.evaluation_config import EvaluationConfig
 from fwdecg.model import SurrogateConfig
 from fwdecg.runtime import nodes
-from fwdecg.training import trainer
+from fwdecg.training import training_loop
 from fwdecg.training.recipe import Recipe
 from fwdecg.training.trained_surrogate import load_surrogate
 from fwdecg.training.trainer import train
@@ -136,13 +136,13 @@ def test_ray_tasks_resume_from_a_checkpoint_with_the_same_result(
     ray_cluster, folder, library, monkeypatch, tmp_path
 ):
     """One training was interrupted after its first epoch; the others have not started."""
-    keep = trainer.keep_checkpoint
+    keep = training_loop.keep_checkpoint
 
     def keep_and_interrupt(*arguments):
         keep(*arguments)
         raise InterruptedError
 
-    monkeypatch.setattr(trainer, "keep_checkpoint", keep_and_interrupt)
+    monkeypatch.setattr(training_loop, "keep_checkpoint", keep_and_interrupt)
     recipe = replace(FULL, training=replace(FULL.training, epochs=2, workers=0)).with_seed(2)
     cut = tmp_path / "runs/full/seed-2"
     with pytest.raises(InterruptedError):

@@ -128,3 +128,9 @@ def test_search_without_any_result_is_an_error(small_library, recipe, tuning_con
         search._publish(planned, folders, preset_text, CostMeter())
     assert not (folders.root / "metrics.json").exists()
     assert pq.read_table(folders.root / "trials.parquet").num_rows == 2
+
+
+def test_search_without_any_trial_is_an_error(small_library, recipe, tuning_config, folders):
+    planned = plan_search(small_library, recipe, tuning_config(trials=2))
+    with pytest.raises(RunError, match="no trial has started; raise tuning.time_budget_s"):
+        search._publish(planned, folders, preset_text, CostMeter())
