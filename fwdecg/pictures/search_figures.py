@@ -44,6 +44,14 @@ class Trial(Protocol):
     def r2(self) -> Sequence[float]:
         """Validation R^2 after each epoch."""
 
+    @property
+    def parameters(self) -> int | None:
+        """Number of the network's parameters; None if it could not be built."""
+
+    @property
+    def seconds_per_epoch(self) -> float | None:
+        """Median time of an epoch."""
+
 
 @runtime_checkable
 class Dimension(Protocol):

@@ -29,4 +29,4 @@ def test_a_study_is_trained_and_then_reused(small_preset, without_ray, run_pytho
     assert output.endswith(f"  {results / 'ablation'}\n")
     metrics = json.loads((results / "ablation/metrics.json").read_text())
     assert metrics["study"]["seeds"] == [4]
-    assert "all 2 trainings are there already" in run_python(*command).stdout
+    assert "all 2 trainings are finished already" in run_python(*command).stdout
