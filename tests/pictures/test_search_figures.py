@@ -18,11 +18,10 @@ def trial(number, status, r2, **settings):
     )
 
 
+SIZE, RATE = "model.hidden_size", "training.learning_rate"
 TRIALS = [
-    trial(0, "stopped", [0.1, 0.3], **{"model.hidden_size": 8, "training.learning_rate": 1e-3}),
-    trial(
-        1, "finished", [0.2, 0.5, 0.9], **{"model.hidden_size": 4, "training.learning_rate": 0.1}
-    ),
+    trial(0, "stopped", [0.1, 0.3], **{SIZE: 8, RATE: 1e-3}),
+    trial(1, "finished", [0.2, 0.5, 0.9], **{SIZE: 4, RATE: 0.1}),
 ]
 SPACE = read_space({SIZE: {"choice": [4, 8]}, RATE: {"loguniform": [1e-3, 0.1]}})
 
