@@ -54,6 +54,15 @@ hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items):
+    """Keep the tests of a cluster or a file in one process, and begin with those that use Ray."""
+    for item in items:
+        shared = {"ray_cluster", "head"} & {*item.fixturenames}
+        item.add_marker(pytest.mark.xdist_group(*(shared or [item.path.stem])))
+    items.sort(key=lambda item: ("head" not in item.fixturenames, "ray" not in item.keywords))
+
+
 # The solver's cells are the pixels of the maps, so that Eq. 1 follows exactly from the maps.
 PIXEL_CONFIG = LibraryConfig(
     cases=10,
