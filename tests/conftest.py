@@ -15,6 +15,7 @@ install_import_hook("fwdecg", CHECKER)
 
 os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["RAY_worker_niceness"] = "0"  # as in the local clusters of the jobs
 os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.3"  # the tests' epochs are short
 
 from dataclasses import replace
@@ -54,13 +55,16 @@ hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items):
-    """Keep the tests of a cluster or a file in one process, and begin with those that use Ray."""
-    for item in items:
-        shared = {"ray_cluster", "head"} & {*item.fixturenames}
-        item.add_marker(pytest.mark.xdist_group(*(shared or [item.path.stem])))
-    items.sort(key=lambda item: ("head" not in item.fixturenames, "ray" not in item.keywords))
+def pytest_xdist_make_scheduler(config, log):
+    """Run the tests of a file in one process, and all tests of tests/cluster on one cluster."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            path = nodeid.split("::")[0]
+            return "tests/cluster" if path.startswith("tests/cluster/") else path
+
+    return ByFile(config, log)
 
 
 # The solver's cells are the pixels of the maps, so that Eq. 1 follows exactly from the maps.

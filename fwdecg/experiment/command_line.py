@@ -32,6 +32,8 @@ LOCAL_ENVIRONMENT = {
     # A local cluster listens on loopback only and therefore needs no token.
     "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # By default workers run at niceness 15 and starve beside any other program.
+    "RAY_worker_niceness": "0",
     # No cloud provider preempts the local node, and the watcher's actor logs an error at its start.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     # Ray warns about its own use of deprecated functions.
