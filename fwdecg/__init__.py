@@ -5,16 +5,22 @@ first use, so that `import fwdecg` is fast:
 
     case = fwdecg.simulate("fibrosis")
     surrogate = fwdecg.load_surrogate()
-    fwdecg.plot_case(case, surrogate.predict(case.u)[0])
+    fwdecg.plot_case(case, surrogate.predict(case)[0])
 """
 
 TYPE_CHECKING = False  # type checkers treat this name as True; `typing` need not be imported
 if TYPE_CHECKING:
-    from fwdecg.cases.recorded_case import RecordedCase
-    from fwdecg.errors import FwdEcgError
+    from fwdecg.cases.own_tissue import simulate_tissue
+    from fwdecg.cases.recorded_case import RecordedCase, contribution_map
+    from fwdecg.cases.scar_image import scar_mask
+    from fwdecg.errors import FwdEcgError, FwdEcgWarning
     from fwdecg.experiment.one_case import simulate
     from fwdecg.library.labelled_cases import load_case
     from fwdecg.library.reader import open_library
+    from fwdecg.physics.fenton_karma import PARAMETER_SETS, Parameters
+    from fwdecg.physics.map_ecg import ecg, lead_field
+    from fwdecg.physics.stimulus import Stimulus, pacing_train, s1_s2
+    from fwdecg.physics.tissue import Tissue
     from fwdecg.pictures.animation import write_animation
     from fwdecg.pictures.attention_picture import plot_attention
     from fwdecg.pictures.case_picture import plot_case
@@ -24,28 +30,52 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "PARAMETER_SETS",
     "FwdEcgError",
+    "FwdEcgWarning",
+    "Parameters",
     "RecordedCase",
+    "Stimulus",
+    "Tissue",
+    "contribution_map",
+    "ecg",
+    "lead_field",
     "load_case",
     "load_surrogate",
     "open_library",
+    "pacing_train",
     "plot_attention",
     "plot_case",
     "plot_learning",
+    "s1_s2",
+    "scar_mask",
     "simulate",
+    "simulate_tissue",
     "write_animation",
 ]
 
 _MODULES = {
+    "PARAMETER_SETS": "fwdecg.physics.fenton_karma",
     "FwdEcgError": "fwdecg.errors",
+    "FwdEcgWarning": "fwdecg.errors",
+    "Parameters": "fwdecg.physics.fenton_karma",
     "RecordedCase": "fwdecg.cases.recorded_case",
+    "Stimulus": "fwdecg.physics.stimulus",
+    "Tissue": "fwdecg.physics.tissue",
+    "contribution_map": "fwdecg.cases.recorded_case",
+    "ecg": "fwdecg.physics.map_ecg",
+    "lead_field": "fwdecg.physics.map_ecg",
     "load_case": "fwdecg.library.labelled_cases",
     "load_surrogate": "fwdecg.training.trained_surrogate",
     "open_library": "fwdecg.library.reader",
+    "pacing_train": "fwdecg.physics.stimulus",
     "plot_attention": "fwdecg.pictures.attention_picture",
     "plot_case": "fwdecg.pictures.case_picture",
     "plot_learning": "fwdecg.pictures.learning_picture",
+    "s1_s2": "fwdecg.physics.stimulus",
+    "scar_mask": "fwdecg.cases.scar_image",
     "simulate": "fwdecg.experiment.one_case",
+    "simulate_tissue": "fwdecg.cases.own_tissue",
     "write_animation": "fwdecg.pictures.animation",
 }
 

@@ -15,7 +15,8 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,10 @@ C = TypeVar("C")
 RULE = "rule"
 MEANING = "meaning"
 IDENTITY = "identity"
+REPLACES = "replaces"
+
+# Changes of single keys: "section.key=value" each, or values by "section.key".
+Overrides = Sequence[str] | Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,6 +69,7 @@ def setting(
     meaning: str = "",
     *,
     identity: bool = True,
+    replaces: str = "",
     **rule: Any,
 ) -> Any:
     """Return a dataclass field with default, meaning and rule.
@@ -74,9 +80,10 @@ def setting(
         meaning: phrase for `--help`, with the unit unless the key's name contains it.
         identity: False for a key that does not change the content of the result, such as a path or
             a number of workers. Such keys are excluded from `identity_hash`.
+        replaces: another key of the section, which an override of this key removes.
         **rule: fields of `Rule`.
     """
-    metadata = {MEANING: meaning, RULE: Rule(**rule), IDENTITY: identity}
+    metadata = {MEANING: meaning, RULE: Rule(**rule), IDENTITY: identity, REPLACES: replaces}
     if isinstance(default, type):
         return dataclasses.field(default_factory=default, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -92,13 +99,13 @@ def check_settings(config: Any) -> None:
             raise ConfigError(f"{field.name} = {value!r}: {problem}")
 
 
-def load(kind: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
+def load(kind: type[C], path: str | Path, overrides: Overrides = ()) -> C:
     """Read a configuration of class `kind` from a TOML file.
 
     Args:
         kind: configuration class of the whole file.
         path: path of the TOML file.
-        overrides: changes of single keys, "section.key=value".
+        overrides: changes of single keys.
 
     Raises:
         ConfigError: the file is missing or not TOML, or a key, type or value is not acceptable.
@@ -110,20 +117,18 @@ def load(kind: type[C], path: str | Path, overrides: Sequence[str] = ()) -> C:
         raise ConfigError(f"{path}: {reason}; give the path of a TOML preset") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    for override in overrides:
-        _apply_override(kind, tree, override)
+    _apply_overrides(kind, tree, overrides)
     return from_tree(kind, tree)
 
 
-def with_overrides(config: C, overrides: Sequence[str]) -> C:
-    """Return a configuration with changes of single keys, "section.key=value".
+def with_overrides(config: C, overrides: Overrides) -> C:
+    """Return a configuration with changes of single keys.
 
     Raises:
         ConfigError: a key, type or value is not acceptable.
     """
     kind, tree = type(config), to_tree(config)
-    for override in overrides:
-        _apply_override(kind, tree, override)
+    _apply_overrides(kind, tree, overrides)
     return from_tree(kind, tree)
 
 
@@ -228,10 +233,25 @@ def describe_keys(kind: type, prefix: str = "") -> Iterator[str]:
         yield f"{prefix}{field.name} ({_type_name(hint)}, {default}): {meaning}"
 
 
-def _apply_override(kind: type, tree: dict[str, Any], override: str) -> None:
-    name, equals, text = override.partition("=")
-    if not equals:
-        raise ConfigError(f"{override}: must read section.key=value")
+def _apply_overrides(kind: type, tree: dict[str, Any], overrides: Overrides) -> None:
+    if isinstance(overrides, str):
+        raise ConfigError(f"{overrides!r}: give a list of settings, or values by key")
+    if isinstance(overrides, Mapping):
+        for name, value in overrides.items():
+            plain = value.tolist() if hasattr(value, "tolist") else value  # a NumPy value
+            _apply_override(kind, tree, name, lambda _hint, value=plain: value)
+        return
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        if not equals:
+            raise ConfigError(f"{override}: must read section.key=value")
+        _apply_override(kind, tree, name, partial(_parse_value, text))
+
+
+def _apply_override(
+    kind: type, tree: dict[str, Any], name: str, value_as: Callable[[Any], Any]
+) -> None:
+    """Set a key in a tree; `value_as` returns the value, given the annotation of the key."""
     *sections, key = name.strip().replace('"', "").split(".")
     hint: Any = kind
     for depth, section in enumerate(sections):
@@ -240,11 +260,17 @@ def _apply_override(kind: type, tree: dict[str, Any], override: str) -> None:
             break
         hint = typing.get_type_hints(hint).get(section)
         if not (dataclasses.is_dataclass(hint) or _is_table(hint)):
-            raise ConfigError(f"{override}: there is no section {section}")
+            raise ConfigError(f"{name}: there is no section {section}")
         tree = tree.setdefault(section, {})
         if not isinstance(tree, dict):
-            raise ConfigError(f"{override}: the preset has {section} = {tree!r}, not a section")
-    tree[key] = _parse_value(text, Any if _is_table(hint) else typing.get_type_hints(hint).get(key))
+            raise ConfigError(f"{name}: the preset has {section} = {tree!r}, not a section")
+    if _is_table(hint):
+        tree[key] = value_as(Any)
+        return
+    tree[key] = value_as(typing.get_type_hints(hint).get(key))
+    for field in dataclasses.fields(hint):
+        if field.name == key:
+            tree.pop(field.metadata.get(REPLACES), None)
 
 
 def _parse_value(text: str, hint: Any) -> Any:

@@ -9,6 +9,10 @@ class ConfigError(FwdEcgError):
     """A key, type or value of a configuration, preset or command line is not acceptable."""
 
 
+class FwdEcgWarning(UserWarning):
+    """A result may not be what the user wants; the message says why and what to do."""
+
+
 class TissueError(FwdEcgError):
     """The physics cannot simulate a tissue, protocol or electrode."""
 

@@ -17,6 +17,7 @@ def main() -> None:
     """Predict all cases of the input."""
     arguments = _arguments()
 
+    from fwdecg.cases.recording_format import own_maps
     from fwdecg.evaluation.ensemble import load_members
     from fwdecg.evaluation.evaluation_config import EvaluationConfig
     from fwdecg.evaluation.predictions import (
@@ -39,8 +40,10 @@ def main() -> None:
             library, members, output, batch_size=batch_size, on_cluster=not arguments.here
         )
     else:
-        u = read_maps(arguments.input, members[0].signature)
-        run = predict_own_maps(u, members, output, batch_size=batch_size)
+        own = own_maps(
+            read_maps(arguments.input), arguments.frame_interval_ms, arguments.map_spacing_mm
+        )
+        run = predict_own_maps(own, members, output, batch_size=batch_size)
     print(f"ECGs of {run.cases} cases in mm/ms, {run.cases_per_second:.3g} cases per second:")
     print(f"  {output}")
 
@@ -66,6 +69,18 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--batch-size", type=int, default=8, metavar="N", help="cases per batch (default: 8)"
+    )
+    parser.add_argument(
+        "--frame-interval-ms",
+        type=float,
+        metavar="MS",
+        help="time between the frames of own maps (default: as in the training)",
+    )
+    parser.add_argument(
+        "--map-spacing-mm",
+        type=float,
+        metavar="MM",
+        help="side of a pixel of own maps (default: as in the training)",
     )
     parser.add_argument(
         "--here", action="store_true", help="predict a library in this process, without Ray"

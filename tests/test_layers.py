@@ -23,7 +23,7 @@ LAYERS = {
     "runtime": {"pyarrow", "fsspec", "ray"},
     "kernels": {"numpy", "numba", "llvmlite", "jaxtyping"},
     "physics": {"numpy", "numba", "jaxtyping"},
-    "cases": {"numpy", "scipy", "jaxtyping", "filelock"},
+    "cases": {"numpy", "scipy", "jaxtyping", "filelock", "PIL"},
     "library": {"numpy", "pyarrow", "jaxtyping", "ray"},
     "model": {"torch", "jaxtyping"},
     "training": {"numpy", "torch", "safetensors", "onnxruntime", "jaxtyping", "ray"},

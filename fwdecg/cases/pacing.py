@@ -6,7 +6,7 @@ import numpy as np
 
 from fwdecg.cases.tissue_config import Range, require_ascending
 from fwdecg.config import check_settings, setting
-from fwdecg.physics.fenton_karma import CellParameters
+from fwdecg.physics.fenton_karma import Parameters
 from fwdecg.physics.reentry import tail_arrival_ms
 from fwdecg.physics.stimulus import Pacing, cross_field, focal, planar
 
@@ -61,7 +61,7 @@ def draw_pacing(
     *,
     size_mm: float,
     diffusivity_mm2_per_ms: float,
-    parameters: CellParameters,
+    parameters: Parameters,
     shifted: bool = False,
 ) -> DrawnPacing:
     """Draw the pacing of a tissue.

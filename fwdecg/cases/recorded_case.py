@@ -1,27 +1,33 @@
 """One case with its tissue, voltage maps and ECG, for users and plots."""
 
-from dataclasses import dataclass
+import zipfile
+from dataclasses import dataclass, fields
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32
 
 from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.cases.simulation import CaseRecord
+from fwdecg.errors import CaseError
+from fwdecg.physics.diffusion import divergence
 from fwdecg.physics.markers import activation_times_ms
+from fwdecg.physics.tissue import Tissue
 from fwdecg.shapes import Electrodes, Field, Frames, Mask
 
 # Smallest conducting fraction of a pixel's area from which float16 maps resolve its voltage.
 LEAST_CONDUCTING_FRACTION = 1e-3
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RecordedCase:
     """A simulated case, without any prediction.
 
     Attributes:
-        case_id: number of the case in its library.
-        condition: tissue condition, such as "fibrosis".
+        case_id: number of the case in its library, or None for a user's own tissue.
+        condition: tissue condition, such as "fibrosis"; "own tissue" for a user's own.
         bulk_diffusivity_mm2_per_ms: D of the conducting tissue, or the mean about which it varies.
         u: dimensionless voltage maps, 0 at rest and about 1 when excited.
         diffusivity_mm2_per_ms: area mean of D in each pixel, 0 where nothing conducts.
@@ -32,7 +38,7 @@ class RecordedCase:
         electrodes_mm: x, y and z of each electrode, measured from the top-left corner.
     """
 
-    case_id: int
+    case_id: int | None
     condition: str
     bulk_diffusivity_mm2_per_ms: float
     u: Frames
@@ -64,6 +70,45 @@ class RecordedCase:
             electrodes_mm=record.electrodes_mm,
         )
 
+    @classmethod
+    def load(cls, path: str | Path) -> "RecordedCase":
+        """Read a case that `save` has written.
+
+        Raises:
+            CaseError: the file is missing, damaged, or holds no case.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                values = {name: _plain(arrays[name]) for name in arrays.files}
+            return cls(**({"case_id": None} | values))
+        except OSError as error:
+            raise CaseError(f"{path}: {error.strerror or error}") from error
+        except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise CaseError(
+                f"{path} is no case: give a file that RecordedCase.save has written"
+            ) from error
+
+    def save(self, path: str | Path) -> None:
+        """Write the case to a compressed .npz file, which NumPy also reads without fwdecg."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        with Path(path).open("wb") as file:  # given a path, NumPy would append .npz
+            np.savez_compressed(file, **{k: v for k, v in values.items() if v is not None})
+
+    def __repr__(self) -> str:
+        """Return one line with the title and the sizes of maps and ECG."""
+        frames, rows, cols = self.u.shape
+        return (
+            f"<RecordedCase {self.title}: {frames} frames of {rows} x {cols} pixels, every "
+            f"{self.frame_interval_ms:g} ms and {self.map_spacing_mm:g} mm; "
+            f"{len(self.electrodes_mm)} electrodes>"
+        )
+
+    @property
+    def title(self) -> str:
+        """Condition, and the number of a case of a library."""
+        words = self.condition.replace("_", " ")
+        return words if self.case_id is None else f"{words}, case no. {self.case_id}"
+
     @property
     def time_ms(self) -> Float[np.ndarray, " frame"]:
         """Time of each frame of the maps and the ECG."""
@@ -77,13 +122,61 @@ class RecordedCase:
     @cached_property
     def activation_ms(self) -> Field:
         """Activation time of each pixel's tissue; NaN where no tissue conducts or activates."""
-        # A pixel at the rim of a patch is the mean over conducting tissue and the patch, where
-        # u = 0. Dividing by the conducting fraction recovers the voltage of the tissue.
-        voltage = self.u / np.maximum(self.conducting_fraction, LEAST_CONDUCTING_FRACTION)
-        times = activation_times_ms(voltage, self.frame_interval_ms)
+        times = activation_times_ms(self._tissue_voltage(self.u), self.frame_interval_ms)
         return np.where(self.conducts, times, np.nan)
 
     @property
     def latest_activation_ms(self) -> float:
         """Time at which the last pixel activates; one frame interval if none does."""
         return float(np.nanmax(self.activation_ms, initial=self.frame_interval_ms))
+
+    def require_electrode(self, electrode: int) -> None:
+        """Raise CaseError if the case has no electrode of this number."""
+        if not 0 <= electrode < len(self.electrodes_mm):
+            raise CaseError(
+                f"electrode = {electrode}: must be from 0 to {len(self.electrodes_mm) - 1}"
+            )
+
+    def _tissue_voltage(self, u: np.ndarray) -> np.ndarray:
+        """Return the voltage of each pixel's tissue.
+
+        A pixel at the rim of a patch is the mean over conducting tissue and the patch, where u = 0.
+        Dividing by the conducting fraction recovers the voltage of the tissue.
+        """
+        return u / np.maximum(self.conducting_fraction, LEAST_CONDUCTING_FRACTION)
+
+
+def contribution_map(case: RecordedCase, electrode: int, time_ms: float) -> Field:
+    """Return how much each pixel contributes to the ECG of an electrode at a time, in mm/ms.
+
+    The contribution is div(D grad u) dA / |r - r_e| of Eq. 1 on the maps. Its sum over all pixels
+    is the ECG as `fwdecg.ecg` computes it from the maps.
+
+    Args:
+        case: a case with its maps.
+        electrode: number of the electrode, from 0.
+        time_ms: time; the nearest frame is used.
+
+    Raises:
+        CaseError: the case has no such electrode, or the time lies outside the recording.
+    """
+    case.require_electrode(electrode)
+    frame = round(time_ms / case.frame_interval_ms)
+    if not 0 <= frame < len(case.u):
+        raise CaseError(f"time_ms = {time_ms:g}: must be from 0 to {case.time_ms[-1]:g}")
+    tissue = Tissue(
+        spacing_mm=case.map_spacing_mm,
+        diffusivity_mm2_per_ms=case.diffusivity_mm2_per_ms.astype(np.float64),
+    )
+    conducting = np.where(case.conducting_fraction > 0, case.conducting_fraction, 1.0)
+    source = divergence(case.u[frame] / conducting, tissue) * case.map_spacing_mm**2
+    rows, cols = source.shape
+    x_mm, y_mm, z_mm = case.electrodes_mm[electrode]
+    across_mm = (np.arange(cols) + 0.5) * case.map_spacing_mm - x_mm
+    along_mm = (np.arange(rows)[:, None] + 0.5) * case.map_spacing_mm - y_mm
+    return source / np.sqrt(across_mm**2 + along_mm**2 + z_mm**2)
+
+
+def _plain(value: np.ndarray) -> Any:
+    """Return a scalar as a plain value, and an array as it is."""
+    return value.item() if value.ndim == 0 else value

@@ -36,7 +36,9 @@ class RecordingConfig:
     )
     map_pixels: int = setting(64, "rows and columns of a voltage map", at_least=8)
     electrodes_mm: tuple[tuple[float, float, float], ...] = setting(
-        ((50.0, 50.0, 40.0),), "x, y, z of each electrode from the top-left corner, in mm"
+        ((50.0, 50.0, 40.0),),
+        "x, y, z of each electrode from the top-left corner, in mm",
+        replaces="electrode_grid",
     )
     electrode_grid: tuple[int, int] | None = setting(
         None,

@@ -1,6 +1,7 @@
 """Simulate one case: voltage maps, ECG, and the checks that decide whether it is usable."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,22 +100,15 @@ def simulate_case(case: Case, config: LibraryConfig) -> CaseRecord:
 
 def _simulate(case: Case, discretised: DiscretisedCase, config: LibraryConfig) -> CaseRecord:
     tissue, time_grid, solver = discretised.tissue, discretised.time_grid, config.solver
-    leads = lead_fields(tissue, case.electrodes_mm, np.float32)
     pixels = config.recording.map_pixels
     u = np.empty((time_grid.frames, pixels, pixels), dtype=np.float16)
-    phi_e = np.empty((len(leads), time_grid.frames), dtype=np.float32)
-    activated = np.zeros_like(tissue.conducts)
     simulation = Simulation(
         tissue, case.pacing, time_grid, solver.parameters, solver.discretisation
     )
     deadline = time.monotonic() + config.case_time_limit_s
-    first = 0
-    for voltage in simulation.stacks(FRAMES_AT_ONCE):
-        last = first + len(voltage)
-        u[first:last] = area_mean(voltage, pixels)
-        phi_e[:, first:last] = pseudo_ecg(voltage, leads)
-        activated |= voltage.max(axis=0) > ACTIVATION_LEVEL
-        first = last
+    recorder = Recorder(tissue, case.electrodes_mm, time_grid.frames)
+    for frames, voltage in recorder.watch(simulation):
+        u[frames] = area_mean(voltage, pixels)
         if time.monotonic() > deadline:
             raise CaseError(
                 f"the simulation exceeds library.case_time_limit_s = {config.case_time_limit_s:g}; "
@@ -123,17 +117,56 @@ def _simulate(case: Case, discretised: DiscretisedCase, config: LibraryConfig) -
     return CaseRecord(
         spec=case.spec,
         u=u,
-        phi_e=phi_e,
+        phi_e=recorder.phi_e,
         diffusivity_mm2_per_ms=discretised.diffusivity_mm2_per_ms,
         conducting_fraction=discretised.conducting_fraction,
         electrodes_mm=case.electrodes_mm,
         solver_spacing_mm=tissue.spacing_mm,
         solver_dt_ms=time_grid.dt_ms,
         cv_error_estimate=discretised.cv_error_estimate,
-        activated_fraction=_fraction_of_tissue(activated, tissue),
-        active_fraction_at_end=_fraction_of_tissue(voltage[-1] > REPOLARISED_LEVEL, tissue),
+        activated_fraction=recorder.activated_fraction,
+        active_fraction_at_end=recorder.active_fraction_at_end,
         node_updates=simulation.node_updates,
     )
+
+
+class Recorder:
+    """The ECG and the activated tissue of one simulation, recorded at the solver's resolution."""
+
+    def __init__(self, tissue: Tissue, electrodes_mm: Electrodes, frames: int) -> None:
+        """Compute the lead fields.
+
+        Raises:
+            TissueError: an electrode is too close to the sheet.
+        """
+        self._tissue = tissue
+        self._leads = lead_fields(tissue, electrodes_mm, np.float32)
+        self._activated = np.zeros_like(tissue.conducts)
+        self._active_at_end = self._activated
+        self.phi_e = np.empty((len(electrodes_mm), frames), dtype=np.float32)
+
+    def watch(
+        self, simulation: Simulation
+    ) -> Iterator[tuple[slice, Float32[np.ndarray, "frame row col"]]]:
+        """Record a simulation; yield the numbers of some frames, and u in these frames."""
+        first = 0
+        for voltage in simulation.stacks(FRAMES_AT_ONCE):
+            frames = slice(first, first + len(voltage))
+            self.phi_e[:, frames] = pseudo_ecg(voltage, self._leads)
+            self._activated |= voltage.max(axis=0) > ACTIVATION_LEVEL
+            self._active_at_end = voltage[-1] > REPOLARISED_LEVEL
+            yield frames, voltage
+            first = frames.stop
+
+    @property
+    def activated_fraction(self) -> float:
+        """Fraction of the conducting tissue that has activated."""
+        return _fraction_of_tissue(self._activated, self._tissue)
+
+    @property
+    def active_fraction_at_end(self) -> float:
+        """Fraction of the conducting tissue that is not at rest in the last frame."""
+        return _fraction_of_tissue(self._active_at_end, self._tissue)
 
 
 def _fraction_of_tissue(cells: Mask, tissue: Tissue) -> float:

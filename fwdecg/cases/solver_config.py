@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fwdecg.config import check_settings, setting
-from fwdecg.physics.fenton_karma import PARAMETER_SETS, CellParameters
+from fwdecg.physics.fenton_karma import PARAMETER_SETS, Parameters
 from fwdecg.physics.monodomain import Scheme, TimeGrid
 from fwdecg.physics.resolution import (
     Resolution,
@@ -55,7 +55,7 @@ class SolverConfig:
         check_settings(self)
 
     @property
-    def parameters(self) -> CellParameters:
+    def parameters(self) -> Parameters:
         """Parameters of the cell model."""
         return PARAMETER_SETS[self.cell_model]
 

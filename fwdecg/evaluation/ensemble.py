@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32
 
+from fwdecg.cases.recording_format import RecordingFormat, at_times
 from fwdecg.errors import CheckpointError
 from fwdecg.training.trained_surrogate import TrainedSurrogate, load_surrogate, predict_maps
 
@@ -40,6 +41,14 @@ class Forecast:
         return cls(
             phi_e=wide.mean(0).astype(np.float32),
             phi_e_std=wide.std(0, ddof=1).astype(np.float32),
+        )
+
+    def at_times(self, form: RecordingFormat, times_ms: np.ndarray | None) -> "Forecast":
+        """Return the forecast, which is in a format's frames, at other times."""
+        std = self.phi_e_std
+        return Forecast(
+            phi_e=at_times(self.phi_e, form, times_ms),
+            phi_e_std=None if std is None else at_times(std, form, times_ms),
         )
 
 

@@ -12,6 +12,7 @@ from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.evaluation.predictors import Ecgs, Predictor, weighted_sums
 from fwdecg.library.labelled_cases import LabelledCases
 from fwdecg.model.map_features import conducting_fraction, front_speed
+from fwdecg.physics.map_ecg import per_conducting_area
 from fwdecg.physics.pseudo_ecg import lead_fields
 from fwdecg.physics.tissue import Tissue
 from fwdecg.shapes import Electrodes, Frames
@@ -119,6 +120,5 @@ def _ecg_of_maps(
     u: Frames, tissue: Tissue, fraction: Float[np.ndarray, "row col"], electrodes_mm: Electrodes
 ) -> Float32[np.ndarray, "electrode frame"]:
     """Return the ECG of maps by Eq. 1 if each pixel conducts in a `fraction` of its area."""
-    leads = lead_fields(tissue, electrodes_mm)
-    # Where nothing conducts the lead field is 0, so any divisor is correct there.
-    return weighted_sums(leads / np.where(fraction > 0, fraction, 1.0), u)
+    leads = per_conducting_area(lead_fields(tissue, electrodes_mm), fraction)
+    return weighted_sums(leads, u)

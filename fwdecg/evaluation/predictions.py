@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float
 
+from fwdecg.cases.recording_format import OwnMaps
 from fwdecg.cases.splits import ALL
 from fwdecg.errors import MapsError, ResultError
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
@@ -27,7 +27,6 @@ from fwdecg.library.schema import CASE_ID, CONDITION, PHI_E, SPLIT
 from fwdecg.runtime.progress import Progress
 from fwdecg.runtime.storage import STAGING, Store
 from fwdecg.training.trained_surrogate import TrainedSurrogate
-from fwdecg.training.training_spec import ModelSignature
 
 logger = logging.getLogger(__name__)
 
@@ -51,18 +50,16 @@ class PredictionRun:
         return self.cases / self.seconds
 
 
-def read_maps(path: str | Path, signature: ModelSignature) -> Float[np.ndarray, "N T H W"]:
-    """Read dimensionless voltage maps of one or several cases as float16 or float32.
+def read_maps(path: str | Path) -> np.ndarray:
+    """Read the voltage maps of one or several cases.
 
     Args:
-        path: an .npy file, or an .npz file that contains the array `u` or a single array. The array
-            has shape (frame, row, col) or (case, frame, row, col) and any floating-point type.
-        signature: signature of the surrogate; it determines which shape and range are accepted.
+        path: an .npy file, or an .npz file that contains the array `u` or a single array.
 
     Raises:
-        MapsError: the file is missing or unreadable, or the array has another shape, type or range.
+        MapsError: the file is missing or unreadable.
     """
-    return signature.accept(_load_array(Path(path)), str(path))
+    return _load_array(Path(path))
 
 
 def _load_array(path: Path) -> np.ndarray:
@@ -148,7 +145,7 @@ def predict_library(
 
 
 def predict_own_maps(
-    u: Float[np.ndarray, "N T H W"],
+    own: OwnMaps,
     members: Sequence[TrainedSurrogate],
     path: Path,
     *,
@@ -157,18 +154,22 @@ def predict_own_maps(
     """Predict a user's own maps and write the ECGs into one file, with cases numbered from 0.
 
     Args:
-        u: dimensionless voltage maps, as `read_maps` returns them.
+        own: voltage maps, and what is known of their format.
         members: the surrogate, or the members of an ensemble.
         path: new Parquet file with the columns case_id and phi_e.
         batch_size: number of cases predicted at once.
 
     Raises:
+        MapsError: the maps do not fit the surrogate, as in `TrainedSurrogate.predict`.
         CheckpointError: a predicted value is not finite.
         ResultError: the file exists or cannot be written.
     """
+    u = members[0].prepare(own)
 
     def tables() -> Iterator[pa.Table]:
-        forecast = Ensemble(members, batch_size).predict(u)
+        forecast = (
+            Ensemble(members, batch_size).predict(u).at_times(members[0].signature, own.times_ms)
+        )
         yield predictions_table({CASE_ID: np.arange(len(u))}, forecast, members)
 
     return write_predictions(path, tables())

@@ -97,7 +97,9 @@ def job_parser(
 
 def load_experiment(arguments: argparse.Namespace) -> Experiment:
     """Return the preset of a parsed command line with its overrides."""
-    return load_preset(arguments.preset, arguments.overrides)
+    experiment = load_preset(arguments.preset, arguments.overrides)
+    experiment.require_trainable()
+    return experiment
 
 
 def print_report(folder: Path) -> None:

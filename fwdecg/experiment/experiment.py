@@ -38,7 +38,7 @@ class Experiment:
     tuning: TuningConfig = setting(TuningConfig)
 
     def __post_init__(self) -> None:
-        """Check the paths, and that mirroring a case leaves its ECG unchanged."""
+        """Check the paths."""
         for section in (self.results, self.training, self.evaluation, self.ablation, self.tuning):
             if "://" in section.path:
                 raise ConfigError(
@@ -48,6 +48,12 @@ class Experiment:
             absolute_path(section.path)  # reports a bad path before the first stage runs
         if "://" not in self.library.path:
             absolute_path(self.library.path)
+
+    def require_trainable(self) -> None:
+        """Raise ConfigError if training would mirror cases whose ECG changes with it.
+
+        Jobs check it before the first stage runs; the simulation of single cases has no need to.
+        """
         if self.training.mirror:
             require_midline(self.library)
 

@@ -1,6 +1,5 @@
 """Simulation of a single case, for notebooks."""
 
-from collections.abc import Sequence
 from itertools import count, islice
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from fwdecg.cases.library_config import LibraryConfig, warn_if_resolution_is_fix
 from fwdecg.cases.recorded_case import RecordedCase
 from fwdecg.cases.simulation import simulate_case
 from fwdecg.cases.splits import assign_case
-from fwdecg.config import with_overrides
+from fwdecg.config import Overrides, with_overrides
 from fwdecg.errors import ConfigError
 from fwdecg.experiment.experiment import Experiment
 from fwdecg.experiment.presets import load_preset
@@ -21,7 +20,7 @@ def simulate(
     *,
     number: int = 0,
     preset: str | Path | None = None,
-    settings: Sequence[str] = (),
+    settings: Overrides = (),
 ) -> RecordedCase:
     """Simulate one case: voltage maps, activation times and ECG.
 
@@ -32,9 +31,11 @@ def simulate(
         condition: tissue condition: "healthy", "gap_junction", "fibrosis" or "combined".
         number: index of the case among the library's cases of this condition, from 0. Each index
             has its own random draws.
-        preset: path of a TOML preset, or the name of one that comes with fwdecg. The default is the
-            library of the paper.
-        settings: changes of single keys, "section.key=value", as for the option --set of the jobs.
+        preset: path of a TOML preset, or the name of one that comes with fwdecg, such as
+            "quickstart". The default is the library of the paper.
+        settings: changes of single keys: values by key, {"library.recording.duration_ms": 400}, or
+            a list of texts as for the option --set of the jobs. Other electrodes replace the grid
+            of a preset.
 
     Raises:
         ConfigError: the condition, preset or setting does not exist or breaks a rule.
@@ -54,8 +55,8 @@ def _case_id(config: LibraryConfig, condition: str, number: int) -> int:
     names = [known.name for known in CONDITIONS]
     if condition not in names:
         raise ConfigError(f"condition = {condition!r}: must be one of {', '.join(names)}")
-    if number < 0:
-        raise ConfigError(f"number = {number}: must be at least 0")
+    if not isinstance(number, int) or number < 0:
+        raise ConfigError(f"number = {number!r}: must be a whole number, at least 0")
 
     def matches(case_id: int) -> bool:
         assigned = assign_case(case_id, config.shifts)

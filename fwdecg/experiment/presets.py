@@ -1,19 +1,19 @@
 """Presets: TOML files of experiments. Some come with fwdecg and are found by name."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from fwdecg.config import load
+from fwdecg.config import Overrides, load
 from fwdecg.errors import ConfigError
 from fwdecg.experiment.experiment import Experiment
 
 
-def load_preset(preset: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+def load_preset(preset: str | Path, overrides: Overrides = ()) -> Experiment:
     """Read a preset.
 
     Args:
-        preset: path of a TOML file, or the name of a preset that comes with fwdecg.
-        overrides: changes of single keys, "section.key=value".
+        preset: path of a TOML file, or the name of a preset that comes with fwdecg, with or without
+            its suffix.
+        overrides: changes of single keys.
 
     Raises:
         ConfigError: the preset or a key does not exist, or a value breaks its rule.
@@ -27,11 +27,12 @@ def find_preset(preset: str | Path) -> Path:
     Raises:
         ConfigError: there is no such file and no preset of this name.
     """
-    path, packaged = Path(preset), jobs_folder() / preset
-    if path.exists():
+    path = Path(preset).expanduser()
+    if path.is_file():
         return path
-    if packaged.name == str(preset) and packaged.is_file():
-        return packaged
+    for packaged in jobs_folder().glob("*.toml"):
+        if str(preset) in (packaged.name, packaged.stem):
+            return packaged
     names = ", ".join(sorted(known.name for known in jobs_folder().glob("*.toml")))
     raise ConfigError(
         f"{preset}: No such file or directory; give the path of a TOML preset, or one that comes "

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from fwdecg.kernels.compile import kernel
-from fwdecg.physics.fenton_karma import CellParameters
+from fwdecg.physics.fenton_karma import Parameters
 from fwdecg.physics.padded_grid import LANES, TILE, Flat, PaddedGrid
 from fwdecg.physics.stepping import SMALLEST_U, CellRuns, State
 
@@ -52,7 +52,7 @@ class Tiles(NamedTuple):
 class ActivityTracker:
     """The active and resting tiles of one run of a simulation."""
 
-    def __init__(self, grid: PaddedGrid, parameters: CellParameters, dt_ms: float) -> None:
+    def __init__(self, grid: PaddedGrid, parameters: Parameters, dt_ms: float) -> None:
         """Start with all tiles at rest and no cell updates."""
         p = parameters
         same_rate_above_u_v = p.tau_v1 == p.tau_v2

@@ -18,9 +18,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fwdecg.errors import TissueError
 
-class CellParameters(NamedTuple):
-    """Constants of the cell model: times in ms, voltages on the dimensionless scale of u."""
+
+class Parameters(NamedTuple):
+    """Constants of the cell model: times in ms, voltages on the dimensionless scale of u.
+
+    A published set can be changed with `PARAMETER_SETS["FK-CAF"]._replace(tau_d=0.2)`.
+    """
 
     tau_d: float
     tau_r: float
@@ -40,7 +45,7 @@ class CellParameters(NamedTuple):
 PARAMETER_SETS = {
     # Electrically remodelled atrium: Goodman et al., Europace 7:S135 (2005). The values are taken
     # from four public codes that agree, because the table of the article was not accessible.
-    "FK-CAF": CellParameters(
+    "FK-CAF": Parameters(
         tau_d=0.125,
         tau_r=70.0,
         tau_si=114.0,
@@ -56,7 +61,7 @@ PARAMETER_SETS = {
         k=10.0,
     ),
     # Courtemanche human atrium, probably from Oliver & Krassowska (2005).
-    "FK-CRN": CellParameters(
+    "FK-CRN": Parameters(
         tau_d=0.249,
         tau_r=222.9,
         tau_si=226.9,
@@ -73,7 +78,7 @@ PARAMETER_SETS = {
     ),
     # The four fits of Fenton & Karma (1998): Beeler-Reuter, modified Beeler-Reuter,
     # modified Luo-Rudy I, and guinea pig.
-    "FK98-BR": CellParameters(
+    "FK98-BR": Parameters(
         tau_d=1 / 4,
         tau_r=33.33,
         tau_si=29.0,
@@ -88,7 +93,7 @@ PARAMETER_SETS = {
         u_csi=0.85,
         k=10.0,
     ),
-    "FK98-MBR": CellParameters(
+    "FK98-MBR": Parameters(
         tau_d=1 / 4,
         tau_r=50.0,
         tau_si=44.84,
@@ -103,7 +108,7 @@ PARAMETER_SETS = {
         u_csi=0.85,
         k=10.0,
     ),
-    "FK98-MLR-I": CellParameters(
+    "FK98-MLR-I": Parameters(
         tau_d=1 / 5.8,
         tau_r=130.0,
         tau_si=127.0,
@@ -118,7 +123,7 @@ PARAMETER_SETS = {
         u_csi=0.85,
         k=10.0,
     ),
-    "FK98-GP": CellParameters(
+    "FK98-GP": Parameters(
         tau_d=1 / 8.7,
         tau_r=25.0,
         tau_si=22.22,
@@ -134,6 +139,23 @@ PARAMETER_SETS = {
         k=10.0,
     ),
 }
+
+
+def require_valid(parameters: Parameters) -> None:
+    """Raise TissueError if a parameter set cannot describe an excitable cell."""
+    for name, value in parameters._asdict().items():
+        lowest = 0.0 if name == "u_v" else np.nextafter(0.0, 1.0)
+        highest = 1.0 if name.startswith("u_") else np.finfo(np.float32).max
+        if not lowest <= value < highest:
+            raise TissueError(
+                f"{name} = {value}: must be {'at least' if name == 'u_v' else 'above'} 0 and "
+                f"{'below 1' if highest == 1 else 'finite'}"
+            )
+    if parameters.u_v > parameters.u_c:
+        raise TissueError(
+            f"u_v = {parameters.u_v}: must be at most u_c = {parameters.u_c}, the threshold of "
+            "excitation"
+        )
 
 
 class StepConstants(NamedTuple):
@@ -159,7 +181,7 @@ class StepConstants(NamedTuple):
     close_w_minus: np.float32
 
 
-def step_constants(parameters: CellParameters, dt_ms: float) -> StepConstants:
+def step_constants(parameters: Parameters, dt_ms: float) -> StepConstants:
     """Return the constants of one step of `dt_ms`."""
     p = parameters
     values = (

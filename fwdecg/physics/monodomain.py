@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float32
 from fwdecg.errors import CaseError, TissueError
 from fwdecg.physics.activity import STEPS_BETWEEN_CHECKS, ActivityTracker
 from fwdecg.physics.diffusion import DIAGONAL_FRACTION, links
-from fwdecg.physics.fenton_karma import CellParameters, step_constants
+from fwdecg.physics.fenton_karma import Parameters, step_constants
 from fwdecg.physics.padded_grid import PaddedGrid
 from fwdecg.physics.resolution import stable_dt_ms
 from fwdecg.physics.stepping import Coupling, State, advance
@@ -78,7 +78,7 @@ class TimeGrid:
         """Time step in ms."""
         return self.frame_interval_ms / self.steps_per_frame
 
-    def without_locking(self, tissue: Tissue, parameters: CellParameters) -> "TimeGrid":
+    def without_locking(self, tissue: Tissue, parameters: Parameters) -> "TimeGrid":
         """Return this time grid, with a few more steps per frame if waves would lock to the cells.
 
         If a wave needs nearly an integer number of long steps to cross a cell, it settles at
@@ -129,7 +129,7 @@ class Simulation:
         tissue: Tissue,
         pacing: Pacing,
         time_grid: TimeGrid,
-        parameters: CellParameters,
+        parameters: Parameters,
         scheme: Scheme = DEFAULT,
     ) -> None:
         """Prepare the couplings and stimuli on the raster.
@@ -158,13 +158,16 @@ class Simulation:
         self._activity = self._new_tracker()
 
     def __iter__(self) -> Iterator[Field32]:
-        """Yield the voltage u at t = 0, interval, 2 interval, ... as (row, col) arrays.
-
-        Each frame is a view of the solver's state that is valid until the next one is requested.
+        """Yield the voltage u at t = 0, interval, 2 interval, ... as new (row, col) arrays.
 
         Raises:
             CaseError: u is no longer finite.
         """
+        for u in self._views():
+            yield u.copy()
+
+    def _views(self) -> Iterator[Field32]:
+        """Yield the frames as views of the solver's state, each valid until the next request."""
         time_grid, grid = self._time_grid, self._grid
         ones = np.ones((grid.rows, grid.cols))
         state = State(grid.zeros(), grid.zeros(), grid.pad(ones), grid.pad(ones))
@@ -192,7 +195,7 @@ class Simulation:
         """
         stack = np.empty((frames, self._grid.rows, self._grid.cols), dtype=np.float32)
         filled = 0
-        for u in self:
+        for u in self._views():
             stack[filled] = u
             filled += 1
             if filled == frames:

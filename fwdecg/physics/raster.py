@@ -1,4 +1,4 @@
-"""Rasters of a square sheet: cell centres, interpolation from a lattice, area means.
+"""Rasters of a sheet: cell centres, interpolation from a lattice, area means.
 
 Cells are squares. Row 0 is at the top edge and column 0 at the left edge; positions are in mm from
 the top left corner. All operations are separable: they treat rows and columns one after the other.
@@ -52,9 +52,27 @@ def area_mean(
     """
     *frames, fine, _ = fields.shape
     means = np.empty((*frames, cells, cells))
-    _average(
-        means.reshape(-1, cells, cells), fields.reshape(-1, fine, fine), _overlaps(fine, cells)
-    )
+    overlaps = _overlaps(fine, cells)
+    _average(means.reshape(-1, cells, cells), fields.reshape(-1, fine, fine), overlaps, overlaps)
+    return means
+
+
+def pixel_mean(
+    fields: Float[np.ndarray, "frame fine_row fine_col"], spacing_mm: float, pixel_mm: float
+) -> Float[np.ndarray, "frame row col"]:
+    """Return the means of fields over square pixels that cover the sheet from its top left corner.
+
+    The last pixels may extend beyond the sheet, where every field counts as 0.
+
+    Args:
+        fields: fields on the cells of a sheet, which may be a rectangle.
+        spacing_mm: side of a cell.
+        pixel_mm: side of a pixel.
+    """
+    frames, *fine = fields.shape
+    rows, cols = (_pixel_overlaps(side, spacing_mm / pixel_mm) for side in fine)
+    means = np.empty((frames, len(rows.fraction), len(cols.fraction)))
+    _average(means, fields, rows, cols)
     return means
 
 
@@ -79,20 +97,19 @@ class _Overlaps(NamedTuple):
 
 
 @kernel()
-def _average(means: Stack, fields: Stack, overlaps: _Overlaps) -> None:
+def _average(means: Stack, fields: Stack, rows: _Overlaps, cols: _Overlaps) -> None:
     """Fill `means`: for each row of squares average over rows first, then over columns."""
-    first, last, fraction = overlaps
-    cells, fine = fraction.shape
+    fine = cols.fraction.shape[1]
     for f in range(len(fields)):
-        for i in range(cells):
+        for i in range(len(rows.fraction)):
             strip = np.zeros(fine)
-            for row in range(first[i], last[i]):
+            for row in range(rows.first[i], rows.last[i]):
                 for col in range(fine):
-                    strip[col] += fraction[i, row] * fields[f, row, col]
-            for j in range(cells):
+                    strip[col] += rows.fraction[i, row] * fields[f, row, col]
+            for j in range(len(cols.fraction)):
                 total = 0.0
-                for col in range(first[j], last[j]):
-                    total += fraction[j, col] * strip[col]
+                for col in range(cols.first[j], cols.last[j]):
+                    total += cols.fraction[j, col] * strip[col]
                 means[f, i, j] = total
 
 
@@ -102,9 +119,23 @@ def _overlaps(fine: int, coarse: int) -> _Overlaps:
     edges = np.arange(fine + 1) * coarse
     starts = np.arange(coarse)[:, None] * fine
     overlap = np.minimum(edges[1:], starts + fine) - np.maximum(edges[:-1], starts)
-    overlapping = overlap > 0
+    return _as_overlaps(np.maximum(overlap, 0) / fine)
+
+
+@lru_cache(maxsize=8)
+def _pixel_overlaps(fine: int, ratio: float) -> _Overlaps:
+    """Return the overlaps of `fine` cells with the pixels that cover them; `ratio` is in pixels."""
+    # Rounding removes slivers between intervals that merely touch.
+    edges = np.round(np.arange(fine + 1) * ratio, 9)
+    starts = np.arange(int(np.ceil(edges[-1])))[:, None]
+    overlap = np.minimum(edges[1:], starts + 1) - np.maximum(edges[:-1], starts)
+    return _as_overlaps(np.maximum(overlap, 0.0))
+
+
+def _as_overlaps(fraction: Float64[np.ndarray, "coarse fine"]) -> _Overlaps:
+    overlapping = fraction > 0
     return _Overlaps(
         first=overlapping.argmax(axis=1),
-        last=fine - overlapping[:, ::-1].argmax(axis=1),
-        fraction=np.maximum(overlap, 0) / fine,
+        last=fraction.shape[1] - overlapping[:, ::-1].argmax(axis=1),
+        fraction=fraction,
     )

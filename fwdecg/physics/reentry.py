@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from fwdecg.physics.fenton_karma import CellParameters
+from fwdecg.physics.fenton_karma import Parameters
 from fwdecg.physics.markers import action_potential_durations_ms
 from fwdecg.physics.monodomain import Scheme, Simulation, TimeGrid
 from fwdecg.physics.stimulus import PLANAR_WIDTH_MM, Rectangle, Stimulus
@@ -20,9 +20,7 @@ from fwdecg.physics.velocity_correction import continuum_velocity
 RECORD_MS, FRAME_INTERVAL_MS, DT_MS = 1000.0, 0.5, 0.02
 
 
-def tail_arrival_ms(
-    x_mm: float, diffusivity_mm2_per_ms: float, parameters: CellParameters
-) -> float:
+def tail_arrival_ms(x_mm: float, diffusivity_mm2_per_ms: float, parameters: Parameters) -> float:
     """Return the time at which the tail of a plane wave from the left edge arrives at `x_mm`.
 
     Args:
@@ -36,7 +34,7 @@ def tail_arrival_ms(
 
 
 @lru_cache(maxsize=64)
-def resting_apd90_ms(parameters: CellParameters) -> float:
+def resting_apd90_ms(parameters: Parameters) -> float:
     """Return the APD90 in ms of a single cell that is stimulated at rest."""
     cell = Tissue(spacing_mm=1.0, diffusivity_mm2_per_ms=np.ones((1, 1)))
     time_grid = TimeGrid(

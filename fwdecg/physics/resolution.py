@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fwdecg.physics.fenton_karma import CellParameters
+from fwdecg.physics.fenton_karma import Parameters
 
 CALIBRATED = 0.0055
 PLAIN_SPATIAL = 0.0139
@@ -50,7 +50,7 @@ class Resolution(NamedTuple):
 def cv_error(
     resolution: Resolution,
     diffusivity_mm2_per_ms: float,
-    parameters: CellParameters,
+    parameters: Parameters,
     *,
     plain: bool = False,
 ) -> float:
@@ -65,7 +65,7 @@ def cv_error(
 def stable_dt_ms(
     spacing_mm: float,
     diffusivity_mm2_per_ms: float,
-    parameters: CellParameters,
+    parameters: Parameters,
     *,
     plain: bool = False,
 ) -> float:
@@ -80,7 +80,7 @@ def stable_dt_ms(
 def resolution_for(
     target: float,
     diffusivity_mm2_per_ms: float,
-    parameters: CellParameters,
+    parameters: Parameters,
     *,
     plain: bool = False,
 ) -> Resolution:
@@ -104,7 +104,7 @@ def resolution_for(
 
 
 def calibrated_dt_ms(
-    spacing_mm: float, diffusivity_mm2_per_ms: float, parameters: CellParameters
+    spacing_mm: float, diffusivity_mm2_per_ms: float, parameters: Parameters
 ) -> float:
     """Return the step of the calibrated scheme in ms on cells of `spacing_mm`."""
     return min(STEP_RATIO * spacing_mm**2 / diffusivity_mm2_per_ms, LONGEST_STEP * parameters.tau_d)

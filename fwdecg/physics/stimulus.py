@@ -5,22 +5,24 @@ three times the threshold; the wave itself does not depend on it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from fwdecg.errors import TissueError
 from fwdecg.physics.raster import cell_centres_mm
 from fwdecg.physics.tissue import Tissue
-from fwdecg.shapes import Mask
+from fwdecg.shapes import Mask, number_array
 
 AMPLITUDE_PER_MS = 0.5
 DURATION_MS = 1.0
 PLANAR_WIDTH_MM = 2.0
 FOCAL_RADIUS_MM = 3.0
 
+Edge = Literal["left", "right", "top", "bottom"]
 Columns = Float[np.ndarray, "1 col"]
 Rows = Float[np.ndarray, "row 1"]
 
@@ -54,40 +56,180 @@ class Disc:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Strip:
+    """Points within `width_mm` of an edge of the sheet."""
+
+    edge: Edge
+    width_mm: float
+
+    def contains(self, x_mm: Columns, y_mm: Rows) -> Mask:
+        """Return which of the centres of all cells of a sheet lie inside."""
+        along = x_mm if self.edge in ("left", "right") else y_mm
+        # The first centre lies half a cell from the edge, the last one half a cell from the other.
+        end_mm = along.flat[0] + along.flat[-1]
+        distance_mm = along if self.edge in ("left", "top") else end_mm - along
+        return np.broadcast_to(distance_mm <= self.width_mm, (y_mm.size, x_mm.size))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CellMask:
+    """Points inside the marked cells of a raster of the sheet, which need not be the solver's."""
+
+    mask: Mask = field(repr=False)
+    spacing_mm: float
+
+    def contains(self, x_mm: Columns, y_mm: Rows) -> Mask:
+        """Return which points lie inside."""
+        rows, cols = self.mask.shape
+        row, col = (np.floor(each / self.spacing_mm).astype(np.intp) for each in (y_mm, x_mm))
+        inside = (row < rows) & (col < cols)
+        return inside & self.mask[np.minimum(row, rows - 1), np.minimum(col, cols - 1)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stimulus:
     """A stimulus current in one region.
+
+    `disc`, `strip`, `rectangle` and `mask` build the region as well. Positions are in mm from the
+    top left corner of the sheet; y points down.
 
     Attributes:
         region: stimulated region.
         start_ms: start time, at least 0.
         duration_ms: duration, above 0.
-        amplitude_per_ms: J_stim, the current's contribution to du/dt.
+        amplitude_per_ms: J_stim, the current's contribution to du/dt, above 0.
     """
 
-    region: Rectangle | Disc
+    region: Rectangle | Disc | Strip | CellMask
     start_ms: float = 0.0
     duration_ms: float = DURATION_MS
     amplitude_per_ms: float = AMPLITUDE_PER_MS
 
     def __post_init__(self) -> None:
-        """Raise TissueError if the start or the duration is invalid."""
+        """Raise TissueError if start, duration or amplitude is invalid."""
         if not (0 <= self.start_ms < np.inf and 0 < self.duration_ms < np.inf):
             raise TissueError(
                 f"a stimulus from {self.start_ms} ms for {self.duration_ms} ms: it must start at 0 "
                 "or later and last longer than 0"
             )
+        if not 0 < self.amplitude_per_ms < np.inf:
+            raise TissueError(f"amplitude_per_ms = {self.amplitude_per_ms}: must be above 0")
+
+    @classmethod
+    def disc(cls, *, x_mm: float, y_mm: float, radius_mm: float, **when: float) -> "Stimulus":
+        """Return a stimulus of a disc.
+
+        Args:
+            x_mm: position of the centre.
+            y_mm: position of the centre.
+            radius_mm: radius of the disc.
+            **when: `start_ms`, `duration_ms` and `amplitude_per_ms`.
+        """
+        return cls(region=Disc(x_mm=x_mm, y_mm=y_mm, radius_mm=radius_mm), **when)
+
+    @classmethod
+    def strip(cls, edge: Edge, *, width_mm: float = PLANAR_WIDTH_MM, **when: float) -> "Stimulus":
+        """Return a stimulus along an edge of the sheet, which starts a plane wave.
+
+        Args:
+            edge: "left", "right", "top" or "bottom".
+            width_mm: width of the strip.
+            **when: `start_ms`, `duration_ms` and `amplitude_per_ms`.
+
+        Raises:
+            TissueError: there is no such edge.
+        """
+        if edge not in get_args(Edge):
+            raise TissueError(f"edge = {edge!r}: must be one of {', '.join(get_args(Edge))}")
+        return cls(region=Strip(edge=edge, width_mm=width_mm), **when)
+
+    @classmethod
+    def rectangle(
+        cls,
+        *,
+        left_mm: float = -np.inf,
+        right_mm: float = np.inf,
+        top_mm: float = -np.inf,
+        bottom_mm: float = np.inf,
+        **when: float,
+    ) -> "Stimulus":
+        """Return a stimulus of the points with left <= x <= right and top <= y <= bottom.
+
+        Args:
+            left_mm: smallest x.
+            right_mm: largest x.
+            top_mm: smallest y.
+            bottom_mm: largest y.
+            **when: `start_ms`, `duration_ms` and `amplitude_per_ms`.
+        """
+        region = Rectangle(left_mm=left_mm, right_mm=right_mm, top_mm=top_mm, bottom_mm=bottom_mm)
+        return cls(region=region, **when)
+
+    @classmethod
+    def mask(cls, mask: ArrayLike, *, spacing_mm: float, **when: float) -> "Stimulus":
+        """Return a stimulus of the marked cells of a raster, for example the tissue's own.
+
+        Args:
+            mask: truth values (row, col), true where the current flows.
+            spacing_mm: side of a cell of the mask.
+            **when: `start_ms`, `duration_ms` and `amplitude_per_ms`.
+
+        Raises:
+            TissueError: the mask is no such array, or the spacing is not above 0.
+        """
+        cells = number_array(mask, "mask", TissueError)
+        if cells.ndim != 2 or not np.isin(cells, (0, 1)).all() or not 0 < spacing_mm < np.inf:
+            raise TissueError(
+                f"a mask of shape {cells.shape} with cells of {spacing_mm} mm: must be an array "
+                "(row, col) of truth values, with cells wider than 0"
+            )
+        return cls(region=CellMask(mask=cells.astype(bool), spacing_mm=spacing_mm), **when)
 
 
 Pacing = Sequence[Stimulus]
 
 
-def planar(start_ms: float = 0.0, *, edge: Literal["left", "top"] = "left") -> Pacing:
+def pacing_train(stimulus: Stimulus, cycle_lengths_ms: Sequence[float]) -> Pacing:
+    """Return a stimulus followed by repetitions of it.
+
+    Args:
+        stimulus: the first stimulus.
+        cycle_lengths_ms: time from the start of each stimulus to the start of the next; three
+            stimuli have two cycle lengths.
+
+    Raises:
+        TissueError: a cycle length is not above the duration of the stimulus.
+    """
+    for length_ms in cycle_lengths_ms:
+        if not stimulus.duration_ms < length_ms < np.inf:
+            raise TissueError(
+                f"a cycle length of {length_ms} ms: must be above the stimulus' duration of "
+                f"{stimulus.duration_ms:g} ms"
+            )
+    starts_ms = stimulus.start_ms + np.cumsum([0.0, *cycle_lengths_ms])
+    return tuple(replace(stimulus, start_ms=float(start_ms)) for start_ms in starts_ms)
+
+
+def s1_s2(stimulus: Stimulus, *, s1_ms: float, s1_count: int, s2_ms: float) -> Pacing:
+    """Return a train of regular stimuli (S1) followed by a premature one (S2) at the same site.
+
+    Args:
+        stimulus: the first S1 stimulus.
+        s1_ms: cycle length of the S1 stimuli.
+        s1_count: number of S1 stimuli, at least 1.
+        s2_ms: coupling interval from the last S1 stimulus to S2.
+
+    Raises:
+        TissueError: there is no S1 stimulus, or an interval is not above the stimulus' duration.
+    """
+    if s1_count < 1:
+        raise TissueError(f"s1_count = {s1_count}: must be at least 1")
+    return pacing_train(stimulus, [s1_ms] * (s1_count - 1) + [s2_ms])
+
+
+def planar(start_ms: float = 0.0, *, edge: Edge = "left") -> Pacing:
     """Return the pacing that starts a plane wave at an edge."""
-    strips = {
-        "left": Rectangle(right_mm=PLANAR_WIDTH_MM),
-        "top": Rectangle(bottom_mm=PLANAR_WIDTH_MM),
-    }
-    return (Stimulus(region=strips[edge], start_ms=start_ms),)
+    return (Stimulus.strip(edge, start_ms=start_ms),)
 
 
 def focal(x_mm: float, y_mm: float) -> Pacing:

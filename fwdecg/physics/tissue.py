@@ -1,18 +1,20 @@
-"""Tissue: a square sheet in mm, and its raster at any spacing.
+"""Tissue: D on a raster of cells, and square sheets in mm that can be rasterised at any spacing.
 
 The diffusion coefficient D is in mm^2/ms throughout. The paper prints mm^2 s^-1, which would be far
 too slow for a heart: a wave runs at 0.65 m/s at D = 0.1 mm^2/ms, and at 0.02 m/s at 0.1 mm^2/s.
 D = 0 marks tissue that does not conduct; it carries no charge and stays at rest.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from fwdecg.errors import TissueError
 from fwdecg.physics.raster import interpolate
-from fwdecg.shapes import Field, Mask
+from fwdecg.shapes import Field, Mask, number_array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +71,9 @@ class Variation:
             )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, eq=False)
 class Tissue:
-    """D on a raster of square cells.
+    """D on a raster of square cells; the sheet may be a rectangle.
 
     Attributes:
         spacing_mm: side of a cell.
@@ -81,20 +83,122 @@ class Tissue:
     spacing_mm: float
     diffusivity_mm2_per_ms: Field
 
-    def __post_init__(self) -> None:
-        """Raise TissueError if spacing or diffusivity is invalid or no cell conducts."""
-        diffusivity = self.diffusivity_mm2_per_ms
-        if not self.spacing_mm > 0:
-            raise TissueError(f"spacing_mm = {self.spacing_mm}: must be above 0")
-        if not np.isfinite(diffusivity).all() or diffusivity.min() < 0:
+    def __init__(
+        self,
+        *,
+        diffusivity_mm2_per_ms: ArrayLike,
+        spacing_mm: float,
+        scar: ArrayLike | None = None,
+        shape: tuple[int, int] | None = None,
+    ) -> None:
+        """Rasterise D and cut out the scar.
+
+        Args:
+            diffusivity_mm2_per_ms: D of each cell, (row, col), or one number for all cells. Rows
+                count downwards from the top edge.
+            spacing_mm: side of a cell.
+            scar: mask (row, col) of the cells that do not conduct.
+            shape: rows and columns, if D is a number and there is no scar.
+
+        Raises:
+            TissueError: spacing, D or scar is invalid, their shapes differ, or no cell conducts.
+        """
+        if not 0 < spacing_mm < np.inf:
+            raise TissueError(f"spacing_mm = {spacing_mm}: must be above 0 and finite")
+        diffusivity = number_array(diffusivity_mm2_per_ms, "diffusivity_mm2_per_ms", TissueError)
+        mask = None if scar is None else _scar_mask(scar)
+        if diffusivity.ndim == 0:
+            diffusivity = np.full(_shape_of_sheet(mask, shape), float(diffusivity))
+        elif diffusivity.ndim != 2 or (shape is not None and diffusivity.shape != tuple(shape)):
+            raise TissueError(
+                f"diffusivity_mm2_per_ms has shape {diffusivity.shape}: must be a number or an "
+                f"array (row, col){'' if shape is None else f' = {tuple(shape)}'}"
+            )
+        if diffusivity.dtype.kind != "f":
+            diffusivity = diffusivity.astype(np.float64)
+        if mask is not None:
+            if mask.shape != diffusivity.shape:
+                raise TissueError(
+                    f"scar has shape {mask.shape}, diffusivity_mm2_per_ms {diffusivity.shape}: "
+                    "both must be (row, col) of the same cells"
+                )
+            diffusivity[mask] = 0.0
+        if not np.isfinite(diffusivity).all() or diffusivity.min(initial=0.0) < 0:
             raise TissueError("diffusivity_mm2_per_ms must be finite and at least 0 in every cell")
         if not diffusivity.any():
             raise TissueError("no cell conducts: at least one diffusivity must be above 0")
+        object.__setattr__(self, "spacing_mm", float(spacing_mm))
+        object.__setattr__(self, "diffusivity_mm2_per_ms", diffusivity)
 
     @property
     def conducts(self) -> Mask:
         """Mask of the conducting cells."""
         return self.diffusivity_mm2_per_ms > 0
+
+    @property
+    def size_mm(self) -> tuple[float, float]:
+        """Width and height of the sheet."""
+        rows, cols = self.diffusivity_mm2_per_ms.shape
+        return cols * self.spacing_mm, rows * self.spacing_mm
+
+    def resampled(self, largest_spacing_mm: float) -> "Tissue":
+        """Return the same sheet on the cells closest to a spacing that the raster allows.
+
+        Larger cells are divided evenly, so that every scar keeps its outline. Smaller ones are
+        merged in squares where rows and columns are divisible. The merged cells that conduct least
+        become scar, as many as keep the scar's area; the others have the mean D of what conducts.
+
+        Args:
+            largest_spacing_mm: upper bound of the side of a cell.
+        """
+        divisor = int(np.ceil(self.spacing_mm / largest_spacing_mm - 1e-9))
+        if divisor > 1:
+            finer = self.diffusivity_mm2_per_ms.repeat(divisor, axis=0).repeat(divisor, axis=1)
+            return Tissue(spacing_mm=self.spacing_mm / divisor, diffusivity_mm2_per_ms=finer)
+        common = math.gcd(*self.diffusivity_mm2_per_ms.shape)
+        most = int(largest_spacing_mm / self.spacing_mm + 1e-9)
+        factor = max(each for each in range(1, min(most, common) + 1) if common % each == 0)
+        if factor == 1:
+            return self
+        return Tissue(
+            spacing_mm=self.spacing_mm * factor,
+            diffusivity_mm2_per_ms=_merge(self.diffusivity_mm2_per_ms, factor),
+        )
+
+
+def _scar_mask(scar: ArrayLike) -> Mask:
+    mask = number_array(scar, "scar", TissueError)
+    if mask.ndim != 2 or not np.isin(mask, (0, 1)).all():
+        raise TissueError(
+            f"scar is an array of shape {mask.shape} and type {mask.dtype}: must be a mask (row, "
+            "col) of truth values, true where the tissue does not conduct; compare an image with "
+            "a threshold first (fwdecg.scar_mask)"
+        )
+    return mask.astype(bool)
+
+
+def _shape_of_sheet(mask: Mask | None, shape: tuple[int, int] | None) -> tuple[int, int]:
+    """Return rows and columns of a sheet whose D is a single number."""
+    if shape is None and mask is None:
+        raise TissueError(
+            "diffusivity_mm2_per_ms is a number: give the rows and columns of the sheet as shape, "
+            "or a scar mask"
+        )
+    rows, cols = mask.shape if shape is None else shape  # type: ignore[union-attr]
+    if min(rows, cols) < 1:
+        raise TissueError(f"shape = {(rows, cols)}: must be at least one row and one column")
+    return int(rows), int(cols)
+
+
+def _merge(diffusivity: Field, factor: int) -> Field:
+    """Return D on cells of `factor` x `factor` cells, with the same conducting area."""
+    rows, cols = (side // factor for side in diffusivity.shape)
+    blocks = diffusivity.reshape(rows, factor, cols, factor)
+    conducting = (blocks > 0).sum(axis=(1, 3))
+    mean = blocks.sum(axis=(1, 3), dtype=np.float64) / np.maximum(conducting, 1)
+    scars = rows * cols - max(round(conducting.sum() / factor**2), 1)
+    mean.ravel()[conducting.ravel().argsort(kind="stable")[:scars]] = 0.0
+    return mean
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,6 @@ Lengths are in units of sqrt(D ms), in which the velocity depends on the cell mo
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -18,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from fwdecg.errors import TissueError
-from fwdecg.physics.fenton_karma import CellParameters, step_constants
+from fwdecg.physics.fenton_karma import Parameters, step_constants
 from fwdecg.physics.markers import ACTIVATION_LEVEL
 from fwdecg.physics.padded_grid import PaddedGrid
 from fwdecg.physics.stepping import STEPS_PER_SWEEP, Coupling, State, advance, whole_sheet
@@ -44,7 +43,7 @@ BRACKET_LIMITS = (0.1, 0.9)  # fractions of the bracket between which the next t
 SAMPLES = 5
 
 
-def calibrate_diffusivity(tissue: Tissue, dt_ms: float, parameters: CellParameters) -> Tissue:
+def calibrate_diffusivity(tissue: Tissue, dt_ms: float, parameters: Parameters) -> Tissue:
     """Return the tissue with D calibrated for its spacing and a time step of `dt_ms`.
 
     Raises:
@@ -60,10 +59,10 @@ def calibrate_diffusivity(tissue: Tissue, dt_ms: float, parameters: CellParamete
     # The factor is nearly linear in the square of the spacing in units of sqrt(D ms).
     inverse = 1 / np.where(d > 0, d, highest)
     factor = np.interp(inverse, 1 / samples, factors)
-    return replace(tissue, diffusivity_mm2_per_ms=d * factor)
+    return Tissue(spacing_mm=tissue.spacing_mm, diffusivity_mm2_per_ms=d * factor)
 
 
-def diffusivity_factor(spacing: float, dt_ms: float, parameters: CellParameters) -> float:
+def diffusivity_factor(spacing: float, dt_ms: float, parameters: Parameters) -> float:
     """Return the factor on D that gives a plane wave into tissue at rest the right velocity.
 
     Args:
@@ -79,7 +78,7 @@ def diffusivity_factor(spacing: float, dt_ms: float, parameters: CellParameters)
 
 
 @lru_cache(maxsize=1024)
-def _diffusivity_factor(spacing: float, dt_ms: float, parameters: CellParameters) -> float:
+def _diffusivity_factor(spacing: float, dt_ms: float, parameters: Parameters) -> float:
     """Solve for the factor by false position in log(D), in which log(velocity) is nearly linear.
 
     It is not exactly linear: with long steps a wave tends to cross each cell in a whole number of
@@ -104,7 +103,7 @@ def _diffusivity_factor(spacing: float, dt_ms: float, parameters: CellParameters
 
 
 @lru_cache(maxsize=64)
-def continuum_velocity(parameters: CellParameters) -> float:
+def continuum_velocity(parameters: Parameters) -> float:
     """Return the velocity of a plane wave into tissue at rest, in sqrt(D / ms).
 
     It is a Richardson extrapolation from two resolutions, with a relative error of about 1e-4.
@@ -120,7 +119,7 @@ def continuum_velocity(parameters: CellParameters) -> float:
 def cable_velocity(
     spacing: float,
     dt_ms: float,
-    parameters: CellParameters,
+    parameters: Parameters,
     *,
     factor: float = 1.0,
     v: float = 1.0,
@@ -155,7 +154,7 @@ def cable_velocity(
 def _cable_voltages(
     spacing: float,
     dt_ms: float,
-    parameters: CellParameters,
+    parameters: Parameters,
     *,
     factor: float,
     v: float,
@@ -192,9 +191,9 @@ def _activation_samples(
     return activation
 
 
-def _steps_per_sample(dt_ms: float, parameters: CellParameters) -> int:
+def _steps_per_sample(dt_ms: float, parameters: Parameters) -> int:
     return max(1, min(STEPS_PER_SWEEP, int(SAMPLING * parameters.tau_d / dt_ms)))
 
 
-def _cable_cells(spacing: float, parameters: CellParameters) -> int:
+def _cable_cells(spacing: float, parameters: Parameters) -> int:
     return max(int(CABLE_LENGTH * np.sqrt(parameters.tau_d) / spacing), FEWEST_CELLS)

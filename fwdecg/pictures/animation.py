@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from fwdecg.cases.recorded_case import RecordedCase
 from fwdecg.pictures.panels import add_voltage, ecg_label, ecg_scale, mask_patches
-from fwdecg.pictures.style import STYLE, words
+from fwdecg.pictures.style import STYLE
 
 SIZE_INCH = (3.8, 4.7)
 DPI = 100
@@ -33,7 +33,7 @@ def _draw_frames(figure: Figure, case: RecordedCase) -> Iterator[int]:
     tissue, ecg = figure.subplots(2, 1, height_ratios=(2.6, 1))
     image = add_voltage(tissue, case, 0)
     tissue.set(xlabel="x (mm)", ylabel="y (mm)")
-    tissue.set_title(f"{words(case.condition)}, case no. {case.case_id}", loc="left")
+    tissue.set_title(case.title, loc="left")
     clock = tissue.set_title(f"{time_ms[-1]:g} ms", loc="right")
     figure.colorbar(image, ax=tissue, label="voltage u", pad=0.03)
     (trace,) = ecg.plot(time_ms, phi_e, color="black", linewidth=1.2)

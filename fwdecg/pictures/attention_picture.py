@@ -14,7 +14,7 @@ from matplotlib.image import AxesImage
 
 from fwdecg.cases.recorded_case import RecordedCase
 from fwdecg.pictures.panels import add_ecg, ecg_label, ecg_r2, ecg_scale
-from fwdecg.pictures.style import STYLE, WIDTH_INCH, Picture, words
+from fwdecg.pictures.style import STYLE, WIDTH_INCH, Picture
 
 if TYPE_CHECKING:
     from fwdecg.training.trained_surrogate import TrainedSurrogate
@@ -50,7 +50,7 @@ def plot_attentions(cases: Sequence[RecordedCase], surrogate: "TrainedSurrogate"
         CheckpointError: the surrogate has no attention.
     """
     # Relative to uniform attention, in which every frame has the same weight.
-    relative = [surrogate.attend(case.u)[0] * len(case.u) for case in cases]
+    relative = [surrogate.attend(case)[0] * len(case.u) for case in cases]
     limit = max(float(np.quantile(weights, SHOWN_QUANTILE)) for weights in relative)
     width = min(LEFT_INCH + COLUMN_INCH * max(len(cases), 2), WIDTH_INCH)
     with rc_context(STYLE):
@@ -60,10 +60,10 @@ def plot_attentions(cases: Sequence[RecordedCase], surrogate: "TrainedSurrogate"
         )
         scale, unit = ecg_scale(cases)
         for (ecg, attention), case, weights in zip(panels.T, cases, relative, strict=True):
-            true, predicted = case.phi_e_mm_per_ms, surrogate.predict(case.u)[0]
+            true, predicted = case.phi_e_mm_per_ms, surrogate.predict(case)[0]
             add_ecg(ecg, case.time_ms, true / scale, predicted / scale)
             r2 = ecg_r2(predicted, true)
-            ecg.set_title(f"{words(case.condition)}, no. {case.case_id}\n$R^2$ = {r2:.3f}")
+            ecg.set_title(f"{case.title}\n$R^2$ = {r2:.3f}")
             image = _add_weights(attention, weights, case, limit)
             attention.set_xlabel("ECG sample written (ms)")
         panels[0, 0].set_ylabel(ecg_label(len(cases[0].phi_e_mm_per_ms), unit))

@@ -78,13 +78,15 @@ def _add_map(
     )
 
 
-def add_ecg(panel: Axes, time_ms: Times, true: Ecg, predicted: Ecg | None = None) -> None:
-    """Add the ECG of the first electrode: the true one in black, a predicted one dashed."""
-    panel.plot(time_ms, true[0], color=TRUE_COLOUR, linewidth=1.6, label="true")
+def add_ecg(
+    panel: Axes, time_ms: Times, true: Ecg, predicted: Ecg | None = None, electrode: int = 0
+) -> None:
+    """Add the ECG of an electrode: the true one in black, a predicted one dashed."""
+    panel.plot(time_ms, true[electrode], color=TRUE_COLOUR, linewidth=1.6, label="true")
     if predicted is not None:
         panel.plot(
             time_ms,
-            predicted[0],
+            predicted[electrode],
             color=PREDICTED_COLOUR,
             linewidth=1.2,
             linestyle=(0, (4, 2)),
@@ -93,16 +95,16 @@ def add_ecg(panel: Axes, time_ms: Times, true: Ecg, predicted: Ecg | None = None
     panel.margins(x=0)
 
 
-def ecg_scale(cases: Sequence[RecordedCase]) -> tuple[float, str]:
+def ecg_scale(cases: Sequence[RecordedCase], electrode: int = 0) -> tuple[float, str]:
     """Return a common scale for the ECGs, a power of 1000 in mm/ms, and its unit label."""
-    largest = max(float(np.abs(case.phi_e_mm_per_ms[0]).max()) for case in cases)
+    largest = max(float(np.abs(case.phi_e_mm_per_ms[electrode]).max()) for case in cases)
     power = 3 * math.floor(math.log10(largest) / 3) if largest > 0 else 0
     return 10.0**power, f"10$^{{{power}}}$ mm/ms" if power else "mm/ms"
 
 
-def ecg_label(electrodes: int, unit: str) -> str:
-    """Return the axis label of an ECG panel, which shows the first electrode."""
-    which = "ECG" if electrodes == 1 else f"ECG 1 of {electrodes}"
+def ecg_label(electrodes: int, unit: str, electrode: int = 0) -> str:
+    """Return the axis label of an ECG panel, which shows one electrode."""
+    which = "ECG" if electrodes == 1 else f"ECG {electrode + 1} of {electrodes}"
     return f"{which} ({unit})"
 
 

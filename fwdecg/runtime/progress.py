@@ -3,6 +3,8 @@
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SECONDS_BETWEEN_LINES = 10.0
 # The pause also grows with the elapsed time, so that a day of work logs only a few hundred lines.
@@ -21,6 +23,23 @@ def log_to_stdout(name: str = "") -> None:
     logger.handlers = [handler]
     logger.setLevel(logging.INFO)
     logger.propagate = False  # Ray installs handlers on the root logger
+
+
+@contextmanager
+def lines_on_stderr() -> Iterator[None]:
+    """Print the log of this package on standard error unless the program handles it already."""
+    logger = logging.getLogger("fwdecg")
+    if logger.hasHandlers():
+        yield
+        return
+    handler, level = logging.StreamHandler(), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 class Progress:

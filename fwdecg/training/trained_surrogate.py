@@ -8,26 +8,33 @@ Axes: N case, B case of a batch, E electrode, T frame, H row, W column.
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
+from numpy.typing import ArrayLike
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from fwdecg.cases.map_quality import MapQuality
+from fwdecg.cases.recorded_case import RecordedCase
+from fwdecg.cases.recording_format import OwnMaps, at_times, own_maps
 from fwdecg.config import from_tree, to_tree
-from fwdecg.errors import CheckpointError, FwdEcgError
+from fwdecg.errors import CheckpointError, FwdEcgError, FwdEcgWarning, MapsError
 from fwdecg.model import Surrogate, SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.model.surrogate import build_surrogate
 from fwdecg.training.epoch import Validation
 from fwdecg.training.training_spec import ModelSignature
+
+Doubts = Literal["warn", "raise", "ignore"]
 
 FORMAT = "fwdecg surrogate 3"
 PUBLISHED = Path(__file__).parents[1] / "networks/best.safetensors"  # part of the package
@@ -93,27 +100,65 @@ class TrainedSurrogate:
         return surrogate.eval()
 
     def predict(
-        self, u: np.ndarray, *, batch_size: int = 8
+        self,
+        maps: RecordedCase | ArrayLike,
+        *,
+        frame_interval_ms: float | None = None,
+        map_spacing_mm: float | None = None,
+        electrodes_mm: ArrayLike | None = None,
+        doubts: Doubts = "warn",
+        batch_size: int = 8,
     ) -> Float32[np.ndarray, "case electrode frame"]:
         """Return the ECG in the library's unit (mm/ms), computed on the GPU if there is one.
 
+        A case brings its geometry. For other maps it is taken from the arguments and compared with
+        the training's: frames and pixels are converted, another sheet or electrode is refused.
+
         Args:
-            u: dimensionless maps, (frame, row, col) or (case, frame, row, col).
+            maps: a case, or dimensionless maps (frame, row, col) or (case, frame, row, col).
+            frame_interval_ms: time between the frames of the maps.
+            map_spacing_mm: side of a pixel of the maps.
+            electrodes_mm: (x, y, z) of each electrode whose ECG is wanted.
+            doubts: what to do if the maps had to be converted, their geometry is not given, or they
+                look unlike those of the training: "warn", "raise" or "ignore".
             batch_size: number of cases predicted at once.
 
         Raises:
-            MapsError: the maps have another shape, type or unit than the surrogate accepts.
+            MapsError: the maps have another geometry, shape, type or unit than the surrogate
+                accepts, or there is a doubt and `doubts` is "raise".
             CheckpointError: a predicted value is not finite.
         """
-        return predict_maps(self._network, self.signature.accept(u, "u"), batch_size)
+        own = own_maps(maps, frame_interval_ms, map_spacing_mm, electrodes_mm)
+        u = self.prepare(own, doubts)
+        return at_times(predict_maps(self._network, u, batch_size), self.signature, own.times_ms)
+
+    def quality(self, maps: RecordedCase | ArrayLike) -> list[MapQuality]:
+        """Return what the maps of each case show: rest, height, noise, and how much is active.
+
+        Args:
+            maps: as for `predict`.
+
+        Raises:
+            MapsError: as in `predict`, whatever the geometry.
+        """
+        return [MapQuality.of(u) for u in own_maps(maps).u]
 
     def attend(
-        self, u: np.ndarray, *, batch_size: int = 8
+        self,
+        maps: RecordedCase | ArrayLike,
+        *,
+        frame_interval_ms: float | None = None,
+        map_spacing_mm: float | None = None,
+        doubts: Doubts = "warn",
+        batch_size: int = 8,
     ) -> Float32[np.ndarray, "case sample frame"]:
         """Return the attention weight of each frame for each ECG sample; they sum to 1 over frames.
 
         Args:
-            u: dimensionless maps, as for `predict`.
+            maps: as for `predict`.
+            frame_interval_ms: as for `predict`.
+            map_spacing_mm: as for `predict`.
+            doubts: as for `predict`.
             batch_size: number of cases processed at once.
 
         Raises:
@@ -125,9 +170,36 @@ class TrainedSurrogate:
                 "this surrogate was trained with model.attention = false and has no attention "
                 "weights; use one with attention"
             )
-        network, maps = self._network, self.signature.accept(u, "u")
-        batches = _device_batches(network, maps, batch_size)
-        return torch.cat([network.attend(batch).cpu() for batch in batches]).float().numpy()
+        electrodes_mm = self.signature.electrodes_mm  # they do not matter
+        u = self.prepare(own_maps(maps, frame_interval_ms, map_spacing_mm, electrodes_mm), doubts)
+        batches = _device_batches(self._network, u, batch_size)
+        return torch.cat([self._network.attend(batch).cpu() for batch in batches]).float().numpy()
+
+    def prepare(self, own: OwnMaps, doubts: Doubts = "warn") -> Float[np.ndarray, "N T H W"]:
+        """Return maps in the format of the training, and report every doubt as `predict` does.
+
+        Raises:
+            MapsError: as in `predict`.
+        """
+        if doubts not in get_args(Doubts):
+            raise MapsError(f"doubts = {doubts!r}: must be one of {', '.join(get_args(Doubts))}")
+        if own.electrodes_mm is not None:
+            self.signature.require_electrodes(own.electrodes_mm)
+        u, found = own.converted(self.signature)
+        if not own.is_complete:
+            found.insert(0, f"the maps are taken to have {self.signature.assumptions}")
+        accepted = []
+        for number, maps in enumerate(u):
+            quality = MapQuality.of(maps)
+            which = f"case {number}: " if len(u) > 1 else ""
+            found += [which + problem for problem in quality.problems]
+            accepted.append(quality.rescaled(maps) if quality.rescales else maps)
+        if found and doubts == "raise":
+            raise MapsError("; ".join(found))
+        if found and doubts == "warn":
+            for message in found:
+                warnings.warn(message, FwdEcgWarning, stacklevel=3)
+        return np.stack(accepted)
 
     @cached_property
     def _network(self) -> Surrogate:
@@ -175,7 +247,7 @@ def _read(path: str | Path) -> tuple[str, dict[str, torch.Tensor]]:
         CheckpointError: the file is missing, damaged, or no surrogate.
     """
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(Path(path).expanduser(), framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
@@ -224,6 +296,8 @@ def _device_batches(
     surrogate: Surrogate, u: Float[np.ndarray, "N T H W"], batch_size: int
 ) -> Iterator[Float[Tensor, "B T H W"]]:
     """Move the surrogate to the GPU if there is one, and yield the maps there in batches."""
+    if batch_size < 1:
+        raise MapsError(f"batch_size = {batch_size}: must be at least 1")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     surrogate.eval().to(device)
     for first in range(0, len(u), batch_size):
