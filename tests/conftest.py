@@ -15,7 +15,7 @@ install_import_hook("fwdecg", CHECKER)
 
 os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-os.environ["RAY_worker_niceness"] = "0"  # as in the local clusters of the jobs
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  # as in the local clusters of the jobs
 os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.3"  # the tests' epochs are short
 
 from dataclasses import replace

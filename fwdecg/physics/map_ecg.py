@@ -6,7 +6,6 @@ gradient at the border loses the flux through it, as if u were constant over the
 """
 
 import math
-from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float64
@@ -17,7 +16,7 @@ from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
 from fwdecg.physics.tissue import Tissue
 from fwdecg.shapes import Electrodes, Field, LeadFields, number_array
 
-Unit = Literal["mm/ms", "mV"]
+UNITS = ("mm/ms", "mV")
 
 # Defaults of the conversion to mV.
 ACTION_POTENTIAL_MV = 100.0  # Vfi - V0 of the Fenton-Karma model, from -85 to +15 mV
@@ -35,7 +34,7 @@ def ecg(  # noqa: PLR0913  # what Eq. 1 and its unit depend on
     diffusivity_mm2_per_ms: ArrayLike,
     electrodes_mm: ArrayLike,
     conducting_fraction: ArrayLike | None = None,
-    unit: Unit = "mm/ms",
+    unit: str = "mm/ms",
     thickness_mm: float = THICKNESS_MM,
     bath_conductivity_s_per_m: float = BATH_CONDUCTIVITY_S_PER_M,
     capacitance_uf_per_mm3: float = CAPACITANCE_UF_PER_MM3,
@@ -86,8 +85,8 @@ def ecg(  # noqa: PLR0913  # what Eq. 1 and its unit depend on
         factor = _millivolts(
             thickness_mm, bath_conductivity_s_per_m, capacitance_uf_per_mm3, action_potential_mv
         )
-    elif unit not in get_args(Unit):
-        raise MapsError(f"unit = {unit!r}: must be one of {', '.join(get_args(Unit))}")
+    elif unit not in UNITS:
+        raise MapsError(f"unit = {unit!r}: must be one of {', '.join(UNITS)}")
     return factor * pseudo_ecg(maps.astype(np.float64), leads)
 
 

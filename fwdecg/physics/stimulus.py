@@ -6,7 +6,6 @@ three times the threshold; the wave itself does not depend on it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float
@@ -22,7 +21,7 @@ DURATION_MS = 1.0
 PLANAR_WIDTH_MM = 2.0
 FOCAL_RADIUS_MM = 3.0
 
-Edge = Literal["left", "right", "top", "bottom"]
+EDGES = ("left", "right", "top", "bottom")
 Columns = Float[np.ndarray, "1 col"]
 Rows = Float[np.ndarray, "row 1"]
 
@@ -59,7 +58,7 @@ class Disc:
 class Strip:
     """Points within `width_mm` of an edge of the sheet."""
 
-    edge: Edge
+    edge: str
     width_mm: float
 
     def contains(self, x_mm: Columns, y_mm: Rows) -> Mask:
@@ -128,7 +127,7 @@ class Stimulus:
         return cls(region=Disc(x_mm=x_mm, y_mm=y_mm, radius_mm=radius_mm), **when)
 
     @classmethod
-    def strip(cls, edge: Edge, *, width_mm: float = PLANAR_WIDTH_MM, **when: float) -> "Stimulus":
+    def strip(cls, edge: str, *, width_mm: float = PLANAR_WIDTH_MM, **when: float) -> "Stimulus":
         """Return a stimulus along an edge of the sheet, which starts a plane wave.
 
         Args:
@@ -139,8 +138,8 @@ class Stimulus:
         Raises:
             TissueError: there is no such edge.
         """
-        if edge not in get_args(Edge):
-            raise TissueError(f"edge = {edge!r}: must be one of {', '.join(get_args(Edge))}")
+        if edge not in EDGES:
+            raise TissueError(f"edge = {edge!r}: must be one of {', '.join(EDGES)}")
         return cls(region=Strip(edge=edge, width_mm=width_mm), **when)
 
     @classmethod
@@ -227,7 +226,7 @@ def s1_s2(stimulus: Stimulus, *, s1_ms: float, s1_count: int, s2_ms: float) -> P
     return pacing_train(stimulus, [s1_ms] * (s1_count - 1) + [s2_ms])
 
 
-def planar(start_ms: float = 0.0, *, edge: Edge = "left") -> Pacing:
+def planar(start_ms: float = 0.0, *, edge: str = "left") -> Pacing:
     """Return the pacing that starts a plane wave at an edge."""
     return (Stimulus.strip(edge, start_ms=start_ms),)
 
@@ -262,5 +261,8 @@ def stimulated_cells(stimulus: Stimulus, tissue: Tissue) -> Mask:
     y_mm = cell_centres_mm(rows, tissue.spacing_mm)[:, None]
     cells = stimulus.region.contains(x_mm, y_mm) & tissue.conducts
     if not cells.any():
-        raise TissueError(f"no conducting cell lies in the stimulated region {stimulus.region}")
+        raise TissueError(
+            f"no conducting cell lies in the stimulated region {stimulus.region}; the cells are "
+            f"{tissue.spacing_mm:g} mm wide"
+        )
     return cells

@@ -190,7 +190,9 @@ def _shape_of_sheet(mask: Mask | None, shape: tuple[int, int] | None) -> tuple[i
     return int(rows), int(cols)
 
 
-def _merge(diffusivity: Field, factor: int) -> Field:
+def _merge(
+    diffusivity: Float[np.ndarray, "fine_row fine_col"], factor: int
+) -> Float[np.ndarray, "row col"]:
     """Return D on cells of `factor` x `factor` cells, with the same conducting area."""
     rows, cols = (side // factor for side in diffusivity.shape)
     blocks = diffusivity.reshape(rows, factor, cols, factor)

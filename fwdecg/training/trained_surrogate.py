@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from fwdecg.model.surrogate import build_surrogate
 from fwdecg.training.epoch import Validation
 from fwdecg.training.training_spec import ModelSignature
 
-Doubts = Literal["warn", "raise", "ignore"]
+DOUBTS = ("warn", "raise", "ignore")  # what to do with a doubt
 
 FORMAT = "fwdecg surrogate 3"
 PUBLISHED = Path(__file__).parents[1] / "networks/best.safetensors"  # part of the package
@@ -106,7 +106,7 @@ class TrainedSurrogate:
         frame_interval_ms: float | None = None,
         map_spacing_mm: float | None = None,
         electrodes_mm: ArrayLike | None = None,
-        doubts: Doubts = "warn",
+        doubts: str = "warn",
         batch_size: int = 8,
     ) -> Float32[np.ndarray, "case electrode frame"]:
         """Return the ECG in the library's unit (mm/ms), computed on the GPU if there is one.
@@ -149,7 +149,7 @@ class TrainedSurrogate:
         *,
         frame_interval_ms: float | None = None,
         map_spacing_mm: float | None = None,
-        doubts: Doubts = "warn",
+        doubts: str = "warn",
         batch_size: int = 8,
     ) -> Float32[np.ndarray, "case sample frame"]:
         """Return the attention weight of each frame for each ECG sample; they sum to 1 over frames.
@@ -175,14 +175,14 @@ class TrainedSurrogate:
         batches = _device_batches(self._network, u, batch_size)
         return torch.cat([self._network.attend(batch).cpu() for batch in batches]).float().numpy()
 
-    def prepare(self, own: OwnMaps, doubts: Doubts = "warn") -> Float[np.ndarray, "N T H W"]:
+    def prepare(self, own: OwnMaps, doubts: str = "warn") -> Float[np.ndarray, "N T H W"]:
         """Return maps in the format of the training, and report every doubt as `predict` does.
 
         Raises:
             MapsError: as in `predict`.
         """
-        if doubts not in get_args(Doubts):
-            raise MapsError(f"doubts = {doubts!r}: must be one of {', '.join(get_args(Doubts))}")
+        if doubts not in DOUBTS:
+            raise MapsError(f"doubts = {doubts!r}: must be one of {', '.join(DOUBTS)}")
         if own.electrodes_mm is not None:
             self.signature.require_electrodes(own.electrodes_mm)
         u, found = own.converted(self.signature)

@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fwdecg.cases.recorded_case import RecordedCase
+from fwdecg.cases.recorded_case import RecordedCase, contribution_map
+from fwdecg.errors import CaseError
 from fwdecg.library.labelled_cases import load_cases
+from fwdecg.physics.map_ecg import ecg
 
 FRAMES, SIDE = 20, 8
 
@@ -58,3 +60,48 @@ def test_a_pixel_that_conducts_in_half_of_its_area_activates_with_its_tissue():
         conducting_fraction=case.conducting_fraction * half,
     )
     np.testing.assert_allclose(rim.activation_ms, case.activation_ms)
+
+
+def test_a_saved_case_is_loaded_again(tmp_path):
+    case = replace(front(), case_id=None)
+    case.save(tmp_path / "case")
+    loaded = RecordedCase.load(tmp_path / "case")
+    for name, value in vars(front()).items():
+        if name != "case_id":
+            np.testing.assert_array_equal(getattr(loaded, name), value)
+    assert loaded.case_id is None
+    assert "fibrosis" in repr(loaded)
+    assert repr(loaded).count("\n") == 0
+    front().save(tmp_path / "numbered.npz")
+    assert RecordedCase.load(tmp_path / "numbered.npz").case_id == 0
+
+
+@pytest.mark.parametrize("content", [None, b"", b"text", "array"])
+def test_files_that_hold_no_case_are_rejected(content, tmp_path):
+    path = tmp_path / "case.npz"
+    if content == "array":
+        np.savez(path, u=np.zeros(3))
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CaseError, match=r"case.npz(: No such file| is no case: give a file)"):
+        RecordedCase.load(path)
+
+
+def test_contributions_lie_at_the_front_and_add_up_to_the_ecg():
+    case = replace(front(), electrodes_mm=np.array([[2.0, 8.0, 6.0]]))
+    found = contribution_map(case, 0, time_ms=26.0)  # frame 5: the front is between columns 4 and 5
+    assert np.abs(found[:, [0, 1, 7]]).max() == 0
+    assert found[0, 4] < 0 < found[0, 5]
+    assert not found[3:5, 3:5].any()
+    whole = ecg(
+        case.u,
+        spacing_mm=2.0,
+        diffusivity_mm2_per_ms=case.diffusivity_mm2_per_ms,
+        electrodes_mm=case.electrodes_mm,
+        conducting_fraction=case.conducting_fraction,
+    )
+    assert found.sum() == pytest.approx(whole[0, 5], rel=1e-6)
+    with pytest.raises(CaseError, match="electrode = 1: must be from 0 to 0"):
+        contribution_map(case, 1, time_ms=0.0)
+    with pytest.raises(CaseError, match="time_ms = 200: must be from 0 to 95"):
+        contribution_map(case, 0, time_ms=200.0)

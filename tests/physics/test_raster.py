@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwdecg.physics.raster import area_mean, area_mean_transpose, cell_centres_mm, interpolate
+from fwdecg.physics.raster import (
+    area_mean,
+    area_mean_transpose,
+    cell_centres_mm,
+    interpolate,
+    pixel_mean,
+)
 
 
 def test_cell_centres():
@@ -42,3 +48,22 @@ def test_the_transpose_of_the_area_mean(fine, coarse, seed):
     field, weights = rng.random((fine, fine)), rng.random((2, coarse, coarse))
     found = (area_mean_transpose(weights, fine) * field).sum(axis=(1, 2))
     np.testing.assert_allclose(found, (weights * area_mean(field, coarse)).sum(axis=(1, 2)))
+
+
+@given(
+    rows=st.integers(1, 20),
+    cols=st.integers(1, 20),
+    pixel_mm=st.floats(0.3, 4.0),
+    seed=st.integers(0, 99),
+)
+def test_pixels_of_a_rectangle_conserve_the_total(rows, cols, pixel_mm, seed):
+    field = np.random.default_rng(seed).random((2, rows, cols))
+    means = pixel_mean(field, 0.5, pixel_mm)
+    assert means.shape[1:] == tuple(np.ceil(np.round([rows, cols]) * 0.5 / pixel_mm - 1e-9))
+    total = field.sum(axis=(1, 2)) * 0.5**2
+    np.testing.assert_allclose(means.sum(axis=(1, 2)) * pixel_mm**2, total, rtol=1e-6)
+
+
+def test_the_last_pixels_extend_beyond_the_sheet():
+    means = pixel_mean(np.ones((1, 2, 5)), 1.0, 2.0)
+    np.testing.assert_allclose(means, [[[1.0, 1.0, 0.5]]])

@@ -7,7 +7,9 @@ from fwdecg.physics.stimulus import (
     Stimulus,
     cross_field,
     focal,
+    pacing_train,
     planar,
+    s1_s2,
     stimulated_cells,
 )
 from fwdecg.physics.tissue import Tissue
@@ -61,3 +63,64 @@ def test_scars_are_not_stimulated_and_a_region_without_tissue_is_rejected():
 def test_invalid_times_are_rejected(start_ms, duration_ms):
     with pytest.raises(TissueError, match="must start at 0 or later and last longer than 0"):
         Stimulus(region=Rectangle(), start_ms=start_ms, duration_ms=duration_ms)
+
+
+def rectangle(rows=6, cols=10):
+    return Tissue(spacing_mm=1.0, diffusivity_mm2_per_ms=0.1, shape=(rows, cols))
+
+
+@pytest.mark.parametrize(
+    ("edge", "cells"),
+    [
+        ("left", np.s_[:, :2]),
+        ("right", np.s_[:, -2:]),
+        ("top", np.s_[:2]),
+        ("bottom", np.s_[-2:]),
+    ],
+)
+def test_a_strip_lies_along_its_edge_of_a_rectangle(edge, cells):
+    expected = np.zeros((6, 10), bool)
+    expected[cells] = True
+    found = stimulated_cells(Stimulus.strip(edge, width_mm=2.0), rectangle())
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_mask_stimulates_its_cells_on_any_raster():
+    mask = np.zeros((3, 5), bool)
+    mask[1, 3] = True
+    found = stimulated_cells(Stimulus.mask(mask, spacing_mm=2.0), rectangle())
+    assert np.argwhere(found).tolist() == [[2, 6], [2, 7], [3, 6], [3, 7]]
+    small = Stimulus.mask(mask[:2, :4], spacing_mm=2.0)  # it need not cover the sheet
+    np.testing.assert_array_equal(stimulated_cells(small, rectangle()), found)
+
+
+def test_regions_can_be_given_in_the_call():
+    disc = Stimulus.disc(x_mm=7.5, y_mm=2.5, radius_mm=3.0, start_ms=4.0, duration_ms=2.0)
+    assert disc == Stimulus(region=focal(7.5, 2.5)[0].region, start_ms=4.0, duration_ms=2.0)
+    found = stimulated_cells(Stimulus.rectangle(left_mm=3, right_mm=5, bottom_mm=2), rectangle())
+    assert np.argwhere(found).tolist() == [[0, 3], [0, 4], [1, 3], [1, 4]]
+
+
+def test_trains_of_stimuli():
+    first = Stimulus.strip("left", start_ms=10.0)
+    train = pacing_train(first, [300.0, 250.0])
+    assert [each.start_ms for each in train] == [10.0, 310.0, 560.0]
+    assert {each.region for each in train} == {first.region}
+    protocol = s1_s2(first, s1_ms=400.0, s1_count=3, s2_ms=200.0)
+    assert [each.start_ms for each in protocol] == [10.0, 410.0, 810.0, 1010.0]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Stimulus.strip(edge="middle"), "edge = 'middle': must be one of left, right, top"),
+        (lambda: Stimulus.mask(np.zeros(3), spacing_mm=1.0), r"a mask of shape \(3,\) .* truth"),
+        (lambda: Stimulus.mask([[2]], spacing_mm=1.0), "must be an array .* truth values"),
+        (lambda: Stimulus.strip("top", amplitude_per_ms=0.0), "amplitude_per_ms = 0.0: must be"),
+        (lambda: pacing_train(planar()[0], [0.5]), "a cycle length of 0.5 ms: must be above"),
+        (lambda: s1_s2(planar()[0], s1_ms=300, s1_count=0, s2_ms=200), "s1_count = 0: must be at"),
+    ],
+)
+def test_invalid_stimuli_are_rejected(make, message):
+    with pytest.raises(TissueError, match=message):
+        make()
