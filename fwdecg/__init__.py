@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fwdecg.errors import FwdEcgError, FwdEcgWarning
     from fwdecg.experiment.one_case import simulate
     from fwdecg.library.labelled_cases import load_case
+    from fwdecg.library.map_files import read_maps
     from fwdecg.library.reader import open_library
     from fwdecg.physics.fenton_karma import PARAMETER_SETS, Parameters
     from fwdecg.physics.map_ecg import ecg, lead_field
@@ -47,6 +48,7 @@ __all__ = [
     "plot_attention",
     "plot_case",
     "plot_learning",
+    "read_maps",
     "s1_s2",
     "scar_mask",
     "simulate",
@@ -72,6 +74,7 @@ _MODULES = {
     "plot_attention": "fwdecg.pictures.attention_picture",
     "plot_case": "fwdecg.pictures.case_picture",
     "plot_learning": "fwdecg.pictures.learning_picture",
+    "read_maps": "fwdecg.library.map_files",
     "s1_s2": "fwdecg.physics.stimulus",
     "scar_mask": "fwdecg.cases.scar_image",
     "simulate": "fwdecg.experiment.one_case",

@@ -1,10 +1,10 @@
 """Predict the ECGs of voltage maps with a trained surrogate, or with an ensemble of several.
 
-The voltage u is dimensionless, (V - V0) / (Vfi - V0): 0 at rest and about 1 when excited. The ECG
-phi_e is in mm/ms, as in the library of the training. An ensemble predicts the mean of its members
-and their standard deviation, phi_e_spread. The cases of a library are predicted by actors of a Ray
-cluster, on its GPUs if it has any. Maps from a file, and a library with --here, are predicted in
-this process.
+The voltage u is dimensionless: 0 at rest and about 1 when excited. Maps of the voltage V in mV or V
+become u = (V - rest) / (peak - rest). The ECG phi_e is in mm/ms, as in the library of the training.
+An ensemble predicts the mean of its members and their standard deviation, phi_e_spread. The cases
+of a library are predicted by actors of a Ray cluster, on its GPUs if it has any. Maps from a file,
+and a library with --here, are predicted in this process.
 """
 
 import argparse
@@ -23,16 +23,17 @@ def main() -> None:
     from fwdecg.evaluation.predictions import (
         predict_library,
         predict_own_maps,
-        read_maps,
         require_new,
     )
+    from fwdecg.library.map_files import holds_images, read_maps
     from fwdecg.library.reader import open_library
 
     output = Path(arguments.output).absolute()
     require_new(output)
     batch_size = EvaluationConfig(batch_size=arguments.batch_size).batch_size
     members = load_members(arguments.checkpoint)
-    if "://" in arguments.input or Path(arguments.input).is_dir():
+    place = Path(arguments.input)
+    if "://" in arguments.input or (place.is_dir() and not holds_images(place)):
         library = open_library(arguments.input)
         if not arguments.here:
             connect_to_ray()
@@ -40,9 +41,14 @@ def main() -> None:
             library, members, output, batch_size=batch_size, on_cluster=not arguments.here
         )
     else:
-        own = own_maps(
-            read_maps(arguments.input), arguments.frame_interval_ms, arguments.map_spacing_mm
+        u = read_maps(
+            arguments.input,
+            unit=arguments.unit,
+            rest=arguments.rest,
+            peak=arguments.peak,
+            name=arguments.name,
         )
+        own = own_maps(u, arguments.frame_interval_ms, arguments.map_spacing_mm)
         run = predict_own_maps(own, members, output, batch_size=batch_size)
     print(f"ECGs of {run.cases} cases in mm/ms, {run.cases_per_second:.3g} cases per second:")
     print(f"  {output}")
@@ -59,8 +65,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "input",
         metavar="INPUT",
-        help="folder or URI of a library; or .npy or .npz file (array u) with maps (frame, row, "
-        "col) or (case, frame, row, col), dimensionless",
+        help="folder or URI of a library; or a file with maps (frame, row, col) or (case, frame, "
+        "row, col): .npy, .npz, .h5, .igb, .igb.gz, .vti, .vtk; or a folder or quoted pattern of "
+        ".vti or .vtk files with one frame each",
     )
     parser.add_argument(
         "output",
@@ -81,6 +88,24 @@ def _arguments() -> argparse.Namespace:
         type=float,
         metavar="MM",
         help="side of a pixel of own maps (default: as in the training)",
+    )
+    parser.add_argument(
+        "--unit", default="u", help="unit of own maps: u (dimensionless), mV or V (default: u)"
+    )
+    parser.add_argument(
+        "--rest",
+        type=float,
+        metavar="V",
+        help="voltage at rest in the unit of the maps (default: 0, -85 mV, -0.085 V)",
+    )
+    parser.add_argument(
+        "--peak",
+        type=float,
+        metavar="V",
+        help="voltage at the peak in the unit of the maps (default: 1, 15 mV, 0.015 V)",
+    )
+    parser.add_argument(
+        "--name", help="array of own maps in an .npz, HDF5 or VTK file (default: u or the only one)"
     )
     parser.add_argument(
         "--here", action="store_true", help="predict a library in this process, without Ray"

@@ -31,7 +31,7 @@ LANGUAGES = {"sh", "python", "toml", "text"}
 PROGRAMS = ("python", "python3", "pip", "fwdecg", "mkdocs", "ray", "kubectl", "docker", "base64")
 # Placeholders of the pages, and files that other commands create.
 STAND_INS = ("PRESET.toml", "LIB", "LIBRARY", "INPUT", "best.safetensors", "maps.npy", "maps.npz")
-STAND_INS += ("CHECKPOINT", "CHECKPOINT...", "CLUSTER", "FILE", "tuning/best.toml")
+STAND_INS += ("vm.igb", "CHECKPOINT", "CHECKPOINT...", "CLUSTER", "FILE", "tuning/best.toml")
 STAND_INS += ("results/sweep/tuning/best.toml",)
 SYNOPSIS = {
     "[PRESET.toml]": "PRESET.toml",

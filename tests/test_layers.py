@@ -24,7 +24,7 @@ LAYERS = {
     "kernels": {"numpy", "numba", "llvmlite", "jaxtyping"},
     "physics": {"numpy", "numba", "jaxtyping"},
     "cases": {"numpy", "scipy", "jaxtyping", "filelock", "PIL"},
-    "library": {"numpy", "pyarrow", "jaxtyping", "ray"},
+    "library": {"numpy", "pyarrow", "jaxtyping", "ray", "h5py", "vtkmodules"},
     "model": {"torch", "jaxtyping"},
     "training": {"numpy", "torch", "safetensors", "onnxruntime", "jaxtyping", "ray"},
     "pictures": {"numpy", "torch", "matplotlib", "jaxtyping"},

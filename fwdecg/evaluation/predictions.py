@@ -6,8 +6,6 @@ Axes: N case, E electrode, T frame, H row, W column.
 import contextlib
 import logging
 import time
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -19,7 +17,7 @@ import pyarrow.parquet as pq
 
 from fwdecg.cases.recording_format import OwnMaps
 from fwdecg.cases.splits import ALL
-from fwdecg.errors import MapsError, ResultError
+from fwdecg.errors import ResultError
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
 from fwdecg.library.labelled_cases import stream_labelled_cases
 from fwdecg.library.reader import Library
@@ -30,7 +28,6 @@ from fwdecg.training.trained_surrogate import TrainedSurrogate
 
 logger = logging.getLogger(__name__)
 
-MAPS_KEY = "u"  # name of the maps in an .npz file with several arrays
 PHI_E_STD = "phi_e_spread"  # column of the ensemble's standard deviation
 UNIT = "mm/ms"
 
@@ -48,44 +45,6 @@ class PredictionRun:
     def cases_per_second(self) -> float:
         """Number of cases per second of wall time."""
         return self.cases / self.seconds
-
-
-def read_maps(path: str | Path) -> np.ndarray:
-    """Read the voltage maps of one or several cases.
-
-    Args:
-        path: an .npy file, or an .npz file that contains the array `u` or a single array.
-
-    Raises:
-        MapsError: the file is missing or unreadable.
-    """
-    return _load_array(Path(path))
-
-
-def _load_array(path: Path) -> np.ndarray:
-    try:
-        with path.open("rb") as file:
-            content = np.load(file, allow_pickle=False)
-            if isinstance(content, np.ndarray):
-                return content
-            return np.asarray(content[_maps_key(content.files, path)])
-    except OSError as error:
-        reason = error.strerror or "not a NumPy file"
-        raise MapsError(f"{path}: {reason}; give a library or an .npy or .npz file") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise MapsError(
-            f"{path} cannot be read as .npy or .npz of plain numbers; save it with numpy.save"
-        ) from error
-
-
-def _maps_key(names: Sequence[str], path: Path) -> str:
-    """Return the name of the array with the maps in an .npz file."""
-    if MAPS_KEY not in names and len(names) != 1:
-        raise MapsError(
-            f"{path} contains the arrays {', '.join(names) or '(none)'}: it must contain an array "
-            f"named {MAPS_KEY}, or a single array; save the maps as {MAPS_KEY}"
-        )
-    return MAPS_KEY if MAPS_KEY in names else names[0]
 
 
 def forecast_in_process(

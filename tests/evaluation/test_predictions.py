@@ -1,8 +1,7 @@
-"""The file of predictions, read back by pyarrow and pandas, and maps from NumPy files."""
+"""The file of predictions, read back by pyarrow and pandas."""
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -10,18 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 
 import fwdecg.library.labelled_cases as cases_module
-from fwdecg.errors import CheckpointError, MapsError, ResultError
+from fwdecg.cases.recording_format import own_maps
+from fwdecg.errors import CheckpointError, FwdEcgWarning, ResultError
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
 from fwdecg.evaluation.predictions import (
     predict_library,
     predict_own_maps,
     predictions_table,
-    read_maps,
     require_new,
     write_predictions,
 )
 from fwdecg.training.trained_surrogate import predict_maps
-from fwdecg.training.training_spec import ModelSignature
 
 FLAT = Forecast(phi_e=np.zeros((1, 2, 20), np.float32), phi_e_std=None)
 
@@ -64,7 +62,9 @@ def test_predictions_of_an_ensemble(library, members, cases, tmp_path):
 def test_a_users_own_maps_are_numbered_from_0(trained, cases, tmp_path):
     path = tmp_path / "ecg.parquet"
     u = cases.u[4:7].astype(np.float32)
-    assert predict_own_maps(u, [trained], path, batch_size=2).cases == 3
+    own = own_maps(u, frame_interval_ms=3.0, map_spacing_mm=0.5)
+    with pytest.warns(FwdEcgWarning, match="the maps are taken to have .* electrodes at"):
+        assert predict_own_maps(own, [trained], path, batch_size=2).cases == 3
     frame = pq.read_table(path).to_pandas()
     assert frame["case_id"].tolist() == [0, 1, 2]
     expected = predict_maps(trained.build(), u, 2).reshape(3, -1)
@@ -96,86 +96,6 @@ def test_a_folder_that_cannot_be_written(trained, tmp_path):
     table = predictions_table({"case_id": np.arange(1)}, FLAT, [trained])
     with pytest.raises(ResultError, match="cannot be written"):
         write_predictions(tmp_path / "file" / "ecg.parquet", [table])
-
-
-SIGNATURE = ModelSignature(
-    frames=3,
-    map_pixels=4,
-    electrodes_mm=((0.0, 0.0, 5.0),),
-    frame_interval_ms=5.0,
-    library_hash="l",
-    training_hash="t",
-)
-ONE = np.linspace(0, 1, 48).reshape(3, 4, 4)
-TWO = np.stack((ONE, 1 - ONE))
-Save = Callable[[Path], None]
-
-
-def npy(array: np.ndarray) -> Save:
-    def save(path: Path) -> None:
-        with path.open("wb") as file:
-            np.save(file, array, allow_pickle=True)
-
-    return save
-
-
-def npz(**arrays: np.ndarray) -> Save:
-    def save(path: Path) -> None:
-        with path.open("wb") as file:
-            np.savez(file, **arrays)
-
-    return save
-
-
-@pytest.mark.parametrize(
-    ("array", "dtype"), [(ONE, "f2"), (ONE, ">f4"), (TWO, ">f2"), (TWO, "f8"), (TWO, "longdouble")]
-)
-def test_maps_of_any_float_type_are_read(tmp_path, array, dtype):
-    path = tmp_path / "maps.npy"
-    npy(array.astype(dtype))(path)
-    u = read_maps(path, SIGNATURE)
-    assert u.shape == (array.size // 48, 3, 4, 4)
-    assert u.dtype == (np.float16 if dtype == "f2" else np.float32)
-    np.testing.assert_array_equal(u, array.reshape(u.shape).astype(dtype).astype(u.dtype))
-
-
-@pytest.mark.parametrize("save", [npz(u=TWO), npz(maps=TWO), npz(u=TWO, time_ms=np.arange(3.0))])
-def test_maps_of_an_archive_are_read(tmp_path, save):
-    path = tmp_path / "maps.npz"
-    save(path)
-    np.testing.assert_array_equal(read_maps(path, SIGNATURE), TWO.astype(np.float32))
-
-
-REFUSED = {
-    "missing": (lambda path: None, "No such file"),
-    "folder": (lambda path: path.mkdir(), "Is a directory"),
-    "empty": (lambda path: path.write_bytes(b""), "cannot be read"),
-    "text": (lambda path: path.write_text("u = 0.5"), "cannot be read"),
-    "broken archive": (lambda path: path.write_bytes(b"PK\x03\x04" + bytes(40)), "cannot be read"),
-    "truncated": (
-        lambda path: (npy(TWO)(path), path.write_bytes(path.read_bytes()[:-9])),
-        "cannot be read",
-    ),
-    "pickled": (npy(np.array([{}, {}])), "cannot be read"),
-    "two arrays": (npz(a=ONE, b=ONE), "contains the arrays a, b: it must contain an array named u"),
-    "no array": (npz(), "(none)"),
-    "records": (npy(np.zeros(3, dtype=[("u", "f4")])), "must be floating-point"),
-    "a number": (npy(np.array(0.5)), "has shape ()"),
-    "beyond float32": (npy(1e300 * TWO), "every value must be finite"),
-}
-
-
-@pytest.mark.parametrize(("save", "reason"), REFUSED.values(), ids=REFUSED)
-def test_other_files_are_refused_in_one_line(tmp_path, save, reason):
-    path = tmp_path / "maps.npy"
-    save(path)
-    with pytest.raises(MapsError) as caught:
-        read_maps(path, SIGNATURE)
-    message = str(caught.value)
-    assert reason in message
-    assert str(path) in message
-    assert "\n" not in message
-    assert ";" in message  # precedes the remedy
 
 
 def test_an_output_that_is_no_parquet_file_is_refused(tmp_path):
