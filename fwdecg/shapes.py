@@ -18,6 +18,9 @@ Frames = Float[np.ndarray, "frame row col"]
 Electrodes = Float64[np.ndarray, "electrode 3"]
 LeadFields = Float[np.ndarray, "electrode row col"]
 
+# What `number_array` converts: an array, a nested list, a torch tensor or a single number.
+Numbers = Any
+
 
 def number_array(values: Any, name: str, error: type[FwdEcgError]) -> np.ndarray:
     """Return a user's array, list or torch tensor as a new, contiguous NumPy array of numbers.

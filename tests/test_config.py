@@ -99,7 +99,7 @@ def test_errors_contain_key_value_and_rule(tree, message):
     ("overrides", "message"),
     [
         (["count"], "count: must read section.key=value"),
-        (["nowhere.count=3"], "nowhere.count=3: there is no section nowhere"),
+        (["nowhere.count=3"], "nowhere.count: there is no section nowhere"),
         (["cuont=3"], "unknown key cuont"),
         (["count=three"], "count = 'three': expected whole number"),
     ],
@@ -130,7 +130,7 @@ def test_overrides_of_a_configuration():
     changed = with_overrides(config, ["inner.diffusivity=2", "count=5"])
     assert changed == Outer(count=5, inner=Inner(diffusivity=2.0, sites=((1.0, 2.0, 3.0),)))
     assert with_overrides(config, []) == config
-    with pytest.raises(ConfigError, match=r"^outer.count=4: there is no section outer$"):
+    with pytest.raises(ConfigError, match=r"^outer.count: there is no section outer$"):
         with_overrides(config, ["outer.count=4"])
 
 

@@ -6,7 +6,6 @@ import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from fwdecg.cases.recorded_case import RecordedCase
 from fwdecg.cases.recording_config import MAX_FRAME_INTERVAL_MS
@@ -32,7 +31,7 @@ def simulate_tissue(  # noqa: PLR0913  # what describes an experiment
     tissue: Tissue,
     stimuli: Stimulus | Pacing,
     *,
-    electrodes_mm: ArrayLike,
+    electrodes_mm: Numbers,
     duration_ms: float,
     frame_interval_ms: float = 5.0,
     map_spacing_mm: float | None = None,

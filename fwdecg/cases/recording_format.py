@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 
 from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.cases.map_quality import require_dimensionless
@@ -18,7 +17,7 @@ from fwdecg.cases.recorded_case import RecordedCase
 from fwdecg.errors import MapsError
 from fwdecg.physics.map_ecg import electrode_positions
 from fwdecg.physics.raster import area_mean
-from fwdecg.shapes import number_array
+from fwdecg.shapes import Numbers, number_array
 
 Maps = Float[np.ndarray, "N T H W"]
 
@@ -81,7 +80,7 @@ class RecordingFormat:
             " mm"
         )
 
-    def require_electrodes(self, electrodes_mm: ArrayLike) -> None:
+    def require_electrodes(self, electrodes_mm: Numbers) -> None:
         """Raise MapsError unless electrodes are those of this format."""
         given = electrode_positions(electrodes_mm)
         own = np.array(self.electrodes_mm)
@@ -107,7 +106,7 @@ class OwnMaps:
     u: Maps
     frame_interval_ms: float | None = None
     map_spacing_mm: float | None = None
-    electrodes_mm: ArrayLike | None = None
+    electrodes_mm: Numbers | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -193,10 +192,10 @@ class OwnMaps:
 
 
 def own_maps(
-    maps: RecordedCase | ArrayLike,
+    maps: RecordedCase | Numbers,
     frame_interval_ms: float | None = None,
     map_spacing_mm: float | None = None,
-    electrodes_mm: ArrayLike | None = None,
+    electrodes_mm: Numbers | None = None,
 ) -> OwnMaps:
     """Return maps with what is known of their format. A case brings its own.
 
@@ -219,7 +218,7 @@ def own_maps(
     )
 
 
-def _checked(maps: ArrayLike) -> Maps:
+def _checked(maps: Numbers) -> Maps:
     """Return maps with an axis of cases, as float16 or float32."""
     u = number_array(maps, "u", MapsError)
     if u.dtype.kind != "f":
@@ -252,7 +251,7 @@ def at_times(
     return values.reshape(*phi_e.shape[:2], -1).astype(np.float32)
 
 
-def _resized(u: Maps, pixels: int) -> Maps:
+def _resized(u: Maps, pixels: int) -> Float[np.ndarray, "N T pixel pixel"]:
     """Return square maps with another number of pixels."""
     if u.shape[2] > pixels:
         return area_mean(u.astype(np.float32), pixels).astype(np.float32)

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 
 from fwdecg.errors import TissueError
-from fwdecg.shapes import Mask, number_array
+from fwdecg.shapes import Mask, Numbers, number_array
 
 
-def scar_mask(image: str | Path | ArrayLike, *, threshold: float, below: bool = False) -> Mask:
+def scar_mask(image: str | Path | Numbers, *, threshold: float, below: bool = False) -> Mask:
     """Return the mask of an image's pixels that are brighter than a threshold.
 
     Args:

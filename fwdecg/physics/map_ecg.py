@@ -9,12 +9,11 @@ import math
 
 import numpy as np
 from jaxtyping import Float64
-from numpy.typing import ArrayLike
 
 from fwdecg.errors import MapsError, TissueError
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
 from fwdecg.physics.tissue import Tissue
-from fwdecg.shapes import Electrodes, Field, LeadFields, number_array
+from fwdecg.shapes import Electrodes, Field, LeadFields, Numbers, number_array
 
 UNITS = ("mm/ms", "mV")
 
@@ -28,12 +27,12 @@ BATH_CONDUCTIVITY_S_PER_M = 0.2  # mean of the human torso, typical
 
 
 def ecg(  # noqa: PLR0913  # what Eq. 1 and its unit depend on
-    u: ArrayLike,
+    u: Numbers,
     *,
     spacing_mm: float,
-    diffusivity_mm2_per_ms: ArrayLike,
-    electrodes_mm: ArrayLike,
-    conducting_fraction: ArrayLike | None = None,
+    diffusivity_mm2_per_ms: Numbers,
+    electrodes_mm: Numbers,
+    conducting_fraction: Numbers | None = None,
     unit: str = "mm/ms",
     thickness_mm: float = THICKNESS_MM,
     bath_conductivity_s_per_m: float = BATH_CONDUCTIVITY_S_PER_M,
@@ -93,9 +92,9 @@ def ecg(  # noqa: PLR0913  # what Eq. 1 and its unit depend on
 def lead_field(
     *,
     spacing_mm: float,
-    diffusivity_mm2_per_ms: ArrayLike,
-    electrodes_mm: ArrayLike,
-    conducting_fraction: ArrayLike | None = None,
+    diffusivity_mm2_per_ms: Numbers,
+    electrodes_mm: Numbers,
+    conducting_fraction: Numbers | None = None,
     shape: tuple[int, int] | None = None,
 ) -> LeadFields:
     """Return the weight of each pixel's u in the ECG of each electrode, in mm/ms.
@@ -127,7 +126,7 @@ def per_conducting_area(leads: LeadFields, conducting_fraction: Field) -> LeadFi
     return leads / np.where(conducting_fraction > 0, conducting_fraction, 1.0)
 
 
-def electrode_positions(electrodes_mm: ArrayLike) -> Electrodes:
+def electrode_positions(electrodes_mm: Numbers) -> Electrodes:
     """Return electrode positions as an array.
 
     Raises:
@@ -144,7 +143,7 @@ def electrode_positions(electrodes_mm: ArrayLike) -> Electrodes:
     return positions
 
 
-def _fractions(conducting_fraction: ArrayLike, tissue: Tissue) -> Field:
+def _fractions(conducting_fraction: Numbers, tissue: Tissue) -> Field:
     fraction = number_array(conducting_fraction, "conducting_fraction", TissueError)
     fraction = fraction.astype(np.float64)
     shape = tissue.diffusivity_mm2_per_ms.shape

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 
 from fwdecg.errors import TissueError
 from fwdecg.physics.raster import cell_centres_mm
 from fwdecg.physics.tissue import Tissue
-from fwdecg.shapes import Mask, number_array
+from fwdecg.shapes import Mask, Numbers, number_array
 
 AMPLITUDE_PER_MS = 0.5
 DURATION_MS = 1.0
@@ -165,7 +164,7 @@ class Stimulus:
         return cls(region=region, **when)
 
     @classmethod
-    def mask(cls, mask: ArrayLike, *, spacing_mm: float, **when: float) -> "Stimulus":
+    def mask(cls, mask: Numbers, *, spacing_mm: float, **when: float) -> "Stimulus":
         """Return a stimulus of the marked cells of a raster, for example the tissue's own.
 
         Args:

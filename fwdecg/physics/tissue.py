@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 
 from fwdecg.errors import TissueError
 from fwdecg.physics.raster import interpolate
-from fwdecg.shapes import Field, Mask, number_array
+from fwdecg.shapes import Field, Mask, Numbers, number_array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +85,9 @@ class Tissue:
     def __init__(
         self,
         *,
-        diffusivity_mm2_per_ms: ArrayLike,
+        diffusivity_mm2_per_ms: Numbers,
         spacing_mm: float,
-        scar: ArrayLike | None = None,
+        scar: Numbers | None = None,
         shape: tuple[int, int] | None = None,
     ) -> None:
         """Rasterise D and cut out the scar.
@@ -166,7 +165,7 @@ class Tissue:
         )
 
 
-def _scar_mask(scar: ArrayLike) -> Mask:
+def _scar_mask(scar: Numbers) -> Mask:
     mask = number_array(scar, "scar", TissueError)
     if mask.ndim != 2 or not np.isin(mask, (0, 1)).all():
         raise TissueError(

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
-from numpy.typing import ArrayLike
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -31,6 +30,7 @@ from fwdecg.errors import CheckpointError, FwdEcgError, FwdEcgWarning, MapsError
 from fwdecg.model import Surrogate, SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.model.surrogate import build_surrogate
+from fwdecg.shapes import Numbers
 from fwdecg.training.epoch import Validation
 from fwdecg.training.training_spec import ModelSignature
 
@@ -101,11 +101,11 @@ class TrainedSurrogate:
 
     def predict(
         self,
-        maps: RecordedCase | ArrayLike,
+        maps: RecordedCase | Numbers,
         *,
         frame_interval_ms: float | None = None,
         map_spacing_mm: float | None = None,
-        electrodes_mm: ArrayLike | None = None,
+        electrodes_mm: Numbers | None = None,
         doubts: str = "warn",
         batch_size: int = 8,
     ) -> Float32[np.ndarray, "case electrode frame"]:
@@ -132,7 +132,7 @@ class TrainedSurrogate:
         u = self.prepare(own, doubts)
         return at_times(predict_maps(self._network, u, batch_size), self.signature, own.times_ms)
 
-    def quality(self, maps: RecordedCase | ArrayLike) -> list[MapQuality]:
+    def quality(self, maps: RecordedCase | Numbers) -> list[MapQuality]:
         """Return what the maps of each case show: rest, height, noise, and how much is active.
 
         Args:
@@ -145,7 +145,7 @@ class TrainedSurrogate:
 
     def attend(
         self,
-        maps: RecordedCase | ArrayLike,
+        maps: RecordedCase | Numbers,
         *,
         frame_interval_ms: float | None = None,
         map_spacing_mm: float | None = None,

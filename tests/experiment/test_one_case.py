@@ -53,7 +53,7 @@ def test_shifted_cases_are_not_counted():
     ("arguments", "message"),
     [
         ({"condition": "ill"}, "condition = 'ill': must be one of healthy, gap_junction, fibrosis"),
-        ({"number": -1}, "number = -1: must be at least 0"),
+        ({"number": -1}, "number = -1: must be a whole number, at least 0"),
     ],
 )
 def test_bad_input_is_an_error(arguments, message):

@@ -89,9 +89,3 @@ def test_the_best_trial_of_a_search_is_trained_and_evaluated(small_preset, run, 
     finished = written_at(results, *stages, f"{place}/evaluation/metrics")
     run(*job, "tuning.trials=2")
     assert written_at(results, *finished) == finished
-    # After more trials, the new best one is trained.
-    run(*job, "tuning.trials=4")
-    metrics = json.loads((results / "metrics.json").read_text())
-    assert metrics["tuning"]["trials"]["asked"] == 4
-    folder = results / f"tuning/best/{metrics['tuning']['best']['trial']:05d}"
-    assert (folder / "evaluation/metrics.json").exists()

@@ -28,7 +28,7 @@ def test_the_ecg_above_the_weights(library, trained):
     (case,) = load_cases(library, [2])
     picture = plot_attention(case, trained)
     (panel,) = [panel for panel in picture.axes if panel.get_title()]
-    assert panel.get_title().startswith("fibrosis, no. 2\n$R^2$ = ")
+    assert panel.get_title().startswith("fibrosis, case no. 2\n$R^2$ = ")
     true, predicted = (line.get_ydata() for line in panel.lines)
     ratio = true[5] / case.phi_e_mm_per_ms[0, 5]
     expected = trained.predict(case.u)[0, 0] * ratio
@@ -37,5 +37,5 @@ def test_the_ecg_above_the_weights(library, trained):
 
 def test_maps_of_another_shape_are_refused(small_library, trained):
     (case,) = load_cases(small_library, [2])
-    with pytest.raises(MapsError, match=r"must be \(frame, row, col\) = \(20, 16, 16\)"):
+    with pytest.raises(MapsError, match="the surrogate needs a record of 20 frames every 3 ms"):
         plot_attention(case, trained)

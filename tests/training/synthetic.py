@@ -20,12 +20,12 @@ FRAMES, PIXELS = 12, 8
 
 
 def waves(count: int, seed: int) -> Cases:
-    """Return plane fronts of random speed; the ECG is the right minus the left half's mean of u."""
+    """Return plane fronts from rest; the ECG is the right minus the left half's mean of u."""
     generator = torch.Generator().manual_seed(seed)
     speed = torch.rand(count, 1, 1, 1, generator=generator) + 0.5
     time = torch.arange(FRAMES)[None, :, None, None]
     column = torch.arange(PIXELS)[None, None, None, :]
-    u = torch.sigmoid(2 * (speed * time - column)).expand(-1, -1, PIXELS, -1).half()
+    u = torch.sigmoid(2 * (speed * time - column) - 3).expand(-1, -1, PIXELS, -1).half()
     halves = u.float().unflatten(3, (2, PIXELS // 2)).mean((2, 4))
     return Cases(
         case_id=torch.arange(count), u=u, phi_e=(halves[..., 1] - halves[..., 0])[..., None]

@@ -1,15 +1,10 @@
 """The function `train`: what it leaves, what it rejects, and that it resumes."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -19,12 +14,10 @@ from fwdecg.errors import ConfigError, LibraryError, ResultError, RunError
 from fwdecg.model import SurrogateConfig
 from fwdecg.runtime.cost import Cost
 from fwdecg.training import trainer
-from fwdecg.training.checkpoint import newest_epoch
 from fwdecg.training.trained_surrogate import load_surrogate
 from fwdecg.training.trainer import train
 from fwdecg.training.training_config import LossConfig, TrainingConfig
 
-JOBS = Path(__file__).parents[2] / "jobs"
 MODEL = SurrogateConfig(
     hidden_size=8,
     channels=(2, 4),
@@ -147,28 +140,6 @@ def test_workers_wait_for_nodes_where_nodes_may_join(ray_cluster, monkeypatch, c
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
     assert trainer._cpus_per_worker(replace(TRAINING, workers=2, cpus_per_worker=4.0)) == 4.0
     assert "waiting for more nodes" in caplog.text
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-@pytest.mark.timeout(600)  # Ray Train starts three times, perhaps on a busy machine
-def test_a_killed_job_resumes_with_two_workers(small_preset, tmp_path):
-    arguments = [str(small_preset), "--set", f"results.path={tmp_path / 'results'}"]
-    folder = tmp_path / "results/training"
-    subprocess.run([sys.executable, str(JOBS / "build_library.py"), *arguments], check=True)
-    command = [sys.executable, str(JOBS / "train.py"), *arguments]
-    process = subprocess.Popen(command, start_new_session=True)
-    deadline = time.monotonic() + 240
-    while newest_epoch(folder) < 2 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (folder / "metrics.json").exists()
-    resumed = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert "resuming after epoch" in resumed.stdout
-    whole = tmp_path / "whole"
-    subprocess.run([*command, "--set", f"training.path={whole}"], check=True)
-    assert history(folder) == history(whole)
 
 
 def test_failures_of_workers_count_as_retries_while_any_is_left(monkeypatch):
