@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fwdecg.physics.tissue import Tissue
     from fwdecg.pictures.animation import write_animation
     from fwdecg.pictures.attention_picture import plot_attention
-    from fwdecg.pictures.case_picture import plot_case
+    from fwdecg.pictures.case_picture import plot_case, plot_ecgs
     from fwdecg.pictures.learning_picture import plot_learning
     from fwdecg.training.trained_surrogate import load_surrogate
 
@@ -47,6 +47,7 @@ __all__ = [
     "pacing_train",
     "plot_attention",
     "plot_case",
+    "plot_ecgs",
     "plot_learning",
     "read_maps",
     "s1_s2",
@@ -73,6 +74,7 @@ _MODULES = {
     "pacing_train": "fwdecg.physics.stimulus",
     "plot_attention": "fwdecg.pictures.attention_picture",
     "plot_case": "fwdecg.pictures.case_picture",
+    "plot_ecgs": "fwdecg.pictures.case_picture",
     "plot_learning": "fwdecg.pictures.learning_picture",
     "read_maps": "fwdecg.library.map_files",
     "s1_s2": "fwdecg.physics.stimulus",

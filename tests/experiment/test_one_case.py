@@ -44,6 +44,35 @@ def test_overrides_of_a_preset(small_preset):
     assert case.u.shape == (8, 16, 16)
 
 
+def test_settings_by_key_and_presets_without_suffix():
+    changes = {
+        "library.recording.duration_ms": 20,
+        "library.recording.map_pixels": np.int64(12),
+        "library.solver.cv_error": 0.2,
+        "library.recording.least_activated_fraction": 0,
+    }
+    case = simulate(preset="quickstart", settings=changes)
+    assert case.u.shape == (4, 12, 12)
+    text = [f"{key}={value}" for key, value in changes.items()]
+    np.testing.assert_array_equal(simulate(preset="quickstart.toml", settings=text).u, case.u)
+    with pytest.raises(ConfigError, match="give a list of settings, or values by key"):
+        simulate(settings="library.recording.duration_ms=20")
+
+
+def test_other_electrodes_replace_a_grid_and_need_no_mirror_image():
+    changes = {
+        "library.recording.electrode_grid": [2, 2],
+        "library.recording.duration_ms": 20,
+        "library.solver.cv_error": 0.2,
+        "library.recording.least_activated_fraction": 0,
+    }
+    assert len(simulate(preset="quickstart", settings=changes).electrodes_mm) == 4
+    # The preset mirrors its training cases, which would change the ECG at this electrode.
+    own = changes | {"library.recording.electrodes_mm": [[3, 4, 5]]}
+    case = simulate(preset="quickstart", settings=own)
+    np.testing.assert_array_equal(case.electrodes_mm, [[3, 4, 5]])
+
+
 def test_shifted_cases_are_not_counted():
     shifts = (*SMALL, 'library.shifts=["electrode"]')
     assert simulate("healthy", number=10, settings=shifts).case_id == 55

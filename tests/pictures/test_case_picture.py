@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from fwdecg.errors import MapsError
+from fwdecg.errors import CaseError, MapsError
 from fwdecg.library.labelled_cases import load_cases
-from fwdecg.pictures.case_picture import excited_frames, plot_case
+from fwdecg.pictures.case_picture import excited_frames, plot_case, plot_ecgs
 from fwdecg.pictures.panels import ecg_r2, ecg_scale
 
 
@@ -55,6 +55,30 @@ def test_a_prediction_with_its_r2_and_a_legend_above_the_ecg(case):
     picture.canvas.draw()
     lowest = panel.get_legend().get_window_extent().y0
     assert lowest > max(line.get_window_extent().y1 for line in lines)
+
+
+def test_any_electrode_can_be_shown(case):
+    panel = ecg_panel(plot_case(case, electrode=1))
+    scale, unit = ecg_scale([case], 1)
+    assert panel.get_ylabel() == f"ECG 2 of 2 ({unit})"
+    shown = panel.lines[0].get_ydata() * scale
+    np.testing.assert_allclose(shown, case.phi_e_mm_per_ms[1], rtol=1e-6)
+    with pytest.raises(CaseError, match="electrode = 2: must be from 0 to 1"):
+        plot_case(case, electrode=2)
+
+
+def test_all_ecgs_on_a_common_scale(case):
+    predicted = 0.9 * case.phi_e_mm_per_ms
+    picture = plot_ecgs(case, predicted)
+    first, second = picture.axes
+    largest = int(np.abs(case.phi_e_mm_per_ms).max(axis=1).argmax())
+    scale, _ = ecg_scale([case], largest)
+    for electrode, panel in enumerate((first, second)):
+        true, dashed = (line.get_ydata() * scale for line in panel.lines)
+        np.testing.assert_allclose(true, case.phi_e_mm_per_ms[electrode], rtol=1e-6)
+        np.testing.assert_allclose(dashed, predicted[electrode], rtol=1e-6)
+    assert first.get_ylim() == second.get_ylim()
+    assert first.get_title() == "1: 4, 4, 3 mm"
 
 
 def test_a_prediction_of_another_shape_is_refused(case):

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from synthetic import FRAMES, PIXELS, waves
 from synthetic import trained as random_surrogate
 
-from fwdecg.errors import CheckpointError, MapsError
+from fwdecg.cases.recorded_case import RecordedCase
+from fwdecg.errors import CheckpointError, FwdEcgWarning, MapsError
 from fwdecg.training.checkpoint import load_tensors
 from fwdecg.training.trained_surrogate import load_surrogate, predict_maps
 
@@ -164,3 +165,99 @@ def test_a_prediction_that_is_not_finite_is_an_error(trained):
         next(network.decoder.parameters()).fill_(torch.nan)
     with pytest.raises(CheckpointError, match="not finite"):
         predict_maps(network, waves(5, seed=0).u.numpy(), 8)
+
+
+GEOMETRY = {
+    "frame_interval_ms": 5.0,
+    "map_spacing_mm": 1.0,
+    "electrodes_mm": [[4.0, 4.0, 4.0]],
+}
+
+
+@pytest.fixture(name="located")
+def _located(trained):
+    """The same surrogate with a known sheet."""
+    return replace(trained, signature=replace(trained.signature, map_spacing_mm=1.0))
+
+
+def test_maps_with_the_geometry_of_the_training_raise_no_doubt(located):
+    u = waves(1, seed=0).u.numpy()[0]
+    phi_e = located.predict(u, **GEOMETRY, doubts="raise")
+    case = RecordedCase(
+        case_id=None,
+        condition="own tissue",
+        bulk_diffusivity_mm2_per_ms=0.1,
+        u=u,
+        diffusivity_mm2_per_ms=np.full((PIXELS, PIXELS), 0.1),
+        conducting_fraction=np.ones((PIXELS, PIXELS)),
+        map_spacing_mm=1.0,
+        frame_interval_ms=5.0,
+        phi_e_mm_per_ms=np.zeros((1, FRAMES), np.float32),
+        electrodes_mm=np.array([[4.0, 4.0, 4.0]]),
+    )
+    np.testing.assert_array_equal(located.predict(case, doubts="raise"), phi_e)
+    np.testing.assert_array_equal(
+        located.attend(case, doubts="raise"), located.attend(u, doubts="ignore")
+    )
+    with pytest.raises(MapsError, match="predicts the ECG at"):
+        located.predict(replace(case, electrodes_mm=np.array([[4.0, 4.0, 5.0]])))
+
+
+@pytest.mark.parametrize(
+    ("convert", "geometry", "warning"),
+    [
+        (lambda u: u, {}, "frames every 5 ms, a sheet of 8 x 8 mm, electrodes at .4.0, 4.0, 4.0."),
+        (lambda u: u, {"frame_interval_ms": 5.0}, "the maps are taken to have frames every 5 ms"),
+        (lambda u: 0.9 * u, GEOMETRY, "instead of from 0 to 1 and was rescaled"),
+        (
+            lambda u: u.repeat(2, axis=1).repeat(2, axis=2),
+            GEOMETRY | {"map_spacing_mm": 0.5},
+            "maps of 16 x 16 pixels are resampled to 8 x 8",
+        ),
+        (
+            lambda u: np.repeat(u, 2, axis=0)[:-1],
+            GEOMETRY | {"frame_interval_ms": 2.5},
+            "frames every 2.5 ms are interpolated to every 5 ms",
+        ),
+    ],
+)
+def test_what_is_assumed_or_converted_is_said(located, convert, geometry, warning):
+    u = waves(1, seed=0).u.numpy()[0].astype(np.float32)
+    expected = located.predict(u, **GEOMETRY)
+    maps = convert(u)
+    with pytest.warns(FwdEcgWarning, match=warning):
+        found = located.predict(maps, **geometry)
+    assert found.shape[-1] == len(maps)
+    step = len(maps) // FRAMES + len(maps) % FRAMES % 2
+    tolerance = 0.05 * np.ptp(expected) + 1e-3
+    np.testing.assert_allclose(found[..., ::step], expected, atol=tolerance)
+    with pytest.raises(MapsError, match=warning):
+        located.predict(maps, **geometry, doubts="raise")
+    np.testing.assert_array_equal(located.predict(maps, **geometry, doubts="ignore"), found)
+
+
+def test_tensors_lists_and_reversed_arrays_are_maps(located):
+    u = waves(1, seed=0).u.numpy()[0]
+    expected = located.predict(u, **GEOMETRY)
+    for maps in (torch.tensor(u), u.astype(float).tolist(), u[:, ::-1][:, ::-1]):
+        np.testing.assert_array_equal(located.predict(maps, **GEOMETRY), expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch_size": 0}, "batch_size = 0: must be at least 1"),
+        ({"doubts": "shout"}, "doubts = 'shout': must be one of warn, raise, ignore"),
+        ({"map_spacing_mm": 2.0}, "a sheet of 16 x 16 mm: the surrogate was trained on 8 x 8 mm"),
+        ({"frame_interval_ms": 1.0}, "the last of 12 frames every 1 ms is at 11 ms"),
+    ],
+)
+def test_unsuitable_arguments_are_rejected(located, arguments, message):
+    with pytest.raises(MapsError, match=message):
+        located.predict(waves(1, seed=0).u.numpy()[0], **(GEOMETRY | arguments))
+
+
+def test_the_quality_of_maps_is_reported(located):
+    (quality,) = located.quality(waves(1, seed=0).u.numpy())
+    assert quality.problems == []
+    assert quality.height == pytest.approx(1.0, abs=0.02)
