@@ -3,6 +3,7 @@
 import zipfile
 from dataclasses import dataclass, fields
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,25 @@ class RecordedCase:
             f"{self.frame_interval_ms:g} ms and {self.map_spacing_mm:g} mm; "
             f"{len(self.electrodes_mm)} electrodes>"
         )
+
+    def _repr_html_(self) -> str:
+        """Return the same as a table, for notebooks."""
+        frames, rows, cols = self.u.shape
+        width_mm, height_mm = cols * self.map_spacing_mm, rows * self.map_spacing_mm
+        electrodes = "; ".join(
+            "({:g}, {:g}, {:g})".format(*each) for each in self.electrodes_mm[:3]
+        )
+        more = f" and {len(self.electrodes_mm) - 3} more" if len(self.electrodes_mm) > 3 else ""
+        entries = {
+            "Sheet": f"{width_mm:g} x {height_mm:g} mm, {rows} x {cols} pixels",
+            "Frames": f"{frames}, every {self.frame_interval_ms:g} ms",
+            "Electrodes": f"{electrodes}{more} mm",
+            "D": f"{self.bulk_diffusivity_mm2_per_ms:.4g} mm²/ms",
+        }
+        table = "".join(
+            f"<tr><th>{name}</th><td>{text}</td></tr>" for name, text in entries.items()
+        )
+        return f"<table><caption>{escape(self.title)}</caption>{table}</table>"
 
     @property
     def title(self) -> str:

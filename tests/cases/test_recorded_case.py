@@ -1,6 +1,7 @@
 """A recorded case: its values as in the library, and the activation times of a known front."""
 
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -74,6 +75,26 @@ def test_a_saved_case_is_loaded_again(tmp_path):
     assert repr(loaded).count("\n") == 0
     front().save(tmp_path / "numbered.npz")
     assert RecordedCase.load(tmp_path / "numbered.npz").case_id == 0
+
+
+def test_a_notebook_shows_a_table():
+    case = replace(
+        front(),
+        case_id=None,
+        condition="<own>",
+        u=front().u[:, :5],
+        diffusivity_mm2_per_ms=front().diffusivity_mm2_per_ms[:5],
+        conducting_fraction=front().conducting_fraction[:5],
+        electrodes_mm=np.array([[x, 2.5, 6.0] for x in range(5)]),
+    )
+    table = ElementTree.fromstring(case._repr_html_())
+    assert table.findtext("caption") == "<own>"
+    assert {row[0].text: row[1].text for row in table.findall("tr")} == {
+        "Sheet": "16 x 10 mm, 5 x 8 pixels",
+        "Frames": "20, every 5 ms",
+        "Electrodes": "(0, 2.5, 6); (1, 2.5, 6); (2, 2.5, 6) and 2 more mm",
+        "D": "0.1 mm²/ms",
+    }
 
 
 @pytest.mark.parametrize("content", [None, b"", b"text", "array"])
