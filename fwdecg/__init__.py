@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fwdecg.pictures.attention_picture import plot_attention
     from fwdecg.pictures.case_picture import plot_case, plot_ecgs
     from fwdecg.pictures.learning_picture import plot_learning
+    from fwdecg.training.torch_dataset import torch_dataset
     from fwdecg.training.trained_surrogate import load_surrogate
 
     __version__: str
@@ -54,6 +55,7 @@ __all__ = [
     "scar_mask",
     "simulate",
     "simulate_tissue",
+    "torch_dataset",
     "write_animation",
 ]
 
@@ -81,6 +83,7 @@ _MODULES = {
     "scar_mask": "fwdecg.cases.scar_image",
     "simulate": "fwdecg.experiment.one_case",
     "simulate_tissue": "fwdecg.cases.own_tissue",
+    "torch_dataset": "fwdecg.training.torch_dataset",
     "write_animation": "fwdecg.pictures.animation",
 }
 
