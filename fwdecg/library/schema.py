@@ -1,7 +1,8 @@
 """Columns of a library: one row per case, with maps and ECGs as Arrow's fixed-shape tensors.
 
-Any Parquet reader opens the files. pyarrow returns the tensors in their shape; pandas and duckdb
-return flat lists in row-major order. The metadata of each field states its unit and meaning.
+pyarrow returns the tensors in their shape; pandas and duckdb return flat lists in row-major order;
+other readers may need the storage type of the columns (docs/library.md). The metadata of each field
+states its unit and meaning.
 """
 
 from importlib.metadata import version

@@ -121,6 +121,28 @@ def test_duckdb_reads_a_part(built):
     assert rows == [(name, 512) for name in ("healthy", "gap_junction", "fibrosis", "combined")]
 
 
+@pytest.mark.slow
+def test_hugging_face_datasets_reads_parts_with_flat_tensors(built, monkeypatch, tmp_path):
+    """The features of docs/library.md: by itself it does not know Arrow's tensors."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    datasets = pytest.importorskip("datasets")
+    root, record = built
+    part = str(root / record.part.file)
+    schema = pq.read_schema(part)
+    flat = [(field.name, getattr(field.type, "storage_type", field.type)) for field in schema]
+    options = {"data_files": part, "split": "train", "cache_dir": str(tmp_path)}
+    with pytest.raises(ValueError, match="does not have a datasets dtype equivalent"):
+        datasets.load_dataset("parquet", **options)
+    features = datasets.Features.from_arrow_schema(pa.schema(flat))
+    expected = tensor_column(pq.read_table(part), "u")
+    for streaming in (False, True):
+        found = datasets.load_dataset(
+            "parquet", features=features, streaming=streaming, **options
+        ).with_format("numpy")
+        u = np.stack([case["u"].reshape(schema.field("u").type.shape) for case in found])
+        np.testing.assert_array_equal(u, expected)
+
+
 def test_the_record_describes_the_file(built):
     root, record = built
     content = (root / record.part.file).read_bytes()
