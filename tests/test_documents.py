@@ -256,8 +256,9 @@ def require_pip(arguments):
     ]
     assert arguments[:3] == ["install", "-c", "constraints.txt"]
     for argument in arguments[3:]:
-        match = re.fullmatch(r"\.\[(\w+)\]", argument)
-        assert argument in PIP_ARGUMENTS or (match and match[1] in extras), argument
+        match = re.fullmatch(r"\.\[([\w,]+)\]", argument)
+        known = match and extras.keys() >= set(match[1].split(","))
+        assert argument in PIP_ARGUMENTS or known, argument
 
 
 def require_ray(arguments, monkeypatch):

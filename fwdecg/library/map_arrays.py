@@ -110,7 +110,7 @@ def require_memory(path: Path, needed_bytes: int) -> None:
 def missing_extra(path: Path, extra: str) -> MapsError:
     """Return the error for a file whose reader is not installed."""
     return MapsError(
-        f'{path} cannot be read: an optional package is missing; pip install "fwdecg[{extra}]"'
+        f"{path} cannot be read: an optional package is missing; install fwdecg[{extra}]"
     )
 
 
