@@ -15,8 +15,7 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -239,19 +238,19 @@ def _apply_overrides(kind: type, tree: dict[str, Any], overrides: Overrides) -> 
     if isinstance(overrides, Mapping):
         for name, value in overrides.items():
             plain = value.tolist() if hasattr(value, "tolist") else value  # a NumPy value
-            _apply_override(kind, tree, name, lambda _hint, value=plain: value)
+            _apply_override(kind, tree, name, plain)
         return
     for override in overrides:
         name, equals, text = override.partition("=")
         if not equals:
             raise ConfigError(f"{override}: must read section.key=value")
-        _apply_override(kind, tree, name, partial(_parse_value, text))
+        _apply_override(kind, tree, name, text, parse=True)
 
 
 def _apply_override(
-    kind: type, tree: dict[str, Any], name: str, value_as: Callable[[Any], Any]
+    kind: type, tree: dict[str, Any], name: str, value: Any, *, parse: bool = False
 ) -> None:
-    """Set a key in a tree; `value_as` returns the value, given the annotation of the key."""
+    """Set a key in a tree; with `parse` the value is text."""
     *sections, key = name.strip().replace('"', "").split(".")
     hint: Any = kind
     for depth, section in enumerate(sections):
@@ -264,13 +263,11 @@ def _apply_override(
         tree = tree.setdefault(section, {})
         if not isinstance(tree, dict):
             raise ConfigError(f"{name}: the preset has {section} = {tree!r}, not a section")
-    if _is_table(hint):
-        tree[key] = value_as(Any)
-        return
-    tree[key] = value_as(typing.get_type_hints(hint).get(key))
-    for field in dataclasses.fields(hint):
+    inner = Any if _is_table(hint) else typing.get_type_hints(hint).get(key)
+    tree[key] = _parse_value(value, inner) if parse else value
+    for field in () if _is_table(hint) else dataclasses.fields(hint):
         if field.name == key:
-            tree.pop(field.metadata.get(REPLACES), None)
+            tree.pop(field.metadata.get(REPLACES, ""), None)
 
 
 def _parse_value(text: str, hint: Any) -> Any:

@@ -3,6 +3,7 @@
 Every annotation of the package is checked at run time by jaxtyping and beartype.
 """
 
+import logging
 import os
 import subprocess
 import sys
@@ -87,6 +88,15 @@ PIXEL_CONFIG = LibraryConfig(
 TINY_MODEL = SurrogateConfig(
     hidden_size=8, channels=(2, 3), pooled_size=2, time_embedding_size=4, readout_size=4
 )
+
+
+@pytest.fixture(autouse=True)
+def _default_logging():
+    """Undo what a job has done to the log of the package in this process."""
+    yield
+    log = logging.getLogger("fwdecg")
+    log.handlers, log.propagate = [], True
+    log.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

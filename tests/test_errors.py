@@ -13,7 +13,7 @@ def test_errors_survive_pickling(kind):
     error = pickle.loads(pickle.dumps(kind("D = -1: must be above 0")))
     assert type(error) is kind
     assert str(error) == "D = -1: must be above 0"
-    assert isinstance(error, errors.FwdEcgError)
+    assert isinstance(error, errors.FwdEcgError | errors.FwdEcgWarning)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from fwdecg.physics.raster import pixel_mean
 from fwdecg.physics.stimulus import Pacing, Stimulus
 from fwdecg.physics.tissue import Tissue
 from fwdecg.runtime.progress import Progress, lines_on_stderr
+from fwdecg.shapes import Numbers
 
 logger = logging.getLogger(__name__)
 
