@@ -85,6 +85,7 @@ def test_a_notebook_shows_a_table():
         u=front().u[:, :5],
         diffusivity_mm2_per_ms=front().diffusivity_mm2_per_ms[:5],
         conducting_fraction=front().conducting_fraction[:5],
+        phi_e_mm_per_ms=np.zeros((5, FRAMES), np.float32),
         electrodes_mm=np.array([[x, 2.5, 6.0] for x in range(5)]),
     )
     table = ElementTree.fromstring(case._repr_html_())
