@@ -75,12 +75,19 @@ def stream_labelled_cases(library: Library, split: str = ALL) -> Iterator[Labell
     """
     # pyarrow's batches may contain a single case, too few to keep a CPU busy.
     waiting: list[pa.Table] = []
+    rows = 0
     for batch in library.batches(split, _columns(library)):
         waiting.append(pa.Table.from_batches([batch]))
+        rows += batch.num_rows
         while sum(table.num_rows for table in waiting) >= CASES_PER_BATCH:
             joined = pa.concat_tables(waiting)
             yield _labelled(joined.slice(0, CASES_PER_BATCH))
             waiting = [joined.slice(CASES_PER_BATCH)]
+    if not rows:
+        raise LibraryError(
+            f"{library.location} has no case in the split {split}, although its manifest counts "
+            "some; check it with the job check_library"
+        )
     rest = pa.concat_tables(waiting)
     if rest.num_rows:
         yield _labelled(rest)

@@ -57,7 +57,8 @@ def plot_r2_bars(groups: Mapping[str, int], series: BarSeries) -> Picture:
         for place, (name, bars) in enumerate(series.items()):
             colour = PREDICTOR_COLOURS[place]
             x = _positions(groups, series, place)
-            _add_predictor(panel, bars, x=x, colour=colour)
+            width = BAR_WIDTH * GROUP_WIDTH / len(series)
+            _add_predictor(panel, bars, x=x, width=width, colour=colour)
             panel.bar(x, 0, color=colour, label=name)
         _finish(panel, groups)
         panel.set_ylim(LOWEST_SHOWN_R2, 1.25)
@@ -93,10 +94,11 @@ def _positions(groups: Mapping[str, int], series: BarSeries, place: int) -> np.n
     return np.arange(len(groups)) + (place - (len(series) - 1) / 2) * step
 
 
-def _add_predictor(panel: Axes, bars: Sequence[Bar], *, x: np.ndarray, colour: str) -> None:
+def _add_predictor(
+    panel: Axes, bars: Sequence[Bar], *, x: np.ndarray, width: float, colour: str
+) -> None:
     mean = np.array([bar.mean for bar in bars])
     shown = np.maximum(mean, LOWEST_SHOWN_R2)
-    width = BAR_WIDTH * GROUP_WIDTH / len(PREDICTOR_COLOURS)
     panel.bar(x, shown, width, color=colour, edgecolor="black", linewidth=0.4)
     low = np.clip([bar.low for bar in bars], LOWEST_SHOWN_R2, shown)
     high = np.clip([bar.high for bar in bars], shown, 1.0)

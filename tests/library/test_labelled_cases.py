@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,3 +45,11 @@ def test_conducting_fraction(library: Library, varied_library: Library) -> None:
         (cases,) = stream_labelled_cases(source)
         conducts = cases.diffusivity_mm2_per_ms > 0
         np.testing.assert_allclose(cases.conducting_fraction, conducts, rtol=1e-6)
+
+
+def test_a_split_that_only_the_manifest_knows_is_an_error(library: Library) -> None:
+    counts = library.manifest["counts"]
+    counted = counts | {"ok": counts["ok"] | {"electrode": {"all": 1}}}
+    claimed = replace(library, manifest=library.manifest | {"counts": counted})
+    with pytest.raises(LibraryError, match="has no case in the split electrode, although"):
+        list(stream_labelled_cases(claimed, "electrode"))

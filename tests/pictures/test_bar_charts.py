@@ -23,6 +23,9 @@ def heights(panel) -> list[list[float]]:
 def test_bars_of_r2():
     series = {"network": bars(0.9, 0.8, whisker=0.2), "nominal": bars(-3.0, 0.1, whisker=5.0)}
     (panel,) = plot_r2_bars(GROUPS, series).axes
+    drawn = [each for each in panel.containers if isinstance(each, BarContainer)]
+    first, second = (each.patches[0] for each in drawn[::2])  # between them: bars of the legend
+    assert first.get_x() + first.get_width() == pytest.approx(second.get_x(), abs=0.06)
     assert heights(panel)[::2] == [[0.9, 0.8], [LOWEST_SHOWN_R2, 0.1]]
     whiskers = [each for each in panel.containers if isinstance(each, ErrorbarContainer)]
     ends = np.concatenate([lines.get_segments() for each in whiskers for lines in each.lines[2]])

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.cases.pacing import REENTRY
 from fwdecg.library.check.fault import ReportProblem, quoted
 from fwdecg.library.check.limits import case_bytes
 from fwdecg.library.schema import (
@@ -157,7 +158,7 @@ def _metadata(described: pa.Schema | pa.Field, key: bytes) -> str:
 
 def check_values(row: Row, config: LibraryConfig, report: ReportProblem) -> None:
     """Check that a row's values are possible; skip the columns that the row lacks."""
-    stimulus = STIMULUS_RISE if config.pacing.protocol == "reentry" else 0.0
+    stimulus = STIMULUS_RISE if config.pacing.protocol == REENTRY else 0.0
     bounds = {
         U: (LOWEST_U, HIGHEST_U + stimulus),
         PHI_E: (-math.inf, math.inf),
