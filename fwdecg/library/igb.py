@@ -97,7 +97,7 @@ def read_igb(path: Path) -> Float32[np.ndarray, "frame row col"]:
         OSError: the file cannot be opened.
     """
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
             return _read_sheet(file, path)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise MapsError(f"{path} is truncated or damaged ({error}); copy it again") from error

@@ -44,7 +44,8 @@ def read_numpy(path: Path, name: str | None) -> Array:
 
 def _unpacked_bytes(archive: zipfile.ZipFile, name: str) -> int:
     """Return the size of an array in an .npz file, whose entries usually end in .npy."""
-    return max(entry.file_size for entry in archive.filelist if Path(entry.filename).stem == name)
+    wanted = (name, f"{name}.npy")
+    return max(entry.file_size for entry in archive.filelist if entry.filename in wanted)
 
 
 def read_hdf5(path: Path, name: str | None) -> Array:

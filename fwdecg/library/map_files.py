@@ -17,6 +17,7 @@ from fwdecg.errors import MapsError
 from fwdecg.library import vtk_images
 from fwdecg.library.igb import read_igb
 from fwdecg.library.map_arrays import Array, read_hdf5, read_numpy, require_memory
+from fwdecg.runtime.storage import absolute_path
 
 # Rest and peak in each unit. In mV they are V0 and Vfi of Fenton & Karma, Chaos 8:20 (1998).
 REST_AND_PEAK = {"u": (0.0, 1.0), "mV": (-85.0, 15.0), "V": (-0.085, 0.015)}
@@ -68,15 +69,16 @@ def read_maps(
         MapsError: a file is missing, damaged or of unknown type, has no such array or no such axes,
             needs a package that is not installed, or more memory than there is; or the unit, rest
             or peak is invalid.
+        ConfigError: the path starts with the home folder of an unknown user.
     """
     rest, peak = _scale(unit, rest, peak)
-    files = _files(path)
-    source = files[0] if len(files) == 1 else files[0].parent
     try:
+        files = _files(path)
         found = _read(files, name)
     except OSError as error:
         reason = error.strerror or error
-        raise MapsError(f"{error.filename or source}: {reason}; give a readable file") from error
+        raise MapsError(f"{error.filename or path}: {reason}; give a readable file") from error
+    source = files[0] if len(files) == 1 else files[0].parent
     _require_numbers(found, source, unit)
     if found.ndim not in (3, 4) or found.size == 0:
         raise MapsError(
@@ -115,18 +117,18 @@ def _read(files: Sequence[Path], name: str | None) -> Array:
 def _files(path: Source) -> list[Path]:
     """Return the files of a source, in the order of the frames."""
     if not isinstance(path, str | Path):
-        files = [Path(each).expanduser() for each in path]
+        files = [absolute_path(each) for each in path]
         if not files:
             raise MapsError("path = []: must name at least one file")
         return files
-    place = Path(path).expanduser()
+    place = absolute_path(path)
     if place.is_dir():
         files = _images_in(place)
         if not files:
             raise MapsError(f"{path} is a folder without .vti or .vtk files; give a file")
         return files
     if not place.exists() and glob.has_magic(str(path)):
-        files = _sorted(Path(found) for found in glob.glob(str(place)))  # noqa: PTH207  # absolute
+        files = _sorted(Path(found) for found in glob.glob(str(place)))  # noqa: PTH207
         if not files:
             raise MapsError(f"{path} matches no file; give another pattern")
         return files

@@ -133,6 +133,11 @@ class _ImageFile:
         cols, rows, layers = image.GetDimensions()
         if chosen not in points:
             cols, rows, layers = (max(size - 1, 1) for size in (cols, rows, layers))
+        if min(rows, cols) == 1:
+            raise MapsError(
+                f"{self._path} has {cols} x {rows} values in x and y: maps must lie in the x-y "
+                "plane; turn the sheet there, and keep z for the frames"
+            )
         return vtk_to_numpy(array).reshape(layers, rows, cols).copy()
 
     def _call(self, action: Any) -> None:

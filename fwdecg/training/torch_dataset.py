@@ -71,7 +71,8 @@ class CaseDataset(Dataset[tuple[Maps, Ecg]]):
         """
         _, group, row = self._rows[index]
         u, phi_e = self._read(group)
-        return u[row].float(), phi_e[row].float()
+        # The user may change the item, but not what is kept for the next epoch.
+        return u[row].to(torch.float32, copy=True), phi_e[row].to(torch.float32, copy=True)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a worker needs; each fills its own cache."""

@@ -48,7 +48,7 @@ def write_igb(path, values, **changed):
     words = [f"{key}:{value}" for key, value in keys.items() if value is not None]
     text = "# written by a test\r\n" + " ".join(words[:6]) + "\r\n" + " ".join(words[6:])
     content = text.ljust(1023).encode() + b"\f" + values.tobytes()
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    path.write_bytes(gzip.compress(content) if path.suffix.lower() == ".gz" else content)
 
 
 def image(layers, name="u", *, cells=False):
@@ -98,7 +98,8 @@ FORMATS = {
     "npz": ("maps.npz", lambda path: write_npz(path, u=ONE, time_ms=np.arange(3.0))),
     "npz under the suffix npy": ("maps.npy", lambda path: write_npz(path, voltage=ONE)),
     "igb": ("vm.igb", lambda path: write_igb(path, ONE)),
-    "compressed igb": ("vm.igb.gz", lambda path: write_igb(path, ONE)),
+    "npz with folders": ("maps.npz", lambda path: write_npz(path, **{"a/voltage": ONE})),
+    "compressed igb": ("vm.IGB.GZ", lambda path: write_igb(path, ONE)),
     "big-endian doubles": (
         "VM.IGB",
         lambda path: write_igb(path, ONE.astype(">f8"), type="double", systeme="big_endian"),
@@ -324,6 +325,11 @@ REFUSED = {
         "a.vti",
         lambda path: write_vti(path, vtkImageData()),
         "holds no image",
+    ),
+    "sheet in the x-z plane": (
+        "a.vti",
+        lambda path: write_vti(path, image(ONE[:, :1])),
+        "maps must lie in the x-y plane",
     ),
     "vectors": ("a.vti", vector_image, "has 3 components: must be 1"),
     "images of two sizes": ("a", two_sizes, "all frames must have the same rows and columns"),

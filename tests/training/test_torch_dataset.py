@@ -35,6 +35,14 @@ def test_items_are_those_of_the_library(library, training):
         dataset[len(dataset)]
 
 
+def test_items_may_be_changed_in_place(library, training):
+    dataset = fwdecg.torch_dataset(library)
+    for tensor in dataset[0]:
+        tensor.zero_()
+    np.testing.assert_array_equal(dataset[0][0], training[1][0])
+    np.testing.assert_array_equal(dataset[0][1], training[2][0])
+
+
 @pytest.mark.parametrize("options", [{"num_workers": 0}, {"num_workers": 1}])
 def test_batches_of_a_loader(library, training, options):
     batches = list(DataLoader(fwdecg.torch_dataset(library), batch_size=3, **options))
