@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from fwdecg.errors import FwdEcgError, FwdEcgWarning
     from fwdecg.experiment.one_case import simulate
     from fwdecg.library.labelled_cases import load_case
-    from fwdecg.library.map_files import read_maps
     from fwdecg.library.reader import open_library
+    from fwdecg.maps.map_files import read_maps
     from fwdecg.physics.fenton_karma import PARAMETER_SETS, Parameters
     from fwdecg.physics.map_ecg import ecg, lead_field
     from fwdecg.physics.stimulus import Stimulus, pacing_train, s1_s2
@@ -78,7 +78,7 @@ _MODULES = {
     "plot_case": "fwdecg.pictures.case_picture",
     "plot_ecgs": "fwdecg.pictures.case_picture",
     "plot_learning": "fwdecg.pictures.learning_picture",
-    "read_maps": "fwdecg.library.map_files",
+    "read_maps": "fwdecg.maps.map_files",
     "s1_s2": "fwdecg.physics.stimulus",
     "scar_mask": "fwdecg.cases.scar_image",
     "simulate": "fwdecg.experiment.one_case",

@@ -17,7 +17,6 @@ def main() -> None:
     """Predict all cases of the input."""
     arguments = _arguments()
 
-    from fwdecg.cases.recording_format import own_maps
     from fwdecg.evaluation.ensemble import load_members
     from fwdecg.evaluation.evaluation_config import EvaluationConfig
     from fwdecg.evaluation.predictions import (
@@ -25,8 +24,9 @@ def main() -> None:
         predict_own_maps,
         require_new,
     )
-    from fwdecg.library.map_files import holds_images, read_maps
     from fwdecg.library.reader import open_library
+    from fwdecg.maps.map_files import holds_images, read_maps
+    from fwdecg.maps.recording_format import own_maps
 
     output = Path(arguments.output).absolute()
     require_new(output)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32
 
-from fwdecg.cases.recording_format import RecordingFormat, at_times
 from fwdecg.errors import CheckpointError
+from fwdecg.maps.recording_format import RecordingFormat, at_times
 from fwdecg.training.trained_surrogate import TrainedSurrogate, load_surrogate, predict_maps
 
 

@@ -15,13 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fwdecg.cases.recording_format import OwnMaps
 from fwdecg.cases.splits import ALL
 from fwdecg.errors import ResultError
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
 from fwdecg.library.labelled_cases import stream_labelled_cases
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, CONDITION, PHI_E, SPLIT
+from fwdecg.maps.recording_format import OwnMaps
 from fwdecg.runtime.progress import Progress
 from fwdecg.runtime.storage import STAGING, Store
 from fwdecg.training.trained_surrogate import TrainedSurrogate

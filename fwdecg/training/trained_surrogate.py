@@ -22,11 +22,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fwdecg.cases.map_quality import MapQuality
 from fwdecg.cases.recorded_case import RecordedCase
-from fwdecg.cases.recording_format import OwnMaps, at_times, own_maps
 from fwdecg.config import from_tree, to_tree
 from fwdecg.errors import CheckpointError, FwdEcgError, FwdEcgWarning, MapsError
+from fwdecg.maps.map_quality import MapQuality
+from fwdecg.maps.recording_format import OwnMaps, at_times, own_maps
 from fwdecg.model import Surrogate, SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.model.surrogate import build_surrogate

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fwdecg.cases.library_config import LibraryConfig
-from fwdecg.cases.recording_format import RecordingFormat
 from fwdecg.cases.splits import TRAIN, VALIDATION
 from fwdecg.config import identity_hash, identity_tree
 from fwdecg.errors import CheckpointError, LibraryError
 from fwdecg.library.reader import Library
+from fwdecg.maps.recording_format import RecordingFormat
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.training.training_config import TrainingConfig, require_midline

@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 
 import fwdecg.library.labelled_cases as cases_module
-from fwdecg.cases.recording_format import own_maps
 from fwdecg.errors import CheckpointError, FwdEcgWarning, ResultError
 from fwdecg.evaluation.ensemble import Ensemble, Forecast
 from fwdecg.evaluation.predictions import (
@@ -19,6 +18,7 @@ from fwdecg.evaluation.predictions import (
     require_new,
     write_predictions,
 )
+from fwdecg.maps.recording_format import own_maps
 from fwdecg.training.trained_surrogate import predict_maps
 
 FLAT = Forecast(phi_e=np.zeros((1, 2, 20), np.float32), phi_e_std=None)

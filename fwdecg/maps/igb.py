@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from fwdecg.errors import MapsError
-from fwdecg.library.map_arrays import require_memory
+from fwdecg.maps.map_arrays import require_memory
 
 HEADER_BYTES = 1024
 BYTE_ORDERS = {"little_endian": "<", "big_endian": ">"}

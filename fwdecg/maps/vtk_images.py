@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from fwdecg.errors import MapsError
-from fwdecg.library.map_arrays import choose_name, missing_extra, require_memory
+from fwdecg.maps.map_arrays import choose_name, missing_extra, require_memory
 
 SUFFIXES = (".vti", ".vtk")
 MOST_BYTES_PER_VALUE = 24  # a double in VTK's array, its copy, and the float32 that is returned

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fwdecg.cases.recording_format import RecordingFormat, at_times, own_maps
 from fwdecg.errors import MapsError
+from fwdecg.maps.recording_format import RecordingFormat, at_times, own_maps
 
 FORM = RecordingFormat(
     frames=20,

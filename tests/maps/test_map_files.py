@@ -17,7 +17,7 @@ from vtkmodules.vtkIOXML import vtkXMLImageDataWriter
 
 from fwdecg.errors import MapsError
 from fwdecg.library import map_arrays
-from fwdecg.library.map_files import holds_images, read_maps
+from fwdecg.maps.map_files import holds_images, read_maps
 
 FRAMES, ROWS, COLS = 3, 4, 5
 ONE = (np.arange(FRAMES * ROWS * COLS, dtype=np.float32) / 60).reshape(FRAMES, ROWS, COLS)

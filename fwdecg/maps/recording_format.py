@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Float
 
 from fwdecg.cases.library_config import LibraryConfig
-from fwdecg.cases.map_quality import require_dimensionless
 from fwdecg.cases.recorded_case import RecordedCase
 from fwdecg.errors import MapsError
+from fwdecg.maps.map_quality import require_dimensionless
 from fwdecg.physics.map_ecg import electrode_positions
 from fwdecg.physics.raster import area_mean
 from fwdecg.shapes import Numbers, number_array

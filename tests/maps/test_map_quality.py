@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fwdecg.cases.map_quality import USUAL_PEAK, MapQuality
 from fwdecg.errors import MapsError
+from fwdecg.maps.map_quality import USUAL_PEAK, MapQuality
 
 FRAMES, SIDE = 40, 20
 

@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from fwdecg.errors import MapsError
-from fwdecg.library import vtk_images
-from fwdecg.library.igb import read_igb
-from fwdecg.library.map_arrays import Array, read_hdf5, read_numpy, require_memory
+from fwdecg.maps import vtk_images
+from fwdecg.maps.igb import read_igb
+from fwdecg.maps.map_arrays import Array, read_hdf5, read_numpy, require_memory
 from fwdecg.runtime.storage import absolute_path
 
 # Rest and peak in each unit. In mV they are V0 and Vfi of Fenton & Karma, Chaos 8:20 (1998).
