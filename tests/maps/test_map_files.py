@@ -16,7 +16,7 @@ from vtkmodules.vtkIOLegacy import vtkPolyDataWriter, vtkStructuredPointsWriter
 from vtkmodules.vtkIOXML import vtkXMLImageDataWriter
 
 from fwdecg.errors import MapsError
-from fwdecg.library import map_arrays
+from fwdecg.maps import map_arrays
 from fwdecg.maps.map_files import holds_images, read_maps
 
 FRAMES, ROWS, COLS = 3, 4, 5
