@@ -8,6 +8,10 @@ first use, so that `import fwdecg` is fast:
     fwdecg.plot_case(case, surrogate.predict(case)[0])
 """
 
+from fwdecg.runtime.numba_environment import prepare_numba as _prepare_numba
+
+_prepare_numba()  # must run before a module of the package imports numba
+
 TYPE_CHECKING = False  # type checkers treat this name as True; `typing` need not be imported
 if TYPE_CHECKING:
     from fwdecg.cases.own_tissue import simulate_tissue

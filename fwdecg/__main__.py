@@ -4,14 +4,19 @@ import argparse
 import ast
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import fwdecg
-from fwdecg.experiment.command_line import Parser
+from fwdecg.experiment.command_line import Parser, run_job
 from fwdecg.experiment.presets import jobs_folder
 
 
-def main() -> None:
-    """Run the script of the given job with the remaining arguments."""
+def main() -> NoReturn:
+    """Run the script of the given job with the remaining arguments, and exit."""
+    run_job(_run_script)
+
+
+def _run_script() -> None:
     arguments = _parser().parse_args()
     sys.argv = [f"fwdecg {arguments.job}", *arguments.arguments]
     script = jobs_folder() / f"{arguments.job}.py"

@@ -52,7 +52,7 @@ class Rule:
             ("below", self.below, operator.lt),
         )
         for number in _numbers(value):
-            if not math.isfinite(number):
+            if isinstance(number, float) and not math.isfinite(number):
                 return "must be finite"
             for words, bound, holds in bounds:
                 if bound is not None and not holds(number, bound):
@@ -293,7 +293,10 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
     if optional is not None:
         return None if value is None else _convert(optional, value, name)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise ConfigError(f"{name}: is too large a number; lower it") from error
     if type(value) is not hint:
         raise _type_error(name, value, _type_name(hint))
     return value

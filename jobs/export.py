@@ -23,10 +23,11 @@ def main() -> None:
     )
     arguments = parser.parse_args()
 
+    from fwdecg.runtime.storage import absolute_path
     from fwdecg.training.export import export_surrogate
     from fwdecg.training.trained_surrogate import load_surrogate
 
-    folder = Path(arguments.out or Path(arguments.checkpoint).parent / "export").absolute()
+    folder = absolute_path(arguments.out or Path(arguments.checkpoint).parent / "export")
     trained = load_surrogate(arguments.checkpoint)
     metrics = export_surrogate(trained, folder, onnx=arguments.onnx)
     for name, difference in metrics["largest_difference"].items():

@@ -8,7 +8,6 @@ and a library with --here, are predicted in this process.
 """
 
 import argparse
-from pathlib import Path
 
 from fwdecg.experiment.command_line import Parser, connect_to_ray, run_job
 
@@ -27,12 +26,13 @@ def main() -> None:
     from fwdecg.library.reader import open_library
     from fwdecg.maps.map_files import holds_images, read_maps
     from fwdecg.maps.recording_format import own_maps
+    from fwdecg.runtime.storage import absolute_path
 
-    output = Path(arguments.output).absolute()
+    output = absolute_path(arguments.output)
     require_new(output)
     batch_size = EvaluationConfig(batch_size=arguments.batch_size).batch_size
     members = load_members(arguments.checkpoint)
-    place = Path(arguments.input)
+    place = absolute_path(arguments.input)
     if "://" in arguments.input or (place.is_dir() and not holds_images(place)):
         library = open_library(arguments.input)
         if not arguments.here:
@@ -42,7 +42,7 @@ def main() -> None:
         )
     else:
         u = read_maps(
-            arguments.input,
+            place,
             unit=arguments.unit,
             rest=arguments.rest,
             peak=arguments.peak,

@@ -32,11 +32,12 @@ def main() -> None:
     from fwdecg.cases.splits import ALL
     from fwdecg.library.reader import open_library
     from fwdecg.pictures.library_pictures import write_library_pictures
+    from fwdecg.runtime.storage import absolute_path
 
     library = open_library(arguments.library)
     beside = library.store.folder.parent if library.store.folder else Path()
-    folder = Path(arguments.out) if arguments.out else beside / PICTURES
-    paths = write_library_pictures(library, folder.absolute(), arguments.case)
+    folder = absolute_path(arguments.out or beside / PICTURES)
+    paths = write_library_pictures(library, folder, arguments.case)
     print(f"pictures of {library.count(ALL)} cases:")
     for path in paths:
         print(f"  {path}")

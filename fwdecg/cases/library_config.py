@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fwdecg.cases.pacing import PLANAR, REENTRY, PacingConfig
+from fwdecg.cases.pacing import FOCAL, PLANAR, REENTRY, PacingConfig
 from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.cases.solver_config import MAX_CV_ERROR, SolverConfig
 from fwdecg.cases.splits import (
@@ -21,8 +21,13 @@ from fwdecg.errors import ConfigError, TissueError
 from fwdecg.physics.monodomain import SMALLEST_DT_MS, TimeGrid
 from fwdecg.physics.pseudo_ecg import require_clear_of_sheet
 from fwdecg.physics.reentry import tail_arrival_ms
+from fwdecg.physics.stimulus import FOCAL_RADIUS_MM, PLANAR_WIDTH_MM
 
 logger = logging.getLogger(__name__)
+
+# A build plans all its cases in the memory of the driver, with about 1 kB per case.
+MOST_CASES = 1_000_000
+MOST_CELLS = 1e8  # about 10 GB of solver state; a case of the paper has up to 2.3e6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,20 +62,20 @@ class LibraryConfig:
     def __post_init__(self) -> None:
         """Check every value, and the rules that involve several sections."""
         check_settings(self)
+        self._require_plannable_cases()
         self._require_effective_shifts()
         self._require_clear_electrodes()
         self._require_stable_step()
         self._require_resolved_waves()
         self._require_second_stimulus_in_recording()
+        self._require_affordable_raster()
+        self._require_cells_within_stimulus()
 
     @property
     def bulk_diffusivity_bounds_mm2_per_ms(self) -> Range:
         """Smallest and largest bulk D that a case can have."""
-        tissue = self.tissue
-        values = [*tissue.healthy_diffusivity_mm2_per_ms, *tissue.remodelled_diffusivity_mm2_per_ms]
-        if DIFFUSIVITY_SHIFT in self.shifts:
-            values += tissue.shifted_diffusivity_mm2_per_ms
-        return min(values), max(values)
+        ranges = self._bulk_diffusivity_ranges_mm2_per_ms.values()
+        return min(low for low, _ in ranges), max(high for _, high in ranges)
 
     @property
     def diffusivity_bounds_mm2_per_ms(self) -> Range:
@@ -95,6 +100,50 @@ class LibraryConfig:
         if self.cases_per_part is not None:
             return self.cases_per_part
         return max(int(self.part_mb * 1e6 / self.recording.stored_bytes), 1)
+
+    @property
+    def _bulk_diffusivity_ranges_mm2_per_ms(self) -> dict[str, Range]:
+        """Ranges of the bulk D of the cases, by the name of their key."""
+        names = ["healthy_diffusivity_mm2_per_ms", "remodelled_diffusivity_mm2_per_ms"]
+        if DIFFUSIVITY_SHIFT in self.shifts:
+            names.append("shifted_diffusivity_mm2_per_ms")
+        return {name: getattr(self.tissue, name) for name in names}
+
+    def _spacing_mm(self, bulk_diffusivity_mm2_per_ms: float) -> float:
+        """Return the side of a cell of the cases with this bulk D, at most that of the sheet."""
+        span = self.tissue.diffusivity_span(bulk_diffusivity_mm2_per_ms)
+        return min(self.solver.resolution(*span).spacing_mm, self.tissue.size_mm)
+
+    def _require_plannable_cases(self) -> None:
+        if self.cases > MOST_CASES:
+            raise ConfigError(
+                f"cases = {self.cases}: must be at most {MOST_CASES}; lower it, or build several "
+                "libraries that differ in seed"
+            )
+
+    def _require_affordable_raster(self) -> None:
+        """Check that the smallest D of every range leaves a number of cells that fits in memory."""
+        for name, (lowest, _) in self._bulk_diffusivity_ranges_mm2_per_ms.items():
+            spacing_mm = self._spacing_mm(lowest)
+            cells = (self.tissue.size_mm / spacing_mm) * (self.tissue.size_mm / spacing_mm)
+            if cells > MOST_CELLS:
+                raise ConfigError(
+                    f"tissue.{name}: D = {lowest:g} mm^2/ms on a sheet of "
+                    f"{self.tissue.size_mm:g} mm needs {cells:.2g} cells of {spacing_mm:.2g} mm: "
+                    f"must be at most {MOST_CELLS:g}; raise D, or lower tissue.size_mm"
+                )
+
+    def _require_cells_within_stimulus(self) -> None:
+        """Check that no cell is wider than the stimulus, which would then excite no cell at all."""
+        stimulus_mm = FOCAL_RADIUS_MM if self.pacing.protocol == FOCAL else PLANAR_WIDTH_MM
+        for name, (_, highest) in self._bulk_diffusivity_ranges_mm2_per_ms.items():
+            spacing_mm = self._spacing_mm(highest)
+            if spacing_mm > stimulus_mm:
+                raise ConfigError(
+                    f"tissue.{name}: at D = {highest:g} mm^2/ms cells of {spacing_mm:.2g} mm are "
+                    f"wider than the stimulus of {stimulus_mm:g} mm; lower D (1 mm^2/s is 0.001 "
+                    "mm^2/ms), solver.spacing_mm or solver.cv_error"
+                )
 
     def _require_effective_shifts(self) -> None:
         """Check that each shift is named once and leaves the training distribution."""

@@ -19,6 +19,9 @@ MAX_FRAME_INTERVAL_MS = 50.0
 # the paper's library. ECGs hardly compress: they keep 58 to 97 % of their size.
 COMPRESSED_FRACTION = 0.3
 
+# Largest size of the maps and ECGs of one case in memory; a case of the paper has 1.3e6.
+MOST_CASE_BYTES = 4e9
+
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingConfig:
@@ -69,6 +72,19 @@ class RecordingConfig:
             raise ConfigError(
                 f"duration_ms = {self.duration_ms:g}: must be a multiple of frame_interval_ms = "
                 f"{self.frame_interval_ms:g}, and at least twice it"
+            )
+
+        self._require_affordable_case()
+
+    def _require_affordable_case(self) -> None:
+        ecg_bytes = self.electrode_count * self.frames * np.dtype(np.float32).itemsize
+        size = float(self.map_bytes) + float(ecg_bytes)
+        if size > MOST_CASE_BYTES:
+            raise ConfigError(
+                f"map_pixels = {self.map_pixels}: {self.frames:.3g} frames with the ECGs of "
+                f"{self.electrode_count} electrodes need {size / 1e9:.3g} GB per case: must be at "
+                f"most {MOST_CASE_BYTES / 1e9:g}; lower map_pixels, duration_ms or the number of "
+                "electrodes, or raise frame_interval_ms"
             )
 
     @property

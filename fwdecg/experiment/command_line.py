@@ -8,17 +8,22 @@ function inside `main`.
 import argparse
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fwdecg.config import describe_keys
-from fwdecg.errors import ConfigError, FwdEcgError, RunError
+from fwdecg.errors import ConfigError, FwdEcgError, FwdEcgWarning, RunError
 from fwdecg.experiment.experiment import Experiment
 from fwdecg.experiment.presets import load_preset
+from fwdecg.experiment.standard_output import Output, guarded_output, print_on_stderr
 from fwdecg.runtime.progress import log_to_stdout
 from fwdecg.runtime.ray_private import bind_to_loopback, submitted_environment
 from fwdecg.runtime.storage import REPORT_FILE
@@ -44,6 +49,10 @@ THREADS_VARIABLE = "OMP_NUM_THREADS"
 CGROUP_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # exit codes
+OUTPUT_CLOSED = 141  # exit code of a shell for programs that SIGPIPE ends
+
+SOCKET_PATH_TOO_LONG = "AF_UNIX path length"  # in the message of Ray
+MAX_REASON_LENGTH = 200  # characters of another program's message
 
 
 class Parser(argparse.ArgumentParser):
@@ -114,7 +123,8 @@ def connect_to_ray(num_cpus: int | None = None) -> None:
         num_cpus: nominal number of CPUs of a local cluster; by default the actual number.
 
     Raises:
-        ConfigError: no cluster answers at RAY_ADDRESS.
+        ConfigError: no cluster answers at RAY_ADDRESS, or the path of TMPDIR is too long.
+        RunError: the local cluster does not start.
     """
     import ray  # noqa: PLC0415
 
@@ -122,14 +132,7 @@ def connect_to_ray(num_cpus: int | None = None) -> None:
         os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     address = os.environ.get("RAY_ADDRESS")
     if address:
-        try:
-            _check_reachable(address)
-            ray.init(logging_level=logging.WARNING)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise ConfigError(
-                f"RAY_ADDRESS = {address}: no Ray cluster answers there; give host:port of its "
-                "head, or unset it to start a local cluster"
-            ) from error
+        _join_cluster(address)
         _install_sigterm_handler()
         return
     for name, value in LOCAL_ENVIRONMENT.items():
@@ -140,6 +143,19 @@ def connect_to_ray(num_cpus: int | None = None) -> None:
         ray.shutdown()
         _start_local_cluster(num_cpus=MIN_CPUS)
     _install_sigterm_handler()
+
+
+def _join_cluster(address: str) -> None:
+    import ray  # noqa: PLC0415
+
+    try:
+        _check_reachable(address)
+        ray.init(logging_level=logging.WARNING)
+    except Exception as error:  # Ray raises errors of many classes, some of `Exception` itself
+        raise ConfigError(
+            f"RAY_ADDRESS = {address}: no Ray cluster answers there ({_in_one_line(error)}); give "
+            "host:port of its head, or unset it to start a local cluster"
+        ) from error
 
 
 def _check_reachable(address: str) -> None:
@@ -156,12 +172,30 @@ def _check_reachable(address: str) -> None:
 def _start_local_cluster(num_cpus: int | None = None) -> None:
     import ray  # noqa: PLC0415
 
-    ray.init(
-        address="local",
-        include_dashboard=True,  # Ray Train needs it to find out whether its controller is alive
-        logging_level=logging.WARNING,
-        num_cpus=num_cpus,
-    )
+    try:
+        ray.init(
+            address="local",
+            # Ray Train needs the dashboard to find out whether its controller is alive.
+            include_dashboard=True,
+            logging_level=logging.WARNING,
+            num_cpus=num_cpus,
+        )
+    except Exception as error:  # Ray raises errors of many classes, some of `Exception` itself
+        if SOCKET_PATH_TOO_LONG in str(error):
+            raise ConfigError(
+                f"TMPDIR = {tempfile.gettempdir()}: too long for the paths of Ray's sockets, which "
+                "may have 107 bytes; set RAY_TMPDIR to a short path, such as /tmp"
+            ) from error
+        ray.shutdown()  # ends the processes that did start
+        raise RunError(
+            f"Ray's local cluster did not start ({_in_one_line(error)}); run the same "
+            "command again when the machine is less busy"
+        ) from error
+
+
+def _in_one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= MAX_REASON_LENGTH else f"{text[:MAX_REASON_LENGTH]}..."
 
 
 def _install_sigterm_handler() -> None:
@@ -176,27 +210,83 @@ def run_job(job: Callable[[], None], *, on_interrupt: str = "the same command re
     """Run a job and exit.
 
     The exit code is 0 after success, 2 if the input is invalid, 1 if the work or the storage
-    failed, and 130 after Ctrl-C or SIGTERM. Unless it is 0, one line on stderr gives the reason.
+    failed, 130 after Ctrl-C or SIGTERM, and 141 if the reader of standard output went away, as
+    with `| head`. Unless it is 0, one line on stderr gives the reason.
 
     Args:
         job: function to run.
         on_interrupt: what to tell the user after "interrupted; ".
     """
-    log_to_stdout()
-    _install_sigterm_handler()
-    _use_all_cpus()
+    with guarded_output() as output, _warnings_in_one_line():
+        log_to_stdout()
+        _install_sigterm_handler()
+        _use_all_cpus()
+        code = _exit_code(job, output, on_interrupt)
+    sys.exit(code)
+
+
+def _exit_code(job: Callable[[], None], output: Output, on_interrupt: str) -> int:
+    """Run a job and return its exit code; unless it is 0, print the reason."""
+    try:
+        code = _call(job)
+        output.flush()
+    except FwdEcgError as error:
+        print_on_stderr(f"error: {error}")
+        return FAILED if isinstance(error, RunError) else BAD_INPUT
+    except OSError as error:
+        print_on_stderr(f"error: {_storage_failure(error)}")
+        return FAILED
+    except KeyboardInterrupt:
+        _exit_at_once_if_interrupted_again()
+        if output.lost is None:
+            print_on_stderr(f"interrupted; {on_interrupt}")
+            return INTERRUPTED
+        print_on_stderr(f"stopped: standard output: {output.lost.strerror}; {on_interrupt}")
+        return OUTPUT_CLOSED if isinstance(output.lost, BrokenPipeError) else FAILED
+    return code
+
+
+def _call(job: Callable[[], None]) -> Any:
+    """Run a job and return the exit code that it asks for, 0 by default."""
     try:
         job()
-    except FwdEcgError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(FAILED if isinstance(error, RunError) else BAD_INPUT)
-    except OSError as error:
-        print(f"error: {error.filename or 'storage'}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
-        sys.exit(FAILED)
-    except KeyboardInterrupt:
-        print(f"interrupted; {on_interrupt}", file=sys.stderr)  # noqa: T201
-        sys.exit(INTERRUPTED)
-    sys.exit(0)
+    except SystemExit as ended:
+        return ended.code
+    return 0
+
+
+def _storage_failure(error: OSError) -> str:
+    """Return the file and reason of an I/O error in one line."""
+    reason = error.strerror or str(error)
+    file = error.filename2 or error.filename
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
+        _, file, reason = error.args[0][0]  # the first of the files that could not be copied
+    return f"{file or 'storage'}: {' '.join(str(reason).split())}"
+
+
+def _exit_at_once_if_interrupted_again() -> None:
+    """Let a second Ctrl-C end the process at once, while Ray is shutting down after the first."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os._exit(INTERRUPTED))
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Print the warnings of this package without the place in the code that issues them."""
+    default = warnings.formatwarning
+
+    def in_one_line(
+        message: Warning | str, category: type[Warning], *place: Any, **line: Any
+    ) -> str:
+        if issubclass(category, FwdEcgWarning):
+            return f"warning: {message}\n"
+        return default(message, category, *place, **line)
+
+    warnings.formatwarning = in_one_line  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        warnings.formatwarning = default
 
 
 def _use_all_cpus() -> None:

@@ -18,6 +18,14 @@ from fwdecg.tuning.tuning_config import TuningConfig
 Section = Literal["results", "library", "training", "evaluation", "ablation", "tuning"]
 
 
+def _check_path(key: str, path: str) -> None:
+    """Report a bad path before the first stage runs."""
+    try:
+        absolute_path(path)
+    except ConfigError as error:
+        raise ConfigError(f"{key} = {error}") from error
+
+
 @dataclass(frozen=True, kw_only=True)
 class ResultsConfig:
     """Location of the results."""
@@ -39,15 +47,15 @@ class Experiment:
 
     def __post_init__(self) -> None:
         """Check the paths."""
-        for section in (self.results, self.training, self.evaluation, self.ablation, self.tuning):
-            if "://" in section.path:
+        for name in ("results", "library", "training", "evaluation", "ablation", "tuning"):
+            path = getattr(self, name).path
+            if "://" not in path:
+                _check_path(f"{name}.path", path)
+            elif name != "library":
                 raise ConfigError(
-                    f"path {section.path}: must be a folder that all nodes see; only library.path "
+                    f"{name}.path = {path}: must be a folder that all nodes see; only library.path "
                     "can be a URI"
                 )
-            absolute_path(section.path)  # reports a bad path before the first stage runs
-        if "://" not in self.library.path:
-            absolute_path(self.library.path)
 
     def require_trainable(self) -> None:
         """Raise ConfigError if training would mirror cases whose ECG changes with it.

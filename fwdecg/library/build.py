@@ -58,31 +58,42 @@ def build_library(
 
     Raises:
         ResultError: the location contains another library, or a node does not see the folder.
-        LibraryError: a part is damaged or overlaps another, the library already has more cases
-            than configured, or every case failed.
-        RunError: a part could not be collected because its workers died repeatedly.
+        LibraryError: a part is damaged or overlaps another, or the library already has more cases
+            than configured.
+        RunError: every case of a condition failed, or a part could not be collected because its
+            workers died repeatedly.
         OSError: the store cannot be written, after all retries.
     """
     meter, store = CostMeter(), Store.at(location)
     record_owner(store, identity_tree(config), "library")
     manifest = _finished_manifest(config, store)
     if manifest is not None:
-        logger.info("%s is complete; there is nothing to build", store.label())
+        logger.info("%s has all its cases; there is nothing to build", store.label())
+        _require_every_condition(manifest, store)
         return manifest
     require_shared_folder(store)
     warn_if_resolution_is_fixed(config)
     records, worker_cost = _Build(config, store, simulate).run()
-    logger.info("library complete")
     cost = worker_cost + meter.lap()
     manifest = retry_io(lambda: publish_descriptions(config, store, records, cost=cost))
     store.remove_folder(PENDING_FOLDER)
     store.clear_staging()
-    if manifest["counts"]["ok"][ALL][ALL] == 0:
-        raise LibraryError(
-            f"{store.label()}: every case is quarantined; see the reasons in "
-            f"{store.label(QUARANTINE_FOLDER)}"
-        )
+    _require_every_condition(manifest, store)
+    logger.info("library complete")
     return manifest
+
+
+def _require_every_condition(manifest: dict[str, Any], store: Store) -> None:
+    """Raise `RunError` if every case of a condition failed: the library would lack it silently."""
+    usable, failed = (manifest["counts"][status][ALL] for status in ("ok", "quarantined"))
+    lost = [name for name in usable if name != ALL and failed[name] and not usable[name]]
+    if not lost:
+        return
+    which = "every case" if usable[ALL] == 0 else f"every case of {', '.join(lost)}"
+    raise RunError(
+        f"{store.label()}: {which} is quarantined; see the reasons in "
+        f"{store.label(QUARANTINE_FOLDER)}, change the settings and build in another folder"
+    )
 
 
 class _Build:

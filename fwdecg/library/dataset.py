@@ -34,7 +34,7 @@ def split_dataset(library: Library, split: str, columns: Sequence[str]) -> ray.d
         cases = ray.data.read_parquet(
             files,
             filesystem=library.store.filesystem,
-            file_extensions=["parquet"],
+            file_extensions=None,  # Ray would drop all files of a folder with "?" in its path
             num_cpus=0,
             # Without reserved CPUs, only this limits the number of tasks. Ray warns if it exceeds
             # the number of files.

@@ -162,9 +162,10 @@ def open_library(location: str | Path | Store, expected: LibraryConfig | None = 
     manifest = store.read_json(MANIFEST)
     found = manifest.get("schema_version")
     if found != SCHEMA_VERSION:
+        newer = isinstance(found, int) and found > SCHEMA_VERSION
         raise LibraryError(
             f"{store.label()} has schema version {found}, but this fwdecg reads {SCHEMA_VERSION}; "
-            "build it again"
+            + ("install a newer fwdecg" if newer else "build it again")
         )
     missing = REQUIRED_KEYS - manifest.keys()
     if missing:

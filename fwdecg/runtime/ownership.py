@@ -1,11 +1,18 @@
-"""Each result folder records the configuration that owns it, from its first use on."""
+"""Each result folder records the configuration that owns it, and can be locked by one process."""
 
+import fcntl
 import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from fwdecg.config import differing_keys
 from fwdecg.errors import ResultError
 from fwdecg.runtime.storage import CONFIG_FILE, Store
+
+# The processes of a killed run may hold the lock for a moment longer.
+LOCK_TIMEOUT_S, LOCK_POLL_S = 10.0, 0.25
 
 
 def record_owner(store: Store, config: dict[str, Any], section: str = "") -> None:
@@ -40,3 +47,41 @@ def record_owner(store: Store, config: dict[str, Any], section: str = "") -> Non
         raise ResultError(
             f"{store.label()} is not writable: {error.strerror or error}; choose another path"
         ) from error
+
+
+@contextmanager
+def exclusive_use(store: Store, work: str) -> Iterator[None]:
+    """Let no other process work in a folder at the same time.
+
+    The lock is on the file that `record_owner` wrote. The kernel releases it when the process ends,
+    however it ends. A file system that does not support locks is used without.
+
+    Args:
+        store: folder of the results.
+        work: name of the work for the error message, such as "training".
+
+    Raises:
+        ResultError: another process works in the folder.
+    """
+    assert store.folder is not None, "an object store has no locks"
+    with (store.folder / CONFIG_FILE).open("r+") as file:
+        deadline = time.monotonic() + LOCK_TIMEOUT_S
+        while not _try_lock(file.fileno()):
+            if time.monotonic() > deadline:
+                raise ResultError(
+                    f"{store.label()}: another {work} is running in this folder; wait for it to "
+                    "end, or choose another path"
+                )
+            time.sleep(LOCK_POLL_S)
+        yield
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Lock a file for this process; return False if another process has locked it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # the file system does not support locks
+        return True
+    return True

@@ -12,7 +12,8 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -223,6 +224,17 @@ def absolute_path(path: str | Path) -> Path:
         ) from error
 
 
+@contextmanager
+def errors_that_name(path: Path) -> Iterator[None]:
+    """Add the path to I/O errors that name no file, such as those of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+
+
 def is_transient(error: BaseException) -> bool:
     """Return whether an I/O error may disappear, such as a full disk or an unreachable server."""
     return isinstance(error, OSError) and not isinstance(error, PERMANENT_ERRORS)
@@ -284,7 +296,9 @@ def _open_with_fsspec(uri: str) -> tuple[fs.FileSystem, str]:
 
 
 def _without_credentials(uri: str) -> str:
-    """Remove the parts of a URI that may contain credentials."""
+    """Remove the parts of a URI that may contain credentials; return a path unchanged."""
+    if "://" not in uri:
+        return uri
     return _CREDENTIALS.sub("", uri.partition("?")[0])
 
 
@@ -294,7 +308,8 @@ def _publish_in_folder(folder: Path, file: str, write: Callable[[Path], object])
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary.parent.mkdir(parents=True, exist_ok=True)
     try:
-        write(temporary)
+        with errors_that_name(target):
+            write(temporary)
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         temporary.replace(target)

@@ -5,6 +5,7 @@ previous checkpoint. A training that starts again, in one process or on workers,
 newest one.
 """
 
+import io
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import torch
 
 from fwdecg.errors import CheckpointError
 from fwdecg.runtime.cost import Cost
-from fwdecg.runtime.storage import STAGING
+from fwdecg.runtime.storage import STAGING, errors_that_name
 
 # Files of a checkpoint: the surrogate after the best and after the last epoch, and the state of
 # optimizer, learning rate schedule and history.
@@ -72,7 +73,8 @@ def keep_checkpoint(folder: Path, epoch: int, write: Callable[[Path], object]) -
     staged = folder / STAGING / target.name
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
-    write(staged)
+    with errors_that_name(target):
+        write(staged)
     target.parent.mkdir(exist_ok=True)
     staged.rename(target)
     for path in earlier:
@@ -93,6 +95,18 @@ def newest_epoch(folder: Path) -> int:
     """Return the epoch of the newest checkpoint, 0 if there is none."""
     newest = newest_checkpoint(folder)
     return int(newest.name.removeprefix(EPOCH)) if newest else 0
+
+
+def save_tensors(path: Path, content: Any) -> None:
+    """Write tensors and plain values to a file.
+
+    Raises:
+        OSError: the file cannot be written. `torch.save` itself raises a RuntimeError, which does
+            not say that the disk is full.
+    """
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    path.write_bytes(buffer.getbuffer())
 
 
 def load_tensors(path: Path) -> Any:

@@ -5,6 +5,7 @@ library into files, which all workers of a machine map into memory. The kernel c
 them as fits, so a library may be larger than the memory.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from fwdecg.cases.splits import TRAIN, VALIDATION
 from fwdecg.errors import LibraryError
 from fwdecg.library.reader import Library
 from fwdecg.library.schema import CASE_ID, PHI_E, U
+from fwdecg.runtime.storage import errors_that_name
 from fwdecg.training.batches import Cases, Splits
 
 COLUMNS = (CASE_ID, U, PHI_E)
@@ -40,19 +42,19 @@ class SplitFiles:
         """Write the files from blocks of cases with the columns `COLUMNS`, in any order.
 
         Raises:
-            LibraryError: a case is missing, occurs twice, or does not belong to the split.
+            LibraryError: a case is missing, occurs twice, does not belong to the split, or has a
+            constant ECG.
         """
         self.folder.mkdir(parents=True)
         files: dict[str, np.ndarray] = {}
         counts = np.zeros(len(self.case_ids), dtype=np.int64)
         for block in blocks:
             rows = self._rows(block[CASE_ID])
+            _require_variance(block)
             for name in (U, PHI_E):
                 if name not in files:
                     shape = (len(self.case_ids), *block[name].shape[1:])
-                    files[name] = open_memmap(
-                        self.folder / f"{name}.npy", "w+", block[name].dtype, shape
-                    )
+                    files[name] = _create(self.folder / f"{name}.npy", block[name].dtype, shape)
                 files[name][rows] = block[name]
             counts += np.bincount(rows, minlength=len(counts))
         if (counts != 1).any():
@@ -82,6 +84,28 @@ class SplitFiles:
                 "the split had before; check the library with the job check_library"
             )
         return rows
+
+
+def _require_variance(block: Mapping[str, np.ndarray]) -> None:
+    """Raise `LibraryError` if an ECG (case, electrode, frame) of a block is constant."""
+    constant = np.argwhere(np.ptp(block[PHI_E], axis=2) == 0)
+    if len(constant):
+        case, electrode = constant[0]
+        raise LibraryError(
+            f"case {block[CASE_ID][case]}: the ECG of electrode {electrode} is constant: it must "
+            "vary; check the library with the job check_library, and build it again"
+        )
+
+
+def _create(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a mapped array in a new file, whose blocks are reserved on the disk.
+
+    Without them, writing to the array on a full disk would kill the process with SIGBUS.
+    """
+    array = open_memmap(path, "w+", dtype, shape)
+    with errors_that_name(path), path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def split_case_ids(library: Library, split: str) -> Int64[np.ndarray, " N"]:

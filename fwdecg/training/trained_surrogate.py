@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 from torch import Tensor
 
 from fwdecg.cases.recorded_case import RecordedCase
@@ -88,7 +88,8 @@ class TrainedSurrogate:
     def save(self, path: Path) -> None:
         """Write the surrogate to a safetensors file."""
         state = {name: value.contiguous() for name, value in self.state.items()}
-        save_file(state, path, metadata={HEADER: json.dumps(self.describe())})
+        # `save_file` would raise an error of its own if the disk is full.
+        path.write_bytes(serialise(state, metadata={HEADER: json.dumps(self.describe())}))
 
     def build(self) -> Surrogate:
         """Return the network with these weights, on the CPU and in evaluation mode."""

@@ -30,7 +30,7 @@ from fwdecg.library.reader import Library
 from fwdecg.model import SurrogateConfig
 from fwdecg.runtime.cost import Cost, CostMeter
 from fwdecg.runtime.nodes import cluster_may_grow, require_same_file, require_shared_folder
-from fwdecg.runtime.ownership import record_owner
+from fwdecg.runtime.ownership import exclusive_use, record_owner
 from fwdecg.runtime.storage import METRICS_FILE, Store
 from fwdecg.runtime.telemetry import FAILURES, RETRIES, TRAINING
 from fwdecg.training.batches import Splits
@@ -63,8 +63,8 @@ def train(
         The content of metrics.json.
 
     Raises:
-        ResultError: the folder holds another training, or a node of the cluster does not see the
-            folder or the library.
+        ResultError: the folder holds another training, another process trains in it, or a node of
+            the cluster does not see the folder or the library.
         LibraryError: there are fewer training or validation cases than workers.
         ConfigError: the workers would leave no CPU to read the data, a training in this process
             requires a GPU and there is none, or mirroring would change the ECG of the cases.
@@ -77,7 +77,8 @@ def train(
         logger.info("%s is trained already", folder)
         return store.read_json(METRICS_FILE)
     run = _train_on_cluster if training.workers else _train_in_process
-    return _publish_result(spec, folder, run(spec, library, folder))
+    with exclusive_use(store, "training"):
+        return _publish_result(spec, folder, run(spec, library, folder))
 
 
 def _train_in_process(spec: TrainingSpec, library: Library, folder: Path) -> Cost:

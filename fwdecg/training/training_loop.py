@@ -31,6 +31,7 @@ from fwdecg.training.checkpoint import (
     keep_checkpoint,
     load_tensors,
     newest_epoch,
+    save_tensors,
 )
 from fwdecg.training.epoch import train_epoch, validate
 from fwdecg.training.loss import spectral_weight
@@ -192,7 +193,7 @@ class _Run:
             "schedule": self.schedule.state_dict(),
             "history": [asdict(record) for record in self.history],
         }
-        torch.save(progress, folder / PROGRESS)
+        save_tensors(folder / PROGRESS, progress)
 
     def restore(self, checkpoint: Path) -> None:
         """Restore the state that `save` wrote."""

@@ -71,6 +71,7 @@ class TrainingSpec:
         if training.mirror:
             require_midline(library.config)
         statistics = library.statistics
+        _require_variance(library)
         return cls(
             model=model,
             training=training,
@@ -95,3 +96,18 @@ class TrainingSpec:
             "training": identity_tree(self.training),
             "library": self.signature.library_hash,
         }
+
+
+def _require_variance(library: Library) -> None:
+    """Raise `LibraryError` if the maps or an ECG do not vary over the training split."""
+    statistics = library.statistics
+    spreads = {"u": statistics.u_spread} | {
+        f"the ECG of electrode {number}": spread
+        for number, spread in enumerate(statistics.phi_e_spread)
+    }
+    for name, spread in spreads.items():
+        if spread == 0:
+            raise LibraryError(
+                f"{library.location}: {name} is constant over the {TRAIN} split: it must vary; "
+                "find the cases with the job check_library, and build the library again"
+            )

@@ -181,6 +181,12 @@ def check_values(row: Row, config: LibraryConfig, report: ReportProblem) -> None
         report("u is not 0 in the first frame: a recording starts at rest")
     if PHI_E in row and row[PHI_E][:, 0].any():
         report("phi_e is not 0 in the first frame: tissue at rest has no ECG")
+    if PHI_E in row:
+        for electrode in np.flatnonzero(np.ptp(row[PHI_E], axis=1) == 0):
+            report(
+                f"phi_e of electrode {electrode} is constant: it must vary, because the tissue "
+                "activates"
+            )
     if DIFFUSIVITY not in row:
         return
     if CONDUCTING in row:
