@@ -7,7 +7,7 @@ import sys
 import threading
 from _thread import interrupt_main
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any
 
 SPELL_OUT = "fwdecg.spell_out"
 _SPELLED = {"±": "+-"}  # all other characters become their Unicode escape
@@ -23,8 +23,8 @@ class Output:
         lost: the error that made the stream unusable, or None.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        """Wrap a stream."""
+    def __init__(self, stream: Any) -> None:
+        """Wrap a text stream."""
         self._stream = stream
         self.lost: OSError | None = None
 
@@ -79,7 +79,7 @@ def print_on_stderr(text: str) -> None:
         discard(sys.stderr)
 
 
-def discard(stream: TextIO) -> None:
+def discard(stream: Any) -> None:
     """Redirect a stream to `os.devnull`, or the interpreter would fail to flush it at its end."""
     with contextlib.suppress(OSError, ValueError):  # a stream of a test has no file descriptor
         null = os.open(os.devnull, os.O_WRONLY)

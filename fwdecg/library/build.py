@@ -15,7 +15,7 @@ from fwdecg.cases.library_config import LibraryConfig, warn_if_resolution_is_fix
 from fwdecg.cases.simulation import simulate_case
 from fwdecg.cases.splits import ALL
 from fwdecg.config import identity_tree
-from fwdecg.errors import FwdEcgError, LibraryError, RunError
+from fwdecg.errors import FwdEcgError, RunError
 from fwdecg.library.build_plan import expected_work, plan_parts, sort_by_work
 from fwdecg.library.manifest import publish_descriptions
 from fwdecg.library.part import PartRecord, publish_part

@@ -28,7 +28,7 @@ LOOPBACK = ("0100007F", "0000000000000000FFFF00000100007F", "0000000000000000000
 
 @ray.remote
 def work():
-    return os.getpid()
+    return os.nice(0)
 
 def process_tree(pid):
     yield pid
@@ -56,7 +56,7 @@ def listening():
 
 def main():
     connect_to_ray()
-    ray.get(work.remote())  # starts a worker
+    print("niceness of a task:", ray.get(work.remote()))
     addresses = list(listening())
     print("listening:", len(addresses))
     print("outside loopback:", sum(address not in LOOPBACK for address in addresses))
@@ -83,9 +83,37 @@ def test_a_local_cluster_is_private_and_sigterm_interrupts_the_job(
     done = run_python(script, code=130)
     assert done.stderr == "interrupted; the same command resumes\n"
     printed = dict(line.split(": ") for line in done.stdout.splitlines())
+    assert printed["niceness of a task"] == "0"
     assert int(printed["listening"]) > 3
     assert printed["outside loopback"] == "0"
     assert printed["reports"] == "False"
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("RAY_gcs_server_port_wait_time_s", "0", "Ray's local cluster did not start (Timed out"),
+        ("TMPDIR", "long", "set RAY_TMPDIR to a short path, such as /tmp"),
+    ],
+)
+def test_a_cluster_that_does_not_start_ends_in_one_line(
+    variable, value, message, run_python, monkeypatch, tmp_path
+):
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    script = tmp_path / "start.py"
+    script.write_text(
+        "from fwdecg.experiment.command_line import connect_to_ray, run_job\n"
+        "run_job(connect_to_ray)\n"
+    )
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    changed = {variable: str(long) if value == "long" else value}
+    done = run_python(script, code=2 if variable == "TMPDIR" else 1, **changed)
+    assert message in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("scheme", ["", "ray://"])

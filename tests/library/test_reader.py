@@ -53,7 +53,8 @@ MANIFEST, PART = "manifest.json", "cases/cases-000000-000004.parquet"
     [
         (MANIFEST, "delete", ResultError, "manifest.json is missing"),
         (MANIFEST, "truncate", ResultError, "manifest.json is damaged"),
-        (MANIFEST, {"schema_version": 99}, LibraryError, "schema version 99, but this fwdecg read"),
+        (MANIFEST, {"schema_version": 99}, LibraryError, "reads 1; install a newer fwdecg"),
+        (MANIFEST, {"schema_version": 0}, LibraryError, "reads 1; build it again"),
         (MANIFEST, {"counts": {}}, LibraryError, "manifest.json is damaged"),
         (MANIFEST, {"config": None}, LibraryError, "manifest.json is damaged"),
         (MANIFEST, {"parts": ["cases/part.parquet"]}, LibraryError, "manifest.json is damaged"),

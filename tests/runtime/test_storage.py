@@ -55,6 +55,14 @@ def test_damaged_or_missing_json_is_an_error(store, content):
         store.read_json("other.json")
 
 
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=r"No space left on device: '.*/cases/x'"):
+        Store.at(tmp_path).publish_with("cases/x", full)
+
+
 def test_an_unknown_home_folder_is_refused():
     unknown = "~nobody-of-that-name/x"
     with pytest.raises(ConfigError, match=f"{unknown}: must start with an existing home folder"):
@@ -65,6 +73,7 @@ def test_stores_of_paths_and_uris(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert Store.at("results").root == str(tmp_path / "results")
     assert Store.at(Path("~/x")).folder == Path.home() / "x"
+    assert Store.at("a?b#c%20").label("d") == str(tmp_path / "a?b#c%20" / "d")
     assert Store.at(f"file://{tmp_path}/x").folder == tmp_path / "x"
     store = Store.at("s3://key:secret@bucket/a/b?endpoint_override=http://127.0.0.1:1&region=x")
     assert (store.folder, store.path("c")) == (None, "bucket/a/b/c")

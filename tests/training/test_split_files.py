@@ -1,5 +1,7 @@
 """The cases of a split, written to files and memory-mapped."""
 
+import errno
+
 import numpy as np
 import pytest
 import torch
@@ -33,6 +35,25 @@ def test_the_order_of_the_blocks_does_not_matter(tmp_path):
     expected, found = ascending.open(), mixed.open()
     assert torch.equal(expected.u, found.u)
     assert torch.equal(expected.phi_e, found.phi_e)
+
+
+def test_a_constant_ecg_is_an_error(tmp_path):
+    (block,) = blocks([3, 4])
+    block[PHI_E][1, 0] = 0.5
+    message = "case 4: the ECG of electrode 0 is constant: it must vary; check the library"
+    with pytest.raises(LibraryError, match=message):
+        SplitFiles(tmp_path / "split", np.array([3, 4])).write([block])
+
+
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path, monkeypatch):
+    """Without reserved blocks, the process would get SIGBUS."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/split/u\.npy'"):
+        SplitFiles(tmp_path / "split", np.array([1, 4])).write(blocks([1, 4]))
 
 
 def test_changes_in_memory_do_not_reach_the_files(tmp_path):

@@ -181,12 +181,8 @@ def check_values(row: Row, config: LibraryConfig, report: ReportProblem) -> None
         report("u is not 0 in the first frame: a recording starts at rest")
     if PHI_E in row and row[PHI_E][:, 0].any():
         report("phi_e is not 0 in the first frame: tissue at rest has no ECG")
-    if PHI_E in row:
-        for electrode in np.flatnonzero(np.ptp(row[PHI_E], axis=1) == 0):
-            report(
-                f"phi_e of electrode {electrode} is constant: it must vary, because the tissue "
-                "activates"
-            )
+    for electrode in _constant_ecgs(row):
+        report(f"phi_e of electrode {electrode} is constant: it must vary, as the tissue activates")
     if DIFFUSIVITY not in row:
         return
     if CONDUCTING in row:
@@ -197,3 +193,10 @@ def check_values(row: Row, config: LibraryConfig, report: ReportProblem) -> None
         excited = np.count_nonzero(row[U].any(axis=0) & (row[DIFFUSIVITY] == 0))
         if excited:
             report(f"u is not 0 in {excited} pixels without tissue")
+
+
+def _constant_ecgs(row: Row) -> list[int]:
+    """Return the numbers of the electrodes whose ECG does not vary."""
+    if PHI_E not in row:
+        return []
+    return np.flatnonzero(np.ptp(row[PHI_E], axis=1) == 0).tolist()

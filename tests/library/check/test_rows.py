@@ -100,6 +100,7 @@ def test_simulated_values_have_no_fault(varied_config, stored_row):
         ("u", 0, 0.5, "u is not 0 in the first frame"),
         ("phi_e", (0, 0), 0.5, "phi_e is not 0 in the first frame"),
         ("phi_e", (0, 3), np.inf, "phi_e is not finite in 1 of 48 values"),
+        ("phi_e", 1, 0.0, "phi_e of electrode 1 is constant: it must vary"),
         ("diffusivity_mm2_per_ms", (0, 0), -0.1, "is from -0.1 to"),
         ("diffusivity_mm2_per_ms", (0, 0), np.nan, "is not finite in 1 of 64 values"),
         ("diffusivity_mm2_per_ms", ..., 0, "u is not 0 in 64 pixels without tissue"),
