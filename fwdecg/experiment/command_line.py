@@ -282,7 +282,7 @@ def _warnings_in_one_line() -> Iterator[None]:
             return f"warning: {message}\n"
         return default(message, category, *place, **line)
 
-    warnings.formatwarning = in_one_line  # type: ignore[assignment]
+    warnings.formatwarning = in_one_line
     try:
         yield
     finally:

@@ -64,7 +64,7 @@ def guarded_output() -> Iterator[Output]:
         codecs.register_error(SPELL_OUT, _spell_out)
         stream.reconfigure(errors=SPELL_OUT)
     output = Output(stream)
-    sys.stdout = output  # type: ignore[assignment]
+    sys.stdout = output
     try:
         yield output
     finally:
