@@ -16,7 +16,7 @@ from ray import cloudpickle
 
 from fwdecg.cases.simulation import simulate_case
 from fwdecg.config import load
-from fwdecg.errors import LibraryError, ResultError
+from fwdecg.errors import LibraryError, ResultError, RunError
 from fwdecg.experiment.experiment import Experiment
 from fwdecg.library.build import build_library
 from fwdecg.library.check.verify import check_library
