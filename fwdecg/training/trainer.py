@@ -73,12 +73,13 @@ def train(
     spec = TrainingSpec.from_library(library, model, training)
     store = Store.at(folder)
     record_owner(store, spec.identity)
-    if store.exists(METRICS_FILE):
-        logger.info("%s is trained already", folder)
-        return store.read_json(METRICS_FILE)
-    run = _train_on_cluster if training.workers else _train_in_process
-    with exclusive_use(store, "training"):
-        return _publish_result(spec, folder, run(spec, library, folder))
+    if not store.exists(METRICS_FILE):
+        run = _train_on_cluster if training.workers else _train_in_process
+        with exclusive_use(store, "training"):
+            if not store.exists(METRICS_FILE):  # another process may have finished in the meantime
+                return _publish_result(spec, folder, run(spec, library, folder))
+    logger.info("%s is trained already", folder)
+    return store.read_json(METRICS_FILE)
 
 
 def _train_in_process(spec: TrainingSpec, library: Library, folder: Path) -> Cost:

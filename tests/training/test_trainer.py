@@ -3,6 +3,7 @@
 import json
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from types import SimpleNamespace
@@ -68,6 +69,27 @@ def test_a_finished_training_is_not_run_again(small_library, tmp_path, monkeypat
     first = train(small_library, MODEL, TRAINING, tmp_path)
     monkeypatch.setattr(trainer, "_train_in_process", None)
     assert train(small_library, MODEL, TRAINING, tmp_path) == first
+
+
+def test_a_training_that_finished_while_this_one_waited_is_kept(
+    small_library, tmp_path, monkeypatch
+):
+    @contextmanager
+    def wait_for_the_other(store, work):
+        store.publish_json("metrics.json", {"epochs": 3})
+        yield
+
+    monkeypatch.setattr(trainer, "exclusive_use", wait_for_the_other)
+    monkeypatch.setattr(trainer, "_train_in_process", None)
+    assert train(small_library, MODEL, TRAINING, tmp_path) == {"epochs": 3}
+
+
+def test_a_constant_ecg_of_the_training_split_is_rejected(small_library, tmp_path):
+    statistics = replace(small_library.statistics, phi_e_spread=(1.0, 0.0))
+    library = replace(small_library, statistics=statistics)
+    with pytest.raises(LibraryError, match="the ECG of electrode 1 is constant over the train spl"):
+        train(library, MODEL, TRAINING, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_folder_of_another_training_is_rejected(small_library, tmp_path):
