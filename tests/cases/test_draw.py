@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from fwdecg.cases.draw import draw_case, reach_spacing_mm
 from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.cases.pacing import PacingConfig
+from fwdecg.cases.solver_config import SolverConfig
 from fwdecg.cases.splits import SHIFTS, assign_case
 from fwdecg.cases.tissue_config import TissueConfig
 from fwdecg.errors import CaseError
@@ -86,7 +87,8 @@ def test_blocked_sheets_are_redrawn_and_counted():
 @pytest.mark.parametrize("protocol", ["planar", "focal"])
 def test_the_reach_raster_resolves_the_stimulus_on_a_large_sheet(protocol):
     tissue = TissueConfig(size_mm=1000.0, large_patch_fraction=(0.1, 0.1))
-    config = LibraryConfig(tissue=tissue, pacing=PacingConfig(protocol=protocol))
+    solver = SolverConfig(cv_error=0.1)  # otherwise it would have too many cells
+    config = LibraryConfig(tissue=tissue, solver=solver, pacing=PacingConfig(protocol=protocol))
     assert draw_case(config, 2).spec.redraws == 0
 
 
