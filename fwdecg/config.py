@@ -237,10 +237,14 @@ def _apply_overrides(kind: type, tree: dict[str, Any], overrides: Overrides) -> 
         raise ConfigError(f"{overrides!r}: give a list of settings, or values by key")
     if isinstance(overrides, Mapping):
         for name, value in overrides.items():
+            if not isinstance(name, str):
+                raise ConfigError(f"{name!r}: must be the name of a key, such as section.key")
             plain = value.tolist() if hasattr(value, "tolist") else value  # a NumPy value
             _apply_override(kind, tree, name, plain)
         return
     for override in overrides:
+        if not isinstance(override, str):
+            raise ConfigError(f"{override!r}: must be text that reads section.key=value")
         name, equals, text = override.partition("=")
         if not equals:
             raise ConfigError(f"{override}: must read section.key=value")
@@ -264,6 +268,8 @@ def _apply_override(
         if not isinstance(tree, dict):
             raise ConfigError(f"{name}: the preset has {section} = {tree!r}, not a section")
     inner = Any if _is_table(hint) else typing.get_type_hints(hint).get(key)
+    if dataclasses.is_dataclass(inner):  # its other keys would return to their defaults
+        raise ConfigError(f"{name} is a section: set its keys one by one, as {name.strip()}.key")
     tree[key] = _parse_value(value, inner) if parse else value
     for field in () if _is_table(hint) else dataclasses.fields(hint):
         if field.name == key:

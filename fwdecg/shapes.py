@@ -50,3 +50,20 @@ def number_array(values: Any, name: str, error: type[FwdEcgError]) -> np.ndarray
     if array.dtype.kind not in "biuf":
         raise error(f"{name} holds {array.dtype} values: must be real numbers")
     return array
+
+
+def single_number(value: Any, name: str, error: type[FwdEcgError]) -> float:
+    """Return a user's number as a float, which may be infinite or NaN.
+
+    Args:
+        value: a Python or NumPy number, or an array with no axes.
+        name: name of the value, for messages.
+        error: class of the error that is raised.
+
+    Raises:
+        FwdEcgError: the value is no single real number; of class `error`.
+    """
+    array = number_array(value, name, error)
+    if array.ndim:
+        raise error(f"{name} has shape {array.shape}: must be a single number")
+    return float(array)

@@ -14,12 +14,12 @@ from fwdecg.cases.solver_config import SolverConfig
 from fwdecg.errors import FwdEcgWarning, TissueError
 from fwdecg.physics.fenton_karma import Parameters, require_valid
 from fwdecg.physics.map_ecg import electrode_positions
-from fwdecg.physics.monodomain import Simulation, TimeGrid
+from fwdecg.physics.monodomain import SMALLEST_DT_MS, Simulation, TimeGrid
 from fwdecg.physics.raster import pixel_mean
 from fwdecg.physics.stimulus import Pacing, Stimulus
 from fwdecg.physics.tissue import Tissue
 from fwdecg.runtime.progress import Progress, lines_on_stderr
-from fwdecg.shapes import Numbers
+from fwdecg.shapes import Numbers, single_number
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +66,13 @@ def simulate_tissue(  # noqa: PLR0913  # what describes an experiment
         ConfigError: the cell model, `cv_error`, spacing or step breaks its rule.
         CaseError: the voltage is no longer finite.
     """
-    pacing = (stimuli,) if isinstance(stimuli, Stimulus) else tuple(stimuli)
-    frames = _frames(pacing, duration_ms, frame_interval_ms)
-    pixel_mm = tissue.spacing_mm if map_spacing_mm is None else map_spacing_mm
+    if not isinstance(tissue, Tissue):
+        raise TissueError(f"tissue is a {type(tissue).__name__}: must be a fwdecg.Tissue")
+    pacing = _pacing(stimuli)
+    interval_ms = _number(frame_interval_ms, "frame_interval_ms")
+    frames = _frames(pacing, _number(duration_ms, "duration_ms"), interval_ms)
+    given_mm = _optional_number(map_spacing_mm, "map_spacing_mm")
+    pixel_mm = tissue.spacing_mm if given_mm is None else given_mm
     if not 0 < pixel_mm <= min(tissue.size_mm):
         raise TissueError(
             f"map_spacing_mm = {pixel_mm}: must be above 0 and at most the shorter side of the "
@@ -76,8 +80,10 @@ def simulate_tissue(  # noqa: PLR0913  # what describes an experiment
         )
     _require_memory(frames, tissue, pixel_mm)
     positions_mm = electrode_positions(electrodes_mm)
-    solver = _solver(cell_model, cv_error=cv_error, spacing_mm=solver_spacing_mm, dt_ms=dt_ms)
-    raster, time_grid = _discretise(tissue, solver, frame_interval_ms, frames)
+    solver = _solver(
+        cell_model, cv_error=cv_error, solver_spacing_mm=solver_spacing_mm, dt_ms=dt_ms
+    )
+    raster, time_grid = _discretise(tissue, solver, interval_ms, frames)
     simulation = Simulation(raster, pacing, time_grid, solver.parameters)
     recorder = Recorder(raster, positions_mm, frames)
     diffusivity, conducting = (
@@ -86,7 +92,7 @@ def simulate_tissue(  # noqa: PLR0913  # what describes an experiment
     )
     u = np.empty((frames, *diffusivity.shape), dtype=np.float32)
     with lines_on_stderr():
-        progress = Progress(logger, "frames simulated", frames)
+        progress = Progress(logger, "frames simulated", frames, quiet_if_short=True)
         for part, voltage in recorder.watch(simulation):
             u[part] = pixel_mean(voltage, raster.spacing_mm, pixel_mm)
             progress.advance(len(voltage))
@@ -106,8 +112,8 @@ def simulate_tissue(  # noqa: PLR0913  # what describes an experiment
         u=u,
         diffusivity_mm2_per_ms=diffusivity,
         conducting_fraction=conducting,
-        map_spacing_mm=float(pixel_mm),
-        frame_interval_ms=float(frame_interval_ms),
+        map_spacing_mm=pixel_mm,
+        frame_interval_ms=interval_ms,
         phi_e_mm_per_ms=recorder.phi_e,
         electrodes_mm=positions_mm,
     )
@@ -125,11 +131,49 @@ class _OwnSolver(SolverConfig):
         return self.own_parameters
 
 
-def _solver(cell_model: str | Parameters, **settings: float | None) -> SolverConfig:
+def _solver(
+    cell_model: str | Parameters,
+    *,
+    cv_error: float,
+    solver_spacing_mm: float | None,
+    dt_ms: float | None,
+) -> SolverConfig:
+    settings = {
+        "cv_error": _number(cv_error, "cv_error"),
+        "spacing_mm": _optional_number(solver_spacing_mm, "solver_spacing_mm"),
+        "dt_ms": _optional_number(dt_ms, "dt_ms"),
+    }
     if isinstance(cell_model, Parameters):
         require_valid(cell_model)
         return _OwnSolver(own_parameters=cell_model, **settings)  # type: ignore[arg-type]
+    if not isinstance(cell_model, str):
+        raise TissueError(
+            f"cell_model = {cell_model!r}: must be a name, or parameters such as "
+            "fwdecg.PARAMETER_SETS['FK-CAF']._replace(tau_d=0.2)"
+        )
     return SolverConfig(cell_model=cell_model, **settings)  # type: ignore[arg-type]
+
+
+def _number(value: float, name: str) -> float:
+    return single_number(value, name, TissueError)
+
+
+def _optional_number(value: float | None, name: str) -> float | None:
+    return None if value is None else _number(value, name)
+
+
+def _pacing(stimuli: Stimulus | Pacing) -> Pacing:
+    """Return the stimuli as a tuple, after checking their type."""
+    pacing = tuple(stimuli) if np.iterable(stimuli) else (stimuli,)
+    if not pacing:
+        raise TissueError("stimuli is empty: give at least one stimulus")
+    for stimulus in pacing:
+        if not isinstance(stimulus, Stimulus):
+            raise TissueError(
+                f"stimuli holds {stimulus!r}: must be a fwdecg.Stimulus or a list of them; join "
+                "trains with +"
+            )
+    return pacing
 
 
 def _frames(pacing: Pacing, duration_ms: float, interval_ms: float) -> int:
@@ -140,13 +184,11 @@ def _frames(pacing: Pacing, duration_ms: float, interval_ms: float) -> int:
             f"{MAX_FRAME_INTERVAL_MS:g}, so that no activation is missed"
         )
     frames = round(duration_ms / interval_ms) if math.isfinite(duration_ms) else 0
-    if frames < 2 or not math.isclose(frames * interval_ms, duration_ms):
+    if frames < 2 or not math.isclose(frames * interval_ms, duration_ms, rel_tol=1e-6):
         raise TissueError(
             f"duration_ms = {duration_ms}: must be a multiple of frame_interval_ms = "
             f"{interval_ms:g}, and at least twice it"
         )
-    if not pacing:
-        raise TissueError("stimuli is empty: give at least one stimulus")
     last_ms = (frames - 1) * interval_ms
     for stimulus in pacing:
         if stimulus.start_ms >= last_ms:
@@ -182,6 +224,12 @@ def _discretise(
         )
     raster = tissue.resampled(target.spacing_mm)
     largest_dt_ms = replace(solver, spacing_mm=raster.spacing_mm).resolution(slowest, fastest).dt_ms
+    if solver.dt_ms is None and largest_dt_ms < SMALLEST_DT_MS:
+        raise TissueError(
+            f"D from {slowest:g} to {fastest:g} mm^2/ms needs cells of {raster.spacing_mm:.2g} mm "
+            f"and steps of {largest_dt_ms:.2g} ms: at least {SMALLEST_DT_MS:g} ms are possible; "
+            "raise the smallest D, lower the largest, or raise cv_error"
+        )
     time_grid = solver.time_grid(
         raster, largest_dt_ms, interval_ms=frame_interval_ms, frames=frames
     )

@@ -4,6 +4,7 @@ import zipfile
 from dataclasses import dataclass, fields
 from functools import cached_property
 from html import escape
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.cases.simulation import CaseRecord
 from fwdecg.errors import CaseError
 from fwdecg.physics.diffusion import divergence
+from fwdecg.physics.map_ecg import per_conducting_area
 from fwdecg.physics.markers import activation_times_ms
+from fwdecg.physics.raster import cell_centres_mm
 from fwdecg.physics.tissue import Tissue
-from fwdecg.shapes import Electrodes, Field, Frames, Mask
+from fwdecg.shapes import Electrodes, Field, Frames, Mask, single_number
 
 # Smallest conducting fraction of a pixel's area from which float16 maps resolve its voltage.
 LEAST_CONDUCTING_FRACTION = 1e-3
@@ -79,21 +82,29 @@ class RecordedCase:
             CaseError: the file is missing, damaged, or holds no case.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with np.load(Path(path).expanduser(), allow_pickle=False) as arrays:
                 values = {name: _plain(arrays[name]) for name in arrays.files}
             return cls(**({"case_id": None} | values))
         except OSError as error:
             raise CaseError(f"{path}: {error.strerror or error}") from error
-        except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
             raise CaseError(
                 f"{path} is no case: give a file that RecordedCase.save has written"
             ) from error
 
     def save(self, path: str | Path) -> None:
-        """Write the case to a compressed .npz file, which NumPy also reads without fwdecg."""
+        """Write the case to a compressed .npz file, which NumPy also reads without fwdecg.
+
+        Raises:
+            CaseError: the file cannot be written.
+        """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        with Path(path).open("wb") as file:  # given a path, NumPy would append .npz
-            np.savez_compressed(file, **{k: v for k, v in values.items() if v is not None})
+        try:
+            with Path(path).expanduser().open("wb") as file:  # NumPy would append .npz to a path
+                np.savez_compressed(file, **{k: v for k, v in values.items() if v is not None})
+        except (OSError, RuntimeError) as error:  # RuntimeError: the home folder of nobody
+            reason = getattr(error, "strerror", None) or error
+            raise CaseError(f"{path} cannot be written: {reason}") from error
 
     def __repr__(self) -> str:
         """Return one line with the title and the sizes of maps and ECG."""
@@ -152,9 +163,10 @@ class RecordedCase:
 
     def require_electrode(self, electrode: int) -> None:
         """Raise CaseError if the case has no electrode of this number."""
-        if not 0 <= electrode < len(self.electrodes_mm):
+        if not isinstance(electrode, Integral) or not 0 <= electrode < len(self.electrodes_mm):
             raise CaseError(
-                f"electrode = {electrode}: must be from 0 to {len(self.electrodes_mm) - 1}"
+                f"electrode = {electrode!r}: must be a whole number from 0 to "
+                f"{len(self.electrodes_mm) - 1}"
             )
 
     def _tissue_voltage(self, u: np.ndarray) -> np.ndarray:
@@ -181,19 +193,20 @@ def contribution_map(case: RecordedCase, electrode: int, time_ms: float) -> Fiel
         CaseError: the case has no such electrode, or the time lies outside the recording.
     """
     case.require_electrode(electrode)
-    frame = round(time_ms / case.frame_interval_ms)
-    if not 0 <= frame < len(case.u):
-        raise CaseError(f"time_ms = {time_ms:g}: must be from 0 to {case.time_ms[-1]:g}")
+    time = single_number(time_ms, "time_ms", CaseError)
+    if not 0 <= time <= case.time_ms[-1]:
+        raise CaseError(f"time_ms = {time:g}: must be from 0 to {case.time_ms[-1]:g}")
+    frame = round(time / case.frame_interval_ms)
     tissue = Tissue(
         spacing_mm=case.map_spacing_mm,
         diffusivity_mm2_per_ms=case.diffusivity_mm2_per_ms.astype(np.float64),
     )
-    conducting = np.where(case.conducting_fraction > 0, case.conducting_fraction, 1.0)
-    source = divergence(case.u[frame] / conducting, tissue) * case.map_spacing_mm**2
+    u = per_conducting_area(case.u[frame], case.conducting_fraction)
+    source = divergence(u, tissue) * case.map_spacing_mm**2
     rows, cols = source.shape
     x_mm, y_mm, z_mm = case.electrodes_mm[electrode]
-    across_mm = (np.arange(cols) + 0.5) * case.map_spacing_mm - x_mm
-    along_mm = (np.arange(rows)[:, None] + 0.5) * case.map_spacing_mm - y_mm
+    across_mm = cell_centres_mm(cols, case.map_spacing_mm) - x_mm
+    along_mm = cell_centres_mm(rows, case.map_spacing_mm)[:, None] - y_mm
     return source / np.sqrt(across_mm**2 + along_mm**2 + z_mm**2)
 
 

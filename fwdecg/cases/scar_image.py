@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from fwdecg.errors import TissueError
-from fwdecg.shapes import Mask, Numbers, number_array
+from fwdecg.shapes import Mask, Numbers, number_array, single_number
 
 
 def scar_mask(image: str | Path | Numbers, *, threshold: float, below: bool = False) -> Mask:
@@ -20,7 +20,7 @@ def scar_mask(image: str | Path | Numbers, *, threshold: float, below: bool = Fa
 
     Raises:
         TissueError: the file cannot be read as an image, or the array is not (row, col) of finite
-            values.
+            values, or the threshold is no number.
     """
     grey = _read_image(Path(image)) if isinstance(image, str | Path) else image
     values = number_array(grey, "image", TissueError)
@@ -29,7 +29,10 @@ def scar_mask(image: str | Path | Numbers, *, threshold: float, below: bool = Fa
             f"image has shape {values.shape}: must be (row, col) with finite values; convert "
             "colours to grey first"
         )
-    return values < threshold if below else values > threshold
+    level = single_number(threshold, "threshold", TissueError)
+    if np.isnan(level):
+        raise TissueError("threshold = nan: must be a grey value")
+    return values < level if below else values > level
 
 
 def _read_image(path: Path) -> Float[np.ndarray, "row col"]:

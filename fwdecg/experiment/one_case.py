@@ -1,6 +1,7 @@
 """Simulation of a single case, for notebooks."""
 
 from itertools import count, islice
+from numbers import Integral
 from pathlib import Path
 
 from fwdecg.cases.conditions import CONDITIONS
@@ -55,11 +56,11 @@ def _case_id(config: LibraryConfig, condition: str, number: int) -> int:
     names = [known.name for known in CONDITIONS]
     if condition not in names:
         raise ConfigError(f"condition = {condition!r}: must be one of {', '.join(names)}")
-    if not isinstance(number, int) or number < 0:
+    if not isinstance(number, Integral) or number < 0:
         raise ConfigError(f"number = {number!r}: must be a whole number, at least 0")
 
     def matches(case_id: int) -> bool:
         assigned = assign_case(case_id, config.shifts)
         return assigned.shift is None and assigned.condition.name == condition
 
-    return next(islice(filter(matches, count()), number, None))
+    return next(islice(filter(matches, count()), int(number), None))

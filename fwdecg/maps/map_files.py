@@ -18,6 +18,7 @@ from fwdecg.maps import vtk_images
 from fwdecg.maps.igb import read_igb
 from fwdecg.maps.map_arrays import Array, read_hdf5, read_numpy, require_memory
 from fwdecg.runtime.storage import absolute_path
+from fwdecg.shapes import single_number
 
 # Rest and peak in each unit. In mV they are V0 and Vfi of Fenton & Karma, Chaos 8:20 (1998).
 REST_AND_PEAK = {"u": (0.0, 1.0), "mV": (-85.0, 15.0), "V": (-0.085, 0.015)}
@@ -158,12 +159,13 @@ def _scale(unit: str, rest: float | None, peak: float | None) -> tuple[float, fl
     if unit not in REST_AND_PEAK:
         raise MapsError(f"unit = {unit!r}: must be one of {', '.join(REST_AND_PEAK)}")
     usual_rest, usual_peak = REST_AND_PEAK[unit]
-    low, high = usual_rest if rest is None else rest, usual_peak if peak is None else peak
+    low = usual_rest if rest is None else single_number(rest, "rest", MapsError)
+    high = usual_peak if peak is None else single_number(peak, "peak", MapsError)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise MapsError(
             f"rest = {low:g} and peak = {high:g} ({unit}): must be finite, with the peak above rest"
         )
-    return float(low), float(high)
+    return low, high
 
 
 def _require_numbers(found: Array, source: Path, unit: str) -> None:

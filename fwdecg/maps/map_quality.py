@@ -1,5 +1,6 @@
 """Whether voltage maps look like those of a library: from rest, of full height, without noise."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,4 +128,4 @@ def _noise(u: Frames) -> float:
         return 0.0
     rows, cols = (max(1, side // PIXELS_FOR_NOISE) for side in u.shape[1:])
     second = np.abs(np.diff(u[:, ::rows, ::cols], n=2, axis=0))
-    return float(np.median(second)) * 1.4826 / np.sqrt(6)
+    return float(np.median(second)) * 1.4826 / math.sqrt(6)

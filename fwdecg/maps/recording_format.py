@@ -17,7 +17,7 @@ from fwdecg.errors import MapsError
 from fwdecg.maps.map_quality import require_dimensionless
 from fwdecg.physics.map_ecg import electrode_positions
 from fwdecg.physics.raster import area_mean
-from fwdecg.shapes import Numbers, number_array
+from fwdecg.shapes import Numbers, number_array, single_number
 
 Maps = Float[np.ndarray, "N T H W"]
 
@@ -140,6 +140,7 @@ class OwnMaps:
                 notes.append(
                     f"maps of {u.shape[2]} x {u.shape[3]} pixels are resampled to "
                     f"{form.map_pixels} x {form.map_pixels}"
+                    + (", which cannot restore details" if u.shape[2] < form.map_pixels else "")
                 )
                 u = _resized(u, form.map_pixels)
         expected = (form.frames, form.map_pixels, form.map_pixels)
@@ -201,9 +202,15 @@ def own_maps(
 
     Raises:
         MapsError: the array has another shape or type, or values that are not finite or not
-            dimensionless.
+            dimensionless; or the frame interval or pixel is no number, or not that of the case.
     """
+    if frame_interval_ms is not None:
+        frame_interval_ms = single_number(frame_interval_ms, "frame_interval_ms", MapsError)
+    if map_spacing_mm is not None:
+        map_spacing_mm = single_number(map_spacing_mm, "map_spacing_mm", MapsError)
     if isinstance(maps, RecordedCase):
+        _require_of_case("frame_interval_ms", frame_interval_ms, maps.frame_interval_ms)
+        _require_of_case("map_spacing_mm", map_spacing_mm, maps.map_spacing_mm)
         return OwnMaps(
             u=_checked(maps.u),
             frame_interval_ms=maps.frame_interval_ms,
@@ -216,6 +223,14 @@ def own_maps(
         map_spacing_mm=map_spacing_mm,
         electrodes_mm=electrodes_mm,
     )
+
+
+def _require_of_case(name: str, given: float | None, own: float) -> None:
+    if given is not None and not math.isclose(given, own, rel_tol=SAME):
+        raise MapsError(
+            f"{name} = {given:g}: must be that of the case, {own:g}; leave it out, or give case.u "
+            "instead of the case"
+        )
 
 
 def _checked(maps: Numbers) -> Maps:

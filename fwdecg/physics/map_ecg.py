@@ -6,14 +6,17 @@ gradient at the border loses the flux through it, as if u were constant over the
 """
 
 import math
+import warnings
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 
-from fwdecg.errors import MapsError, TissueError
+from fwdecg.errors import FwdEcgWarning, MapsError, TissueError
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
 from fwdecg.physics.tissue import Tissue
-from fwdecg.shapes import Electrodes, Field, LeadFields, Numbers, number_array
+from fwdecg.shapes import Electrodes, Field, LeadFields, Numbers, number_array, single_number
+
+Fields = Float[np.ndarray, "*axes row col"]
 
 UNITS = ("mm/ms", "mV")
 
@@ -22,6 +25,7 @@ ACTION_POTENTIAL_MV = 100.0  # Vfi - V0 of the Fenton-Karma model, from -85 to +
 # Surface-to-volume ratio, 140 / mm, times capacitance, 0.01 uF/mm^2, of the N-version benchmark:
 # Niederer et al., Phil. Trans. R. Soc. A 369:4331 (2011).
 CAPACITANCE_UF_PER_MM3 = 1.4
+MOST_SPAN_MV = 300.0  # voltages of maps that span more have probably another unit
 THICKNESS_MM = 2.0  # wall of the human atrium, typical
 BATH_CONDUCTIVITY_S_PER_M = 0.2  # mean of the human torso, typical
 
@@ -84,6 +88,7 @@ def ecg(  # noqa: PLR0913  # what Eq. 1 and its unit depend on
         factor = _millivolts(
             thickness_mm, bath_conductivity_s_per_m, capacitance_uf_per_mm3, action_potential_mv
         )
+        _warn_of_implausible_span(maps, action_potential_mv)
     elif unit not in UNITS:
         raise MapsError(f"unit = {unit!r}: must be one of {', '.join(UNITS)}")
     return factor * pseudo_ecg(maps.astype(np.float64), leads)
@@ -118,12 +123,14 @@ def lead_field(
     return per_conducting_area(leads, _fractions(conducting_fraction, tissue))
 
 
-def per_conducting_area(leads: LeadFields, conducting_fraction: Field) -> LeadFields:
-    """Return the weights of area means, given those of the voltage of the conducting tissue.
+def per_conducting_area(fields: Fields, conducting_fraction: Field) -> Fields:
+    """Divide fields by the conducting fraction of each pixel's area.
 
-    Where nothing conducts the lead field is 0, so any divisor is correct there.
+    This turns area means of u, which count scar as 0, into the voltage of the conducting tissue, or
+    weights of that voltage into weights of area means. Where nothing conducts both are 0, so any
+    divisor is correct there.
     """
-    return leads / np.where(conducting_fraction > 0, conducting_fraction, 1.0)
+    return fields / np.where(conducting_fraction > 0, conducting_fraction, 1.0)
 
 
 def electrode_positions(electrodes_mm: Numbers) -> Electrodes:
@@ -147,12 +154,34 @@ def _fractions(conducting_fraction: Numbers, tissue: Tissue) -> Field:
     fraction = number_array(conducting_fraction, "conducting_fraction", TissueError)
     fraction = fraction.astype(np.float64)
     shape = tissue.diffusivity_mm2_per_ms.shape
-    if fraction.shape != shape or not (fraction.min() >= 0 and fraction.max() <= 1 + 1e-6):
+    if fraction.shape != shape:
         raise TissueError(
-            f"conducting_fraction has shape {fraction.shape} and values from {fraction.min():g} to "
-            f"{fraction.max():g}: must be (row, col) = {shape} with values from 0 to 1"
+            f"conducting_fraction has shape {fraction.shape}: must be (row, col) = {shape}"
+        )
+    if not (fraction.min() >= 0 and fraction.max() <= 1 + 1e-6):
+        raise TissueError(
+            f"conducting_fraction has values from {fraction.min():g} to {fraction.max():g}: must "
+            "be from 0 to 1"
+        )
+    if (tissue.conducts & (fraction == 0)).any():
+        raise TissueError(
+            "conducting_fraction is 0 where diffusivity_mm2_per_ms is above 0: it must be above 0 "
+            "where a pixel conducts"
         )
     return fraction
+
+
+def _warn_of_implausible_span(u: Float[np.ndarray, "frame row col"], range_mv: float) -> None:
+    lowest, highest = float(u.min()), float(u.max())
+    span_mv = (highest - lowest) * range_mv
+    if span_mv > MOST_SPAN_MV:
+        warnings.warn(
+            f"u from {lowest:g} to {highest:g} times action_potential_mv = {range_mv:g} spans "
+            f"{span_mv:g} mV, more than any cell; scale u to 0 at rest and about 1 when excited, "
+            "or, if it is in mV, give action_potential_mv=1",
+            FwdEcgWarning,
+            stacklevel=3,
+        )
 
 
 def _millivolts(thickness_mm: float, bath: float, capacitance: float, range_mv: float) -> float:
@@ -164,7 +193,7 @@ def _millivolts(thickness_mm: float, bath: float, capacitance: float, range_mv: 
         "action_potential_mv": range_mv,
     }
     for name, value in values.items():
-        if not 0 < value < math.inf:
+        if not 0 < single_number(value, name, MapsError) < math.inf:
             raise MapsError(f"{name} = {value}: must be above 0 and finite")
     # 1 uF / (mm ms) divided by 1 S/m, which is 1 mS/mm, is 1.
     return range_mv * capacitance * thickness_mm / (4 * math.pi * bath)

@@ -6,6 +6,8 @@ three times the threshold; the wave itself does not depend on it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -13,7 +15,7 @@ from jaxtyping import Float
 from fwdecg.errors import TissueError
 from fwdecg.physics.raster import cell_centres_mm
 from fwdecg.physics.tissue import Tissue
-from fwdecg.shapes import Mask, Numbers, number_array
+from fwdecg.shapes import Mask, Numbers, number_array, single_number
 
 AMPLITUDE_PER_MS = 0.5
 DURATION_MS = 1.0
@@ -21,6 +23,7 @@ PLANAR_WIDTH_MM = 2.0
 FOCAL_RADIUS_MM = 3.0
 
 EDGES = ("left", "right", "top", "bottom")
+_SIDES = ("left_mm", "right_mm", "top_mm", "bottom_mm")
 Columns = Float[np.ndarray, "1 col"]
 Rows = Float[np.ndarray, "row 1"]
 
@@ -33,6 +36,15 @@ class Rectangle:
     right_mm: float = np.inf
     top_mm: float = -np.inf
     bottom_mm: float = np.inf
+
+    def __post_init__(self) -> None:
+        """Raise TissueError if a side is no number, or lies on the wrong side of the other."""
+        left, right, top, bottom = (_number(self, name) for name in _SIDES)
+        if not (left <= right and top <= bottom):
+            raise TissueError(
+                f"a rectangle from x = {left:g} to {right:g} mm and y = {top:g} to {bottom:g} mm: "
+                "left must be at most right, and top at most bottom"
+            )
 
     def contains(self, x_mm: Columns, y_mm: Rows) -> Mask:
         """Return which points lie inside."""
@@ -48,6 +60,15 @@ class Disc:
     y_mm: float
     radius_mm: float
 
+    def __post_init__(self) -> None:
+        """Raise TissueError if the centre is not finite or the radius not above 0."""
+        x_mm, y_mm, radius_mm = (_number(self, name) for name in ("x_mm", "y_mm", "radius_mm"))
+        if not (np.isfinite([x_mm, y_mm]).all() and 0 < radius_mm < np.inf):
+            raise TissueError(
+                f"a disc of radius {radius_mm:g} mm at ({x_mm:g}, {y_mm:g}) mm: the radius must be "
+                "above 0, and all numbers finite"
+            )
+
     def contains(self, x_mm: Columns, y_mm: Rows) -> Mask:
         """Return which points lie inside."""
         return (x_mm - self.x_mm) ** 2 + (y_mm - self.y_mm) ** 2 <= self.radius_mm**2
@@ -59,6 +80,11 @@ class Strip:
 
     edge: str
     width_mm: float
+
+    def __post_init__(self) -> None:
+        """Raise TissueError if the width is not above 0."""
+        if not _number(self, "width_mm") > 0:
+            raise TissueError(f"width_mm = {self.width_mm}: must be above 0")
 
     def contains(self, x_mm: Columns, y_mm: Rows) -> Mask:
         """Return which of the centres of all cells of a sheet lie inside."""
@@ -77,8 +103,20 @@ class CellMask:
     spacing_mm: float
 
     def contains(self, x_mm: Columns, y_mm: Rows) -> Mask:
-        """Return which points lie inside."""
+        """Return which of the centres of all cells of a sheet lie inside.
+
+        Raises:
+            TissueError: the mask extends more than one of its cells beyond the sheet.
+        """
         rows, cols = self.mask.shape
+        width_mm, height_mm = (float(each.flat[0] + each.flat[-1]) for each in (x_mm, y_mm))
+        beyond_mm = max(cols * self.spacing_mm - width_mm, rows * self.spacing_mm - height_mm)
+        if beyond_mm > self.spacing_mm * (1 + 1e-6):
+            raise TissueError(
+                f"a mask of {cols * self.spacing_mm:g} x {rows * self.spacing_mm:g} mm on a sheet "
+                f"of {width_mm:g} x {height_mm:g} mm: it must lie on the sheet; check spacing_mm, "
+                "and that its axes are (row, col)"
+            )
         row, col = (np.floor(each / self.spacing_mm).astype(np.intp) for each in (y_mm, x_mm))
         inside = (row < rows) & (col < cols)
         return inside & self.mask[np.minimum(row, rows - 1), np.minimum(col, cols - 1)]
@@ -105,12 +143,13 @@ class Stimulus:
 
     def __post_init__(self) -> None:
         """Raise TissueError if start, duration or amplitude is invalid."""
-        if not (0 <= self.start_ms < np.inf and 0 < self.duration_ms < np.inf):
+        start_ms, duration_ms = _number(self, "start_ms"), _number(self, "duration_ms")
+        if not (0 <= start_ms < np.inf and 0 < duration_ms < np.inf):
             raise TissueError(
                 f"a stimulus from {self.start_ms} ms for {self.duration_ms} ms: it must start at 0 "
                 "or later and last longer than 0"
             )
-        if not 0 < self.amplitude_per_ms < np.inf:
+        if not 0 < _number(self, "amplitude_per_ms") < np.inf:
             raise TissueError(f"amplitude_per_ms = {self.amplitude_per_ms}: must be above 0")
 
     @classmethod
@@ -176,12 +215,19 @@ class Stimulus:
             TissueError: the mask is no such array, or the spacing is not above 0.
         """
         cells = number_array(mask, "mask", TissueError)
-        if cells.ndim != 2 or not np.isin(cells, (0, 1)).all() or not 0 < spacing_mm < np.inf:
+        side_mm = single_number(spacing_mm, "spacing_mm", TissueError)
+        valid = cells.ndim == 2 and cells.size > 0 and np.isin(cells, (0, 1)).all()
+        if not valid or not 0 < side_mm < np.inf:
             raise TissueError(
-                f"a mask of shape {cells.shape} with cells of {spacing_mm} mm: must be an array "
+                f"a mask of shape {cells.shape} with cells of {side_mm:g} mm: must be an array "
                 "(row, col) of truth values, with cells wider than 0"
             )
-        return cls(region=CellMask(mask=cells.astype(bool), spacing_mm=spacing_mm), **when)
+        return cls(region=CellMask(mask=cells.astype(bool), spacing_mm=side_mm), **when)
+
+
+def _number(owner: Any, name: str) -> float:
+    """Return a field of a stimulus or its region as a float."""
+    return single_number(getattr(owner, name), name, TissueError)
 
 
 Pacing = Sequence[Stimulus]
@@ -196,15 +242,21 @@ def pacing_train(stimulus: Stimulus, cycle_lengths_ms: Sequence[float]) -> Pacin
             stimuli have two cycle lengths.
 
     Raises:
-        TissueError: a cycle length is not above the duration of the stimulus.
+        TissueError: the cycle lengths are no list, or one is not above the stimulus' duration.
     """
-    for length_ms in cycle_lengths_ms:
+    lengths_ms = number_array(cycle_lengths_ms, "cycle_lengths_ms", TissueError)
+    if lengths_ms.ndim != 1:
+        raise TissueError(
+            f"cycle_lengths_ms = {cycle_lengths_ms}: must be a list with the time from each "
+            "stimulus to the next"
+        )
+    for length_ms in lengths_ms:
         if not stimulus.duration_ms < length_ms < np.inf:
             raise TissueError(
                 f"a cycle length of {length_ms} ms: must be above the stimulus' duration of "
                 f"{stimulus.duration_ms:g} ms"
             )
-    starts_ms = stimulus.start_ms + np.cumsum([0.0, *cycle_lengths_ms])
+    starts_ms = stimulus.start_ms + np.cumsum([0.0, *lengths_ms])
     return tuple(replace(stimulus, start_ms=float(start_ms)) for start_ms in starts_ms)
 
 
@@ -220,8 +272,8 @@ def s1_s2(stimulus: Stimulus, *, s1_ms: float, s1_count: int, s2_ms: float) -> P
     Raises:
         TissueError: there is no S1 stimulus, or an interval is not above the stimulus' duration.
     """
-    if s1_count < 1:
-        raise TissueError(f"s1_count = {s1_count}: must be at least 1")
+    if not isinstance(s1_count, Integral) or s1_count < 1:
+        raise TissueError(f"s1_count = {s1_count}: must be a whole number, at least 1")
     return pacing_train(stimulus, [s1_ms] * (s1_count - 1) + [s2_ms])
 
 
@@ -261,7 +313,7 @@ def stimulated_cells(stimulus: Stimulus, tissue: Tissue) -> Mask:
     cells = stimulus.region.contains(x_mm, y_mm) & tissue.conducts
     if not cells.any():
         raise TissueError(
-            f"no conducting cell lies in the stimulated region {stimulus.region}; the cells are "
-            f"{tissue.spacing_mm:g} mm wide"
+            f"no conducting cell lies in the stimulated region {stimulus.region}: at least one "
+            f"must; the solver's cells are {tissue.spacing_mm:g} mm wide; check the region and D"
         )
     return cells

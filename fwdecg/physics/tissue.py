@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from fwdecg.errors import TissueError
 from fwdecg.physics.raster import interpolate
-from fwdecg.shapes import Field, Mask, Numbers, number_array
+from fwdecg.shapes import Field, Mask, Numbers, number_array, single_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +102,9 @@ class Tissue:
         Raises:
             TissueError: spacing, D or scar is invalid, their shapes differ, or no cell conducts.
         """
-        if not 0 < spacing_mm < np.inf:
-            raise TissueError(f"spacing_mm = {spacing_mm}: must be above 0 and finite")
+        side_mm = single_number(spacing_mm, "spacing_mm", TissueError)
+        if not 0 < side_mm < np.inf:
+            raise TissueError(f"spacing_mm = {side_mm}: must be above 0 and finite")
         diffusivity = number_array(diffusivity_mm2_per_ms, "diffusivity_mm2_per_ms", TissueError)
         mask = None if scar is None else _scar_mask(scar)
         if diffusivity.ndim == 0:
@@ -113,8 +114,7 @@ class Tissue:
                 f"diffusivity_mm2_per_ms has shape {diffusivity.shape}: must be a number or an "
                 f"array (row, col){'' if shape is None else f' = {tuple(shape)}'}"
             )
-        if diffusivity.dtype.kind != "f":
-            diffusivity = diffusivity.astype(np.float64)
+        diffusivity = diffusivity.astype(np.float64)
         if mask is not None:
             if mask.shape != diffusivity.shape:
                 raise TissueError(
@@ -126,7 +126,7 @@ class Tissue:
             raise TissueError("diffusivity_mm2_per_ms must be finite and at least 0 in every cell")
         if not diffusivity.any():
             raise TissueError("no cell conducts: at least one diffusivity must be above 0")
-        object.__setattr__(self, "spacing_mm", float(spacing_mm))
+        object.__setattr__(self, "spacing_mm", side_mm)
         object.__setattr__(self, "diffusivity_mm2_per_ms", diffusivity)
 
     @property
@@ -183,10 +183,13 @@ def _shape_of_sheet(mask: Mask | None, shape: tuple[int, int] | None) -> tuple[i
             "diffusivity_mm2_per_ms is a number: give the rows and columns of the sheet as shape, "
             "or a scar mask"
         )
-    rows, cols = mask.shape if shape is None else shape  # type: ignore[union-attr]
-    if min(rows, cols) < 1:
-        raise TissueError(f"shape = {(rows, cols)}: must be at least one row and one column")
-    return int(rows), int(cols)
+    sides = number_array(mask.shape if shape is None else shape, "shape", TissueError)  # type: ignore[union-attr]
+    if sides.shape != (2,) or sides.dtype.kind not in "iu" or sides.min() < 1:
+        raise TissueError(
+            f"shape = {shape}: must be two whole numbers, at least one row and one column"
+        )
+    rows, cols = sides.tolist()
+    return rows, cols
 
 
 def _merge(

@@ -144,8 +144,8 @@ def cable_velocity(
     measured = np.arange(int(MEASURED_FROM * cells), int(MEASURED_TO * cells))
     if np.isnan(activation[measured]).any():
         raise TissueError(
-            f"no wave runs on cells of {spacing:.3g} sqrt(D ms) with steps of {dt_ms:g} ms; use "
-            "smaller ones"
+            f"no wave runs on cells as wide as {spacing:.3g} times the square root of D x 1 ms, "
+            f"with steps of {dt_ms:g} ms: they must resolve its front; use smaller ones"
         )
     cells_per_sample = np.polyfit(activation[measured], measured, 1)[0]
     return float(cells_per_sample) * spacing / (_steps_per_sample(dt_ms, parameters) * dt_ms)

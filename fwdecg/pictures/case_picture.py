@@ -21,7 +21,7 @@ from fwdecg.pictures.panels import (
     ecg_scale,
 )
 from fwdecg.pictures.style import STYLE, WIDTH_INCH, Picture
-from fwdecg.shapes import Frames
+from fwdecg.shapes import Frames, Numbers, number_array
 
 MAPS = 5  # voltage maps in a picture
 LEAST_EXCITED = 0.1  # frames below this fraction of the largest mean voltage count as rest
@@ -30,7 +30,7 @@ LEGEND_HEIGHT = 0.2  # space above the ECG, relative to its height
 
 
 def plot_case(
-    case: RecordedCase, predicted: np.ndarray | None = None, *, electrode: int = 0
+    case: RecordedCase, predicted: Numbers | None = None, *, electrode: int = 0
 ) -> Picture:
     """Plot D, activation times and ECG of a case above a row of its voltage maps.
 
@@ -44,7 +44,7 @@ def plot_case(
         MapsError: the prediction and the case's ECG have different shapes.
         CaseError: there is no such electrode.
     """
-    _require_same_shape(predicted, case)
+    predicted = _predicted_ecg(predicted, case)
     case.require_electrode(electrode)
     shown = excited_frames(case.u)
     with rc_context(STYLE):
@@ -71,7 +71,7 @@ def plot_case(
     return figure
 
 
-def plot_ecgs(case: RecordedCase, predicted: np.ndarray | None = None) -> Picture:
+def plot_ecgs(case: RecordedCase, predicted: Numbers | None = None) -> Picture:
     """Plot the ECGs of all electrodes of a case, one panel for each, on a common scale.
 
     Args:
@@ -81,7 +81,7 @@ def plot_ecgs(case: RecordedCase, predicted: np.ndarray | None = None) -> Pictur
     Raises:
         MapsError: the prediction and the case's ECG have different shapes.
     """
-    _require_same_shape(predicted, case)
+    predicted = _predicted_ecg(predicted, case)
     true, count = case.phi_e_mm_per_ms, len(case.electrodes_mm)
     largest = int(np.abs(true).max(axis=1).argmax())
     scale, unit = ecg_scale([case], largest)
@@ -96,7 +96,7 @@ def plot_ecgs(case: RecordedCase, predicted: np.ndarray | None = None) -> Pictur
             scaled = None if predicted is None else predicted / scale
             add_ecg(panel, case.time_ms, true / scale, scaled, electrode)
             position = ", ".join(f"{each:g}" for each in case.electrodes_mm[electrode])
-            panel.set_title(f"{electrode + 1}: {position} mm", fontsize=7)
+            panel.set_title(f"electrode {electrode}: {position} mm", fontsize=7)
         for panel in panels[count:]:
             panel.set_axis_off()
         figure.supxlabel("time (ms)", fontsize=8)
@@ -114,13 +114,17 @@ def excited_frames(u: Frames) -> list[int]:
     return sorted(set(np.linspace(first, last, MAPS).round().astype(int).tolist()))
 
 
-def _require_same_shape(predicted: np.ndarray | None, case: RecordedCase) -> None:
-    shape = case.phi_e_mm_per_ms.shape
-    if predicted is not None and predicted.shape != shape:
+def _predicted_ecg(predicted: Numbers | None, case: RecordedCase) -> Ecg | None:
+    """Return a prediction as an array, after checking its shape."""
+    if predicted is None:
+        return None
+    predicted, shape = number_array(predicted, "predicted", MapsError), case.phi_e_mm_per_ms.shape
+    if predicted.shape != shape:
         raise MapsError(
             f"predicted has shape {predicted.shape}: must be (electrode, frame) = {shape}; "
             "predict(u) returns one such ECG for each case, so pass predict(u)[0] for the first"
         )
+    return predicted
 
 
 def _heading(case: RecordedCase, predicted: Ecg | None, *, maps: bool = True) -> str:

@@ -104,7 +104,7 @@ def ecg_scale(cases: Sequence[RecordedCase], electrode: int = 0) -> tuple[float,
 
 def ecg_label(electrodes: int, unit: str, electrode: int = 0) -> str:
     """Return the axis label of an ECG panel, which shows one electrode."""
-    which = "ECG" if electrodes == 1 else f"ECG {electrode + 1} of {electrodes}"
+    which = "ECG" if electrodes == 1 else f"ECG, electrode {electrode}"
     return f"{which} ({unit})"
 
 

@@ -46,7 +46,13 @@ class Progress:
     """Count finished items and log the progress."""
 
     def __init__(
-        self, logger: logging.Logger, items: str, total: int, *, work: float | None = None
+        self,
+        logger: logging.Logger,
+        items: str,
+        total: int,
+        *,
+        work: float | None = None,
+        quiet_if_short: bool = False,
     ) -> None:
         """Start the clock.
 
@@ -56,10 +62,12 @@ class Progress:
             total: number of items.
             work: total work in any unit. Give it if items take different times, so that the time
                 left is estimated from the work. By default all items count equally.
+            quiet_if_short: whether to log nothing if all items finish before a line is due.
         """
         self._logger, self._items, self._total = logger, items, total
         self._work = float(total) if work is None else work
         self._done, self._work_done = 0, 0.0
+        self._may_wait_at_end = quiet_if_short
         self._started = self._last_line = time.monotonic()
 
     @property
@@ -86,8 +94,9 @@ class Progress:
         elapsed_s = now - self._started
         finished = self._done >= self._total
         pause_s = max(SECONDS_BETWEEN_LINES, FRACTION_BETWEEN_LINES * elapsed_s)
-        if not finished and now - self._last_line < pause_s:
+        if now - self._last_line < pause_s and (not finished or self._may_wait_at_end):
             return
+        self._may_wait_at_end = False
         self._last_line = now
         left_s = elapsed_s * max(self._work / self._work_done - 1, 0.0)
         end = f"in {duration_text(elapsed_s)}" if finished else f"{duration_text(left_s)} left"

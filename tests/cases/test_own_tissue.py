@@ -156,6 +156,47 @@ def test_an_unknown_cell_model_is_rejected():
         simulate_tissue(tissue, **VALID, cell_model="FK")
 
 
+def test_a_d_that_varies_too_much_is_rejected():
+    diffusivity = np.full((20, 40), 0.2)
+    diffusivity[:, 20:] = 2e-4
+    tissue = Tissue(diffusivity_mm2_per_ms=diffusivity, spacing_mm=0.5)
+    with pytest.raises(TissueError, match=r"D from 0.0002 to 0.2 mm\^2/ms needs cells of .* steps"):
+        simulate_tissue(tissue, **VALID, cv_error=0.1)
+
+
+def test_a_short_simulation_prints_nothing(capfd):
+    tissue = Tissue(diffusivity_mm2_per_ms=0.1, spacing_mm=0.5, shape=(4, 4))
+    simulate_tissue(tissue, **VALID, cv_error=0.2)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_mirrored_or_transposed_sheet_has_the_mirrored_or_transposed_maps():
+    diffusivity = np.tile(np.linspace(0.05, 0.1, 30), (16, 1))
+    diffusivity[4:8, 8:14] = 0.0
+    width_mm = 15.0
+
+    def case(diffusivity, x_mm, y_mm, electrodes_mm):
+        return simulate_tissue(
+            Tissue(diffusivity_mm2_per_ms=diffusivity, spacing_mm=0.5),
+            Stimulus.disc(x_mm=x_mm, y_mm=y_mm, radius_mm=2),
+            electrodes_mm=electrodes_mm,
+            duration_ms=40,
+            cv_error=0.1,
+        )
+
+    original = case(diffusivity, 3, 5, [[6, 2, 8], [-5, 6, 0]])
+    mirrored = case(
+        diffusivity[:, ::-1], width_mm - 3, 5, [[width_mm - 6, 2, 8], [width_mm + 5, 6, 0]]
+    )
+    transposed = case(diffusivity.T, 5, 3, [[2, 6, 8], [6, -5, 0]])
+    for other, maps in (
+        (mirrored, mirrored.u[:, :, ::-1]),
+        (transposed, transposed.u.transpose(0, 2, 1)),
+    ):
+        np.testing.assert_allclose(maps, original.u, atol=1e-5)
+        np.testing.assert_allclose(other.phi_e_mm_per_ms, original.phi_e_mm_per_ms, atol=1e-6)
+
+
 @pytest.mark.parametrize("diffusivity", [1e-12, 1e-7])
 def test_a_d_that_needs_too_many_cells_is_rejected(diffusivity):
     tissue = Tissue(diffusivity_mm2_per_ms=diffusivity, spacing_mm=0.5, shape=(60, 60))
@@ -165,5 +206,7 @@ def test_a_d_that_needs_too_many_cells_is_rejected(diffusivity):
 
 def test_d_in_mm2_per_s_is_rejected():
     tissue = Tissue(diffusivity_mm2_per_ms=100.0, spacing_mm=0.5, shape=(60, 60))
-    with pytest.raises(TissueError, match=r"no conducting cell lies in .* the cells are 6 mm wide"):
+    with pytest.raises(
+        TissueError, match=r"no conducting cell .* the solver's cells are 6 mm wide"
+    ):
         simulate_tissue(tissue, **VALID)

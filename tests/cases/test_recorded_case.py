@@ -77,6 +77,14 @@ def test_a_saved_case_is_loaded_again(tmp_path):
     assert RecordedCase.load(tmp_path / "numbered.npz").case_id == 0
 
 
+def test_a_case_is_saved_in_the_home_folder_but_not_in_a_missing_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    front().save("~/case.npz")
+    assert RecordedCase.load("~/case.npz").case_id == 0
+    with pytest.raises(CaseError, match="missing/case.npz cannot be written: No such file"):
+        front().save(tmp_path / "missing/case.npz")
+
+
 def test_a_notebook_shows_a_table():
     case = replace(
         front(),
@@ -123,7 +131,11 @@ def test_contributions_lie_at_the_front_and_add_up_to_the_ecg():
         conducting_fraction=case.conducting_fraction,
     )
     assert found.sum() == pytest.approx(whole[0, 5], rel=1e-6)
-    with pytest.raises(CaseError, match="electrode = 1: must be from 0 to 0"):
+    with pytest.raises(CaseError, match="electrode = 1: must be a whole number from 0 to 0"):
         contribution_map(case, 1, time_ms=0.0)
+    with pytest.raises(CaseError, match="time_ms = nan: must be from 0 to 95"):
+        contribution_map(case, 0, time_ms=np.nan)
+    with pytest.raises(CaseError, match="time_ms = -1: must be from 0 to 95"):
+        contribution_map(case, 0, time_ms=-1.0)
     with pytest.raises(CaseError, match="time_ms = 200: must be from 0 to 95"):
         contribution_map(case, 0, time_ms=200.0)

@@ -43,6 +43,11 @@ def test_files_that_are_no_image_are_rejected(content, message, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_a_threshold_of_nan_is_rejected():
+    with pytest.raises(TissueError, match="threshold = nan: must be a grey value"):
+        scar_mask(GREY, threshold=np.nan)
+
+
 def test_colours_are_rejected():
     with pytest.raises(TissueError, match=r"shape \(3, 4, 3\): must be \(row, col\)"):
         scar_mask(np.zeros((3, 4, 3)), threshold=0.5)

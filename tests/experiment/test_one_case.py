@@ -59,6 +59,18 @@ def test_settings_by_key_and_presets_without_suffix():
         simulate(settings="library.recording.duration_ms=20")
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"library": {"recording": {"duration_ms": 20}}}, "library is a section: set its keys one"),
+        (["library.recording={duration_ms=20}"], "library.recording is a section: set its keys"),
+    ],
+)
+def test_settings_of_another_form_are_rejected(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        simulate(preset="quickstart", settings=settings)
+
+
 def test_other_electrodes_replace_a_grid_and_need_no_mirror_image():
     changes = {
         "library.recording.electrode_grid": [2, 2],

@@ -49,7 +49,8 @@ def test_fewer_pixels_are_interpolated():
     y, x = np.mgrid[0:4, 0:4] * 3.0 + 1.5
     fine_y, fine_x = np.mgrid[0:8, 0:8] * 1.5 + 0.75
     maps = np.tile(0.02 * x + 0.05 * y, (20, 1, 1))
-    u, _ = own_maps(maps, 5.0, 3.0).converted(FORM)
+    u, notes = own_maps(maps, 5.0, 3.0).converted(FORM)
+    assert notes == ["maps of 4 x 4 pixels are resampled to 8 x 8, which cannot restore details"]
     expected = 0.02 * fine_x + 0.05 * fine_y
     np.testing.assert_allclose(u[0, :, 1:-1, 1:-1], np.tile(expected, (20, 1, 1))[:, 1:-1, 1:-1])
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fwdecg.errors import MapsError, TissueError
+from fwdecg.errors import FwdEcgWarning, MapsError, TissueError
 from fwdecg.physics.map_ecg import ecg, lead_field
 from fwdecg.physics.pseudo_ecg import lead_fields, pseudo_ecg
 from fwdecg.physics.tissue import Tissue
@@ -23,6 +23,42 @@ def test_the_ecg_is_that_of_the_solver_on_its_own_cells():
     leads = lead_field(**FIELD, shape=(8, 14))
     found = np.einsum("erc,frc->ef", leads, u)
     np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(9, 14), (14, 9), (1, 9), (9, 1), (2, 3)])
+def test_the_ecg_is_eq_1_summed_term_by_term(shape):
+    """Five-point flux D (u_neighbour - u) of D linear in x, whose links the nine-point one shares.
+
+    u and D vary along x only, so that the diagonal links carry what the straight ones lack.
+    """
+    rng = np.random.default_rng(2)
+    spacing_mm, columns = 0.7, shape[1]
+    d, u = 0.05 + 0.1 * rng.random(columns), rng.random(columns)
+    link = 2 * d[:-1] * d[1:] / (d[:-1] + d[1:])
+    flux = np.concatenate([[0.0], link * np.diff(u), [0.0]])
+    source = np.diff(flux)  # div(D grad u) dA: the spacing cancels
+    for x_mm, y_mm, z_mm in ELECTRODES:
+        row, col = np.indices(shape)
+        distance_mm = np.sqrt(
+            ((col + 0.5) * spacing_mm - x_mm) ** 2
+            + ((row + 0.5) * spacing_mm - y_mm) ** 2
+            + z_mm**2
+        )
+        found = ecg(
+            np.broadcast_to(u, (1, *shape)),
+            spacing_mm=spacing_mm,
+            diffusivity_mm2_per_ms=np.broadcast_to(d, shape),
+            electrodes_mm=[[x_mm, y_mm, z_mm]],
+        )
+        assert found[0, 0] == pytest.approx((source / distance_mm).sum(), rel=1e-9)
+
+
+def test_maps_in_mv_are_reported_if_the_ecg_is_wanted_in_mv():
+    u = maps()
+    with pytest.warns(FwdEcgWarning, match="spans 99.* mV, more than any cell; scale u"):
+        ecg(100 * u - 85, **FIELD, unit="mV")
+    scaled = ecg(100 * u - 85, **FIELD, unit="mV", action_potential_mv=1.0)
+    np.testing.assert_allclose(scaled, ecg(u, **FIELD, unit="mV"), rtol=1e-9, atol=1e-12)
 
 
 def test_a_sharp_front_far_away_is_a_double_layer():
@@ -83,7 +119,9 @@ def test_unsuitable_maps_are_rejected(changed, message):
         ({"electrodes_mm": [[1.0, 2.0, np.nan]]}, "electrodes_mm holds NaN or infinity"),
         ({"electrodes_mm": [[1.0, 2.0, 0.1]]}, "at least 1 mm away"),
         ({"diffusivity_mm2_per_ms": np.ones((3, 3))}, r"has shape \(3, 3\): must be a number or"),
-        ({"conducting_fraction": np.full((8, 14), 2.0)}, "with values from 0 to 1"),
+        ({"conducting_fraction": np.full((8, 14), 2.0)}, "has values from 2 to 2: must be"),
+        ({"conducting_fraction": np.zeros((8, 14))}, "is 0 where diffusivity_mm2_per_ms is above"),
+        ({"conducting_fraction": np.ones((0, 14))}, r"has shape \(0, 14\): must be"),
         ({"conducting_fraction": np.ones((3, 3))}, r"must be \(row, col\) = \(8, 14\)"),
         ({"spacing_mm": 0.0}, "spacing_mm = 0.0: must be above 0"),
     ],

@@ -94,6 +94,13 @@ def test_a_mask_stimulates_its_cells_on_any_raster():
     np.testing.assert_array_equal(stimulated_cells(small, rectangle()), found)
 
 
+@pytest.mark.parametrize(("shape", "spacing_mm"), [((10, 6), 1.0), ((6, 10), 2.0)])
+def test_a_mask_with_swapped_axes_or_other_cells_is_rejected(shape, spacing_mm):
+    stimulus = Stimulus.mask(np.ones(shape), spacing_mm=spacing_mm)
+    with pytest.raises(TissueError, match="a mask of .* on a sheet of 10 x 6 mm: it must lie on"):
+        stimulated_cells(stimulus, rectangle())
+
+
 def test_regions_can_be_given_in_the_call():
     disc = Stimulus.disc(x_mm=7.5, y_mm=2.5, radius_mm=3.0, start_ms=4.0, duration_ms=2.0)
     assert disc == Stimulus(region=focal(7.5, 2.5)[0].region, start_ms=4.0, duration_ms=2.0)
@@ -118,7 +125,12 @@ def test_trains_of_stimuli():
         (lambda: Stimulus.mask([[2]], spacing_mm=1.0), "must be an array .* truth values"),
         (lambda: Stimulus.strip("top", amplitude_per_ms=0.0), "amplitude_per_ms = 0.0: must be"),
         (lambda: pacing_train(planar()[0], [0.5]), "a cycle length of 0.5 ms: must be above"),
-        (lambda: s1_s2(planar()[0], s1_ms=300, s1_count=0, s2_ms=200), "s1_count = 0: must be at"),
+        (lambda: s1_s2(planar()[0], s1_ms=300, s1_count=0, s2_ms=200), "s1_count = 0: must be a"),
+        (lambda: Stimulus.mask(np.zeros((0, 2)), spacing_mm=1.0), r"a mask of shape \(0, 2\)"),
+        (lambda: Stimulus.disc(x_mm=np.nan, y_mm=1, radius_mm=1), "all numbers finite"),
+        (lambda: Stimulus.disc(x_mm=1, y_mm=1, radius_mm=-3), "a disc of radius -3 mm"),
+        (lambda: Stimulus.rectangle(left_mm=5, right_mm=1), "left must be at most right"),
+        (lambda: Stimulus.strip("left", width_mm=-1), "width_mm = -1: must be above 0"),
     ],
 )
 def test_invalid_stimuli_are_rejected(make, message):

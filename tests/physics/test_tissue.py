@@ -63,6 +63,19 @@ def test_one_number_fills_a_sheet_and_a_scar_is_cut_out():
     np.testing.assert_array_equal(same.diffusivity_mm2_per_ms, tissue.diffusivity_mm2_per_ms)
 
 
+@pytest.mark.parametrize("dtype", [int, ">f4", np.float16, np.longdouble])
+def test_d_of_any_type_is_converted(dtype):
+    tissue = Tissue(diffusivity_mm2_per_ms=np.ones((2, 3), dtype), spacing_mm=1)
+    assert tissue.diffusivity_mm2_per_ms.dtype == np.float64
+    assert isinstance(tissue.spacing_mm, float)
+
+
+@pytest.mark.parametrize("spacing_mm", [-0.5, 0.0, np.inf, np.nan])
+def test_an_unsuitable_spacing_is_rejected(spacing_mm):
+    with pytest.raises(TissueError, match="spacing_mm "):
+        Tissue(diffusivity_mm2_per_ms=0.1, spacing_mm=spacing_mm, shape=(2, 2))
+
+
 def test_the_users_array_is_not_changed():
     diffusivity, scar = np.full((2, 2), 0.1), np.eye(2, dtype=bool)
     Tissue(diffusivity_mm2_per_ms=diffusivity, spacing_mm=0.5, scar=scar)
@@ -103,7 +116,7 @@ def test_cells_are_merged_only_if_they_tile_the_sheet():
             r"scar has shape \(2, 3\), diffusivity_mm2_per_ms \(2, 2\)",
         ),
         ({"diffusivity_mm2_per_ms": 0.1, "scar": [[0.5]]}, "must be a mask .* truth values"),
-        ({"diffusivity_mm2_per_ms": 0.1, "shape": (0, 3)}, r"shape = \(0, 3\): must be at least"),
+        ({"diffusivity_mm2_per_ms": 0.1, "shape": (0, 3)}, r"shape = \(0, 3\): must be two"),
         ({"diffusivity_mm2_per_ms": [["a"]]}, "holds <U1 values: must be real numbers"),
         ({"diffusivity_mm2_per_ms": np.ma.masked_less([[0.1, 0.2]], 0.15)}, "has 1 masked values"),
     ],

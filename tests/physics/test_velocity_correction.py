@@ -125,7 +125,7 @@ def test_a_varying_d_is_calibrated_on_a_few_cables(monkeypatch):
 
 
 def test_cells_too_large_for_a_wave_are_rejected():
-    with pytest.raises(TissueError, match="no wave runs on cells of"):
+    with pytest.raises(TissueError, match="no wave runs on cells as wide as"):
         diffusivity_factor(20.0, 0.1, FK_CAF)
 
 

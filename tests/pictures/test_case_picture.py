@@ -35,7 +35,7 @@ def test_maps_and_ecg(case):
         np.testing.assert_allclose(image.data[case.conducts], case.u[frame][case.conducts])
     panel = ecg_panel(picture)
     scale, unit = ecg_scale([case])
-    assert panel.get_ylabel() == f"ECG 1 of 2 ({unit})"
+    assert panel.get_ylabel() == f"ECG, electrode 0 ({unit})"
     ecg = panel.lines[0].get_ydata() * scale
     np.testing.assert_allclose(ecg, case.phi_e_mm_per_ms[0], rtol=1e-6)
     assert panel.get_legend() is None
@@ -60,10 +60,10 @@ def test_a_prediction_with_its_r2_and_a_legend_above_the_ecg(case):
 def test_any_electrode_can_be_shown(case):
     panel = ecg_panel(plot_case(case, electrode=1))
     scale, unit = ecg_scale([case], 1)
-    assert panel.get_ylabel() == f"ECG 2 of 2 ({unit})"
+    assert panel.get_ylabel() == f"ECG, electrode 1 ({unit})"
     shown = panel.lines[0].get_ydata() * scale
     np.testing.assert_allclose(shown, case.phi_e_mm_per_ms[1], rtol=1e-6)
-    with pytest.raises(CaseError, match="electrode = 2: must be from 0 to 1"):
+    with pytest.raises(CaseError, match="electrode = 2: must be a whole number from 0 to 1"):
         plot_case(case, electrode=2)
 
 
@@ -78,12 +78,18 @@ def test_all_ecgs_on_a_common_scale(case):
         np.testing.assert_allclose(true, case.phi_e_mm_per_ms[electrode], rtol=1e-6)
         np.testing.assert_allclose(dashed, predicted[electrode], rtol=1e-6)
     assert first.get_ylim() == second.get_ylim()
-    assert first.get_title() == "1: 4, 4, 3 mm"
+    assert first.get_title() == "electrode 0: 4, 4, 3 mm"
 
 
 def test_a_prediction_of_another_shape_is_refused(case):
     with pytest.raises(MapsError, match=r"shape \(1, 2, 20\): must be .* = \(2, 20\); .*\[0\]"):
         plot_case(case, case.phi_e_mm_per_ms[None])
+
+
+def test_a_prediction_may_be_a_list(case):
+    panel = ecg_panel(plot_case(case, case.phi_e_mm_per_ms.tolist()))
+    true, predicted = (line.get_ydata() for line in panel.lines[:2])
+    np.testing.assert_allclose(predicted, true, rtol=1e-6)
 
 
 def test_a_notebook_displays_it(case):

@@ -33,7 +33,7 @@ def test_the_ecg_of_the_first_electrode(library):
     (case,) = load_cases(library, [2])
     figure = plot_contact_sheet([case])
     (panel,) = [panel for panel in figure.axes if panel.get_xlabel() == "time (ms)"]
-    assert panel.get_title().startswith("ECG 1 of 2 (")
+    assert panel.get_title().startswith("ECG, electrode 0 (")
     ecg = panel.lines[0].get_ydata()
     np.testing.assert_allclose(
         ecg / ecg.max(), case.phi_e_mm_per_ms[0] / case.phi_e_mm_per_ms[0].max(), rtol=1e-5

@@ -33,4 +33,4 @@ def test_a_panel_for_each_case(count):
     ]
     true, predicted = (line.get_ydata() for line in panels[-1].lines)
     np.testing.assert_allclose(predicted, 0.8 * true)
-    assert panels[0].get_ylabel() == "ECG 1 of 3 (z-score)"
+    assert panels[0].get_ylabel() == "ECG, electrode 0 (z-score)"

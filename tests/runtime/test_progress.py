@@ -35,6 +35,23 @@ def test_a_line_contains_count_rate_and_time_left(clock, caplog):
     assert lines(caplog)[-1] == "40/40 cases simulated, 3.64/s, in 11 s"
 
 
+def test_short_work_may_log_nothing(clock, caplog):
+    caplog.set_level(logging.INFO)
+    short = Progress(logging.getLogger("x"), "frames simulated", 2, quiet_if_short=True)
+    clock.now = 5.0
+    short.advance(2)
+    assert lines(caplog) == []
+    long = Progress(logging.getLogger("x"), "frames simulated", 2, quiet_if_short=True)
+    clock.now = 16.0
+    long.advance(1)
+    clock.now = 17.0
+    long.advance(1)
+    assert lines(caplog) == [
+        "1/2 frames simulated, 0.09/s, 11 s left",
+        "2/2 frames simulated, 0.17/s, in 12 s",
+    ]
+
+
 def test_the_time_left_accounts_for_items_of_different_work(clock, caplog):
     """The first of ten items is half of the work."""
     caplog.set_level(logging.INFO)

@@ -196,6 +196,9 @@ def test_maps_with_the_geometry_of_the_training_raise_no_doubt(located):
         electrodes_mm=np.array([[4.0, 4.0, 4.0]]),
     )
     np.testing.assert_array_equal(located.predict(case, doubts="raise"), phi_e)
+    np.testing.assert_array_equal(located.predict(case, map_spacing_mm=1), phi_e)
+    with pytest.raises(MapsError, match="frame_interval_ms = 10: must be that of the case, 5; "):
+        located.predict(case, frame_interval_ms=10)
     np.testing.assert_array_equal(
         located.attend(case, doubts="raise"), located.attend(u, doubts="ignore")
     )
