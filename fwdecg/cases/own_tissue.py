@@ -49,7 +49,8 @@ def simulate_tissue(  # noqa: PLR0913  # what describes an experiment
 
     Args:
         tissue: D and scar on a raster; see `Tissue.resampled` for how the solver's cells follow.
-        stimuli: one or more stimuli, for example a `pacing_train`.
+        stimuli: one or more stimuli, for example a `pacing_train`. Where they overlap, their
+            currents add up.
         electrodes_mm: (x, y, z) of each electrode, at least 1 mm from the sheet.
         duration_ms: length of the recording, a multiple of the frame interval.
         frame_interval_ms: time between frames of maps and ECG; the first frame is rest at t = 0.

@@ -206,6 +206,8 @@ class Stimulus:
     def mask(cls, mask: Numbers, *, spacing_mm: float, **when: float) -> "Stimulus":
         """Return a stimulus of the marked cells of a raster, for example the tissue's own.
 
+        The raster begins at the top left corner of the sheet. It may be smaller than the sheet.
+
         Args:
             mask: truth values (row, col), true where the current flows.
             spacing_mm: side of a cell of the mask.
