@@ -118,7 +118,7 @@ class OwnMaps:
     def times_ms(self) -> Float[np.ndarray, " frame"] | None:
         """Time of each frame, None if unknown."""
         interval_ms = self.frame_interval_ms
-        return None if interval_ms is None else np.arange(self.u.shape[1]) * interval_ms
+        return None if interval_ms is None else np.arange(self.u.shape[1]) * float(interval_ms)
 
     def converted(self, form: RecordingFormat) -> tuple[Maps, list[str]]:
         """Return the maps in another format, and what was converted.
