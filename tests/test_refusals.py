@@ -81,6 +81,7 @@ def test_a_local_cluster_that_does_not_start(problem, monkeypatch):
     monkeypatch.setattr(command_line, "bind_to_loopback", lambda: None)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr("ray.init", init)
+    monkeypatch.setattr("ray.shutdown", lambda: None)  # other tests may use a cluster
     with pytest.raises(FwdEcgError) as refused:
         command_line.connect_to_ray()
     assert str(refused.value).endswith(CLUSTERS[problem])
