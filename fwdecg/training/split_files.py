@@ -43,7 +43,7 @@ class SplitFiles:
 
         Raises:
             LibraryError: a case is missing, occurs twice, does not belong to the split, or has a
-            constant ECG.
+                constant ECG.
         """
         self.folder.mkdir(parents=True)
         files: dict[str, np.ndarray] = {}

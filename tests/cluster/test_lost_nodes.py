@@ -1,4 +1,4 @@
-"""Submitted jobs that are stopped, resumed and lose a node end like undisturbed runs."""
+"""Submitted trainings that are stopped, resumed and lose a node end like undisturbed runs."""
 
 import json
 from dataclasses import asdict, replace
@@ -9,7 +9,7 @@ import pytest
 from fwdecg.config import load
 from fwdecg.experiment.experiment import Experiment
 from fwdecg.runtime.cost import Cost
-from fwdecg.training.checkpoint import EPOCH, newest_checkpoint
+from fwdecg.training.checkpoint import newest_epoch
 from fwdecg.training.trainer import train
 from fwdecg.tuning.trials import FINISHED, TrialFolders
 
@@ -50,62 +50,20 @@ def nodes_with_actors(cluster, class_name):
     return {actor["node"] for actor in cluster.actors(class_name) if actor["state"] == "ALIVE"}
 
 
-def part_bytes(root):
-    return {path.name: path.read_bytes() for path in sorted(root.glob("cases/*.parquet"))}
-
-
-def epoch_reached(folder):
-    """Number of epochs in the newest checkpoint of a training, 0 without one."""
-    newest = newest_checkpoint(folder)
-    return int(newest.name.removeprefix(EPOCH)) if newest else 0
-
-
-def test_build(cluster, small_preset, build_in_process, tmp_path):
-    settings = (f"results.path={tmp_path}", "library.cases=240", "library.cases_per_part=20")
-    root = tmp_path / "library"
-
-    def cases():
-        return len(list(root.glob(".spool/*.arrow"))) + 20 * len(part_bytes(root))
-
-    job = cluster.submit("build_library", small_preset, *settings)
-    job.wait_until(lambda: cases() >= 10)
-    require_clean_stop(job.stop())
-    survived, before = part_bytes(root), cases()
-    assert before < 240
-    assert not (root / "manifest.json").exists()
-
-    job = cluster.submit("build_library", small_preset, *settings)
-    job.wait_until(lambda: cases() >= before + 20)
-    cluster.kill("one")
-    job.wait_for_success()
-    assert cluster.live_nodes() == {"head", "two"}
-    build_in_process(tmp_path / "undisturbed", small_preset, settings)
-    assert part_bytes(root) == part_bytes(tmp_path / "undisturbed")
-    assert survived.items() <= part_bytes(root).items()
-    for name in ("manifest.json", "statistics.json"):
-        built, undisturbed = (
-            json.loads((tmp_path / folder / name).read_text())
-            for folder in ("library", "undisturbed")
-        )
-        assert built | {"cost": None} == undisturbed | {"cost": None}
-    assert not (root / ".spool").exists()
-    assert not (root / ".staging").exists()
-
-
 def test_training(cluster, small_preset, without_ray, tmp_path):
-    settings = (f"results.path={tmp_path}", "training.epochs=40")
+    settings = (f"results.path={tmp_path}", "training.epochs=24")
     experiment = load(Experiment, small_preset, settings)
     library = without_ray(experiment.library, tmp_path / "library")
     folder = tmp_path / "training"
 
     job = cluster.submit("train", small_preset, *settings)
-    job.wait_until(lambda: epoch_reached(folder) >= 2)
+    job.wait_until(lambda: newest_epoch(folder) >= 2)
     require_clean_stop(job.stop())
     assert not (folder / "metrics.json").exists()
 
-    before = epoch_reached(folder)
+    before = newest_epoch(folder)
     job = cluster.submit("train", small_preset, *settings)
-    job.wait_until(lambda: epoch_reached(folder) >= before + 2)
+    job.wait_until(lambda: newest_epoch(folder) >= before + 2)
     # Both workers run on one node, because they reserve too few CPUs to need the other.
     (lost,) = nodes_with_actors(cluster, "RayTrainWorker")
     cluster.kill(lost)
@@ -122,21 +80,21 @@ def test_search(cluster, small_preset, without_ray, tmp_path):
     space = 'tuning.space={"model.dropout"={uniform=[0.0, 0.5]}}'
     # No trial is stopped early, so that each can be compared with an undisturbed training.
     settings = (f"results.path={tmp_path}", space, "tuning.trials=3", "tuning.concurrency=2")
-    settings += ("training.epochs=60", "tuning.grace_period=60")
+    settings += ("training.epochs=40", "tuning.grace_period=40")
     experiment = load(Experiment, small_preset, settings)
     library = without_ray(experiment.library, tmp_path / "library")
     folder = tmp_path / "tuning"
     trials = TrialFolders(folder)
 
     def epochs():
-        return sum(epoch_reached(trials.folder(number)) for number in trials.numbers())
+        return sum(newest_epoch(trials.folder(number)) for number in trials.numbers())
 
     job = cluster.submit("tune", small_preset, *settings)
     job.wait_until(epochs)
     require_clean_stop(job.stop())
     assert not (folder / "metrics.json").exists()
     before, spent = {n: trials.history(n) for n in trials.numbers()}, epochs()
-    assert spent < 3 * 60
+    assert spent < 3 * 40
 
     job = cluster.submit("tune", small_preset, *settings)
     job.wait_until(lambda: epochs() > spent)
