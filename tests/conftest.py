@@ -40,6 +40,7 @@ from fwdecg.library.part import publish_part
 from fwdecg.library.paths import QUARANTINE_FOLDER, stored_case_ids
 from fwdecg.library.pending_cases import SimulateCase, simulate_or_quarantine
 from fwdecg.library.reader import Library, open_library
+from fwdecg.maps.recording_format import RecordingFormat
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
 from fwdecg.model.surrogate import build_surrogate
@@ -313,7 +314,7 @@ def members(library: Library) -> list[TrainedSurrogate]:
 
 def _random_surrogate(library: Library, seed: int) -> TrainedSurrogate:
     torch.manual_seed(seed)
-    statistics, recording = library.statistics, library.config.recording
+    statistics = library.statistics
     standardisation = Standardisation(
         u_mean=statistics.u_mean,
         u_spread=statistics.u_spread,
@@ -326,10 +327,7 @@ def _random_surrogate(library: Library, seed: int) -> TrainedSurrogate:
         config=TINY_MODEL,
         standardisation=standardisation,
         signature=ModelSignature(
-            frames=recording.frames,
-            map_pixels=recording.map_pixels,
-            electrodes_mm=recording.electrodes_mm,
-            frame_interval_ms=recording.frame_interval_ms,
+            **vars(RecordingFormat.of(library.config)),
             library_hash=library.config_hash,
             training_hash="0123456789ab",
         ),

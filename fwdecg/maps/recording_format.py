@@ -33,7 +33,7 @@ class RecordingFormat:
         map_pixels: number of rows and of columns of a map.
         electrodes_mm: position (x, y, z) of each electrode.
         frame_interval_ms: time between frames.
-        map_spacing_mm: side of a pixel; None if a checkpoint of version 0.1.0 does not say it.
+        map_spacing_mm: side of a pixel; None in an older checkpoint, which does not say it.
     """
 
     frames: int
@@ -81,7 +81,10 @@ class RecordingFormat:
         )
 
     def require_electrodes(self, electrodes_mm: Numbers) -> None:
-        """Raise MapsError unless electrodes are those of this format."""
+        """Raise MapsError unless electrodes are those of this format.
+
+        Positions that are no numbers are a TissueError.
+        """
         given = electrode_positions(electrodes_mm)
         own = np.array(self.electrodes_mm)
         if given.shape != own.shape or not np.allclose(given, own, rtol=SAME, atol=SAME):
@@ -136,6 +139,8 @@ class OwnMaps:
             notes += note
         if self.map_spacing_mm is not None:
             self._require_sheet_of(form)
+            if form.map_spacing_mm is None:
+                notes.append("the checkpoint does not say its sheet; it must be that of the maps")
             if u.shape[2] != form.map_pixels:
                 notes.append(
                     f"maps of {u.shape[2]} x {u.shape[3]} pixels are resampled to "
@@ -181,7 +186,7 @@ class OwnMaps:
         spacing_mm = self.map_spacing_mm
         if spacing_mm is None or not 0 < spacing_mm < math.inf:
             raise MapsError(f"map_spacing_mm = {spacing_mm}: must be above 0 and finite")
-        if form.map_spacing_mm is None:  # the checkpoint does not say it
+        if form.map_spacing_mm is None:
             return
         side_mm = form.map_pixels * form.map_spacing_mm
         if not all(math.isclose(each * spacing_mm, side_mm, rel_tol=1e-3) for each in (rows, cols)):

@@ -127,6 +127,7 @@ class TrainedSurrogate:
         Raises:
             MapsError: the maps have another geometry, shape, type or unit than the surrogate
                 accepts, or there is a doubt and `doubts` is "raise".
+            TissueError: `electrodes_mm` is no array (electrode, 3) of finite numbers.
             CheckpointError: a predicted value is not finite.
         """
         own = own_maps(maps, frame_interval_ms, map_spacing_mm, electrodes_mm)

@@ -79,9 +79,11 @@ def test_other_electrodes_are_refused():
             FORM.require_electrodes(electrodes)
 
 
-def test_a_checkpoint_that_does_not_say_its_sheet_accepts_any():
+def test_a_checkpoint_that_does_not_say_its_sheet_accepts_any_with_a_note():
     unknown = RecordingFormat(**(vars(FORM) | {"map_spacing_mm": None}))
-    own_maps(waves(), 5.0, 7.0).converted(unknown)
+    _, (note,) = own_maps(waves(), 5.0, 7.0).converted(unknown)
+    assert note == "the checkpoint does not say its sheet; it must be that of the maps"
+    assert own_maps(waves()).converted(unknown)[1] == []
     assert list(unknown.differences(FORM)) == []
     assert "an unknown sheet" in unknown.assumptions
     assert "a sheet of 12 x 12 mm, electrodes at [4.0, 4.0, 4.0] mm" in FORM.assumptions
