@@ -247,6 +247,14 @@ def ray_cluster():
 
 
 @pytest.fixture(scope="session")
+def ray_address(ray_cluster):
+    """The address of that cluster, for jobs that run as processes."""
+    import ray
+
+    return ray.get_runtime_context().gcs_address
+
+
+@pytest.fixture(scope="session")
 def s3_server():
     """An S3 server on the loopback interface."""
     from moto.server import ThreadedMotoServer

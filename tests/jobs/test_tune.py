@@ -59,15 +59,3 @@ def test_killed_search_continues(small_preset, without_ray, tmp_path):
     rows = pq.read_table(folder / "trials.parquet").to_pylist()
     assert [(row["trial"], row["status"]) for row in rows] == [(n, "finished") for n in range(3)]
     assert json.loads((folder / "metrics.json").read_text())["epochs"]["spent"] == 45
-
-
-@pytest.mark.timeout(600)  # Ray and Ray Train start
-def test_trial_with_two_workers(small_preset, without_ray, tmp_path):
-    results = tmp_path / "results"
-    settings = ("tuning.trials=1", "tuning.epochs=4", "tuning.grace_period=1")
-    settings += ("tuning.workers_per_trial=2",)
-    search = search_command(small_preset, results, without_ray, *settings)
-    log = subprocess.run(search, check=True, capture_output=True, text=True).stdout
-    assert "best validation R2" in log
-    (row,) = pq.read_table(results / "tuning/trials.parquet").to_pylist()
-    assert (row["status"], row["epochs"]) == ("finished", 4)

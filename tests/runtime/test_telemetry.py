@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from unittest.mock import Mock
 
+import pyarrow.parquet as pq
 import pytest
 
 from fwdecg.runtime import telemetry
@@ -82,8 +83,9 @@ if __name__ == "__main__":
 def test_a_node_exports_the_metrics_of_build_training_and_sweep(small_preset, run_python, tmp_path):
     script = tmp_path / "watched.py"
     script.write_text(WATCHED)
-    keys = ["training.epochs=3", "training.workers=1", "tuning.trials=2", "tuning.epochs=2"]
-    keys += ["tuning.grace_period=2", 'tuning.space={"model.hidden_size" = {choice = [4, 8]}}']
+    keys = ["training.epochs=3", "training.workers=1", "tuning.trials=1", "tuning.epochs=4"]
+    keys += ["tuning.grace_period=1", "tuning.workers_per_trial=2"]
+    keys += ['tuning.space={"model.hidden_size" = {choice = [4, 8]}}']
     done = run_python(script, small_preset, tmp_path, *keys)
     seen = json.loads(done.stdout.splitlines()[-1])
     assert seen["fwdecg_items_total build"] == 20
@@ -96,8 +98,10 @@ def test_a_node_exports_the_metrics_of_build_training_and_sweep(small_preset, ru
     assert seen["fwdecg_items_total training"] == 3 * train_cases
     assert seen["fwdecg_share_done training"] == 1.0
     assert seen["fwdecg_items_per_second training"] > 0
-    assert seen["fwdecg_items_total sweep"] == 2 * 2 * train_cases
+    assert seen["fwdecg_items_total sweep"] == 4 * train_cases
     assert seen["fwdecg_share_done sweep"] == 1.0
+    (trial,) = pq.read_table(tmp_path / "tuning/trials.parquet").to_pylist()
+    assert (trial["status"], trial["epochs"]) == ("finished", 4)
 
 
 @pytest.mark.parametrize("ray", [None, Mock(is_initialized=lambda: False)])
