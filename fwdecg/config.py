@@ -27,6 +27,7 @@ C = TypeVar("C")
 RULE = "rule"
 MEANING = "meaning"
 IDENTITY = "identity"
+ADDED = "added"
 REPLACES = "replaces"
 
 # Changes of single keys: "section.key=value" each, or values by "section.key".
@@ -68,6 +69,7 @@ def setting(
     meaning: str = "",
     *,
     identity: bool = True,
+    added: bool = False,
     replaces: str = "",
     **rule: Any,
 ) -> Any:
@@ -79,10 +81,18 @@ def setting(
         meaning: phrase for `--help`, with the unit unless the key's name contains it.
         identity: False for a key that does not change the content of the result, such as a path or
             a number of workers. Such keys are excluded from `identity_hash`.
+        added: True for a key that older results lack. It is excluded while it has its default, so
+            that these results keep their hash.
         replaces: another key of the section, which an override of this key removes.
         **rule: fields of `Rule`.
     """
-    metadata = {MEANING: meaning, RULE: Rule(**rule), IDENTITY: identity, REPLACES: replaces}
+    metadata = {
+        MEANING: meaning,
+        RULE: Rule(**rule),
+        IDENTITY: identity,
+        ADDED: added,
+        REPLACES: replaces,
+    }
     if isinstance(default, type):
         return dataclasses.field(default_factory=default, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -184,11 +194,18 @@ def identity_tree(config: Any) -> dict[str, Any]:
     tree = to_tree(config)
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if not field.metadata.get(IDENTITY, True):
+        added = field.metadata.get(ADDED, False) and value == _default(field)
+        if added or not field.metadata.get(IDENTITY, True):
             del tree[field.name]
         elif dataclasses.is_dataclass(value):
             tree[field.name] = identity_tree(value)
     return tree
+
+
+def _default(field: dataclasses.Field) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 def identity_hash(*configs: Any) -> str:

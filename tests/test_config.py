@@ -143,6 +143,17 @@ def test_the_hash_ignores_only_keys_without_identity():
     assert "path" not in identity_tree(config)
 
 
+def test_an_added_key_changes_the_hash_only_beyond_its_default():
+    @dataclass(frozen=True, kw_only=True)
+    class Extended(Outer):
+        texture: str = setting("field", added=True)
+        patches: Inner = setting(Inner, added=True)
+
+    assert identity_hash(Extended()) == identity_hash(Outer())
+    assert identity_hash(Extended(texture="ellipses")) != identity_hash(Outer())
+    assert identity_hash(Extended(patches=Inner(diffusivity=0.2))) != identity_hash(Outer())
+
+
 def test_differing_keys_have_dotted_names():
     first, second = to_tree(Outer()), to_tree(Outer(count=4, inner=Inner(diffusivity=0.2)))
     assert differing_keys(first, second) == ["count", "inner.diffusivity"]

@@ -1,10 +1,12 @@
 """Draw a case at random from the configuration of a library and a case id."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import label
 
+from fwdecg.cases.ellipses import draw_ellipses, mean_diameter_mm
 from fwdecg.cases.library_config import LibraryConfig
 from fwdecg.cases.pacing import draw_pacing
 from fwdecg.cases.random_fields import draw_scar, draw_variation
@@ -16,18 +18,21 @@ from fwdecg.cases.splits import (
     Assignment,
     assign_case,
 )
-from fwdecg.cases.tissue_config import TissueConfig
+from fwdecg.cases.tissue_config import ELLIPSES, TissueConfig
 from fwdecg.errors import CaseError, TissueError
 from fwdecg.physics.stimulus import Pacing, stimulated_cells
-from fwdecg.physics.tissue import Sheet, Variation
+from fwdecg.physics.tissue import Ellipses, Scar, Sheet, Variation
 from fwdecg.shapes import Electrodes
 
 # A sheet is drawn again if the stimulus can reach less than this fraction of its conducting tissue.
 MIN_REACHABLE_FRACTION = 0.5
 MAX_REDRAWS = 100
+RANDOM_FIELD_REMEDY = "tissue.large_patch_fraction or tissue.large_patch_size_mm"
+ELLIPSES_REMEDY = "tissue.ellipses.number or tissue.ellipses.large_half_axis_mm"
 # The raster for this test is coarser than the solver's, but fine enough for every stimulus to
 # cover the centre of at least one cell.
 REACH_RASTER_CELLS, MAX_REACH_SPACING_MM = 200, 1.0
+AREA_RASTER_CELLS = 1000  # raster on which the area of elliptic patches is measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +46,8 @@ class CaseSpec:
         seed: seed of the case's own random generator.
         redraws: number of sheets discarded because the stimulus was blocked.
         bulk_diffusivity_mm2_per_ms: D of the conducting tissue, or the value about which it varies.
-        patch_size_mm: mean size of the patches; 0 without patches.
+        patch_size_mm: mean length of a straight line inside a patch, or mean diameter of elliptic
+            patches; 0 without patches.
         patch_fraction: fraction of the area that the patches cover.
         stimulus: name of the pacing protocol.
         stimulus_x_mm: x of a focal site; None for a plane wave.
@@ -90,9 +96,11 @@ def draw_case(config: LibraryConfig, case_id: int) -> Case:
         case = _draw(config, case_id, redraws)
         if _reachable_fraction(case) >= MIN_REACHABLE_FRACTION:
             return case
+    ellipses = config.tissue.texture == ELLIPSES
+    remedy = ELLIPSES_REMEDY if ellipses else RANDOM_FIELD_REMEDY
     raise CaseError(
         f"case {case_id}: the stimulus is blocked in each of {MAX_REDRAWS} drawn sheets; "
-        "lower tissue.large_patch_fraction or tissue.large_patch_size_mm"
+        f"lower {remedy}"
     )
 
 
@@ -123,10 +131,7 @@ def _draw(config: LibraryConfig, case_id: int, redraws: int) -> Case:
     # Another order of the draws would change the cases of every library.
     rng = np.random.default_rng(seed)
     diffusivity = _draw_diffusivity(rng, tissue, assignment)
-    patch_size_mm, fraction = _draw_patches(rng, tissue, assignment)
-    scar = None
-    if fraction > 0:
-        scar = draw_scar(rng, tissue.size_mm, patch_size_mm=patch_size_mm, fraction=fraction)
+    patches = _draw_patches(rng, tissue, assignment)
     pacing = draw_pacing(
         rng,
         config.pacing,
@@ -143,8 +148,8 @@ def _draw(config: LibraryConfig, case_id: int, redraws: int) -> Case:
         seed=seed,
         redraws=redraws,
         bulk_diffusivity_mm2_per_ms=diffusivity,
-        patch_size_mm=patch_size_mm,
-        patch_fraction=fraction,
+        patch_size_mm=patches.size_mm,
+        patch_fraction=patches.fraction,
         stimulus=pacing.protocol,
         stimulus_x_mm=x_mm,
         stimulus_y_mm=y_mm,
@@ -153,7 +158,7 @@ def _draw(config: LibraryConfig, case_id: int, redraws: int) -> Case:
     sheet = Sheet(
         size_mm=tissue.size_mm,
         diffusivity_mm2_per_ms=diffusivity,
-        scar=scar,
+        scar=patches.scar,
         variation=_draw_variation(rng, tissue),
     )
     shifted_electrodes = assignment.shift == ELECTRODE_SHIFT
@@ -171,18 +176,43 @@ def _draw_diffusivity(
     return rng.uniform(*tissue.healthy_diffusivity_mm2_per_ms)
 
 
+class _Patches(NamedTuple):
+    scar: Scar | Ellipses | None = None
+    size_mm: float = 0.0
+    fraction: float = 0.0
+
+
 def _draw_patches(
     rng: np.random.Generator, tissue: TissueConfig, assignment: Assignment
-) -> tuple[float, float]:
-    """Draw the patch size in mm and the fraction of the area that the patches cover."""
-    patches = assignment.condition.patches
-    if patches == "none":
-        return 0.0, 0.0
-    if patches == "small":
-        return rng.uniform(*tissue.small_patch_size_mm), rng.uniform(*tissue.small_patch_fraction)
+) -> _Patches:
+    small = assignment.condition.patches == "small"
     shifted = assignment.shift == PATCH_SIZE_SHIFT
-    sizes_mm = tissue.shifted_patch_size_mm if shifted else tissue.large_patch_size_mm
-    return rng.uniform(*sizes_mm), rng.uniform(*tissue.large_patch_fraction)
+    if assignment.condition.patches == "none":
+        return _Patches()
+    if tissue.texture == ELLIPSES:
+        return _draw_ellipses(rng, tissue, small=small, shifted=shifted)
+    large_mm = tissue.shifted_patch_size_mm if shifted else tissue.large_patch_size_mm
+    size_mm = rng.uniform(*(tissue.small_patch_size_mm if small else large_mm))
+    fraction = rng.uniform(*(tissue.small_patch_fraction if small else tissue.large_patch_fraction))
+    if fraction == 0:
+        return _Patches(size_mm=size_mm)
+    scar = draw_scar(rng, tissue.size_mm, patch_size_mm=size_mm, fraction=fraction)
+    return _Patches(scar, size_mm, fraction)
+
+
+def _draw_ellipses(
+    rng: np.random.Generator, tissue: TissueConfig, *, small: bool, shifted: bool
+) -> _Patches:
+    config = tissue.ellipses
+    large_mm = config.shifted_half_axis_mm if shifted else config.large_half_axis_mm
+    scar = draw_ellipses(
+        rng,
+        tissue.size_mm,
+        half_axis_mm=config.small_half_axis_mm if small else large_mm,
+        config=config,
+    )
+    covered = scar.covers(AREA_RASTER_CELLS, tissue.size_mm)
+    return _Patches(scar, mean_diameter_mm(scar), float(covered.mean()))
 
 
 def _draw_variation(rng: np.random.Generator, tissue: TissueConfig) -> Variation | None:

@@ -15,7 +15,7 @@ from fwdecg.cases.splits import (
     SHIFTS,
     STIMULUS_SHIFT,
 )
-from fwdecg.cases.tissue_config import Range, TissueConfig
+from fwdecg.cases.tissue_config import ELLIPSES, EllipsesConfig, Range, TissueConfig
 from fwdecg.config import check_settings, setting
 from fwdecg.errors import ConfigError, TissueError
 from fwdecg.physics.monodomain import SMALLEST_DT_MS, TimeGrid
@@ -154,7 +154,10 @@ class LibraryConfig:
             for regular in ("healthy_diffusivity_mm2_per_ms", "remodelled_diffusivity_mm2_per_ms"):
                 _require_disjoint(tissue, "shifted_diffusivity_mm2_per_ms", regular)
         if PATCH_SIZE_SHIFT in self.shifts:
-            _require_disjoint(tissue, "shifted_patch_size_mm", "large_patch_size_mm")
+            if tissue.texture == ELLIPSES:
+                _require_disjoint(tissue.ellipses, "shifted_half_axis_mm", "large_half_axis_mm")
+            else:
+                _require_disjoint(tissue, "shifted_patch_size_mm", "large_patch_size_mm")
         if STIMULUS_SHIFT in self.shifts and self.pacing.protocol != PLANAR:
             raise ConfigError(
                 f"shifts = {list(self.shifts)}: the shift stimulus needs a plane wave, but "
@@ -244,10 +247,11 @@ def warn_if_resolution_is_fixed(config: LibraryConfig) -> None:
         )
 
 
-def _require_disjoint(tissue: TissueConfig, shifted: str, regular: str) -> None:
-    (low, high), (regular_low, regular_high) = getattr(tissue, shifted), getattr(tissue, regular)
+def _require_disjoint(config: TissueConfig | EllipsesConfig, shifted: str, regular: str) -> None:
+    (low, high), (regular_low, regular_high) = getattr(config, shifted), getattr(config, regular)
     if low <= regular_high and regular_low <= high:
+        section = "tissue.ellipses" if isinstance(config, EllipsesConfig) else "tissue"
         raise ConfigError(
-            f"tissue.{shifted} = {[low, high]}: must not overlap tissue.{regular} = "
+            f"{section}.{shifted} = {[low, high]}: must not overlap {section}.{regular} = "
             f"{[regular_low, regular_high]}; choose a range above or below it"
         )

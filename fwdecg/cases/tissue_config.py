@@ -10,6 +10,37 @@ Range = tuple[float, float]
 # The lattice of the random field is finer for smaller patches. Patches of this size over 40 % of a
 # sheet of 100 mm need 2 GB and 10 s per case; the cost grows with the inverse square of the size.
 MIN_PATCH_SIZE_MM = 0.1
+RANDOM_FIELD, ELLIPSES = "random_field", "ellipses"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EllipsesConfig:
+    """Ranges from which elliptic patches are drawn uniformly."""
+
+    number: tuple[int, int] = setting((5, 15), "range of the number of patches", at_least=1)
+    small_half_axis_mm: Range = setting(
+        (0.5, 2.0), "range of the longer half-axis in healthy cases", above=0
+    )
+    large_half_axis_mm: Range = setting(
+        (4.0, 12.0), "range of the longer half-axis in fibrosis and combined cases", above=0
+    )
+    shifted_half_axis_mm: Range = setting(
+        (14.0, 18.0),
+        "range of the longer half-axis in the test split of the shift patch_size",
+        above=0,
+    )
+    aspect: Range = setting(
+        (0.5, 1.0), "range of the shorter half-axis divided by the longer one", above=0, at_most=1
+    )
+    angle_deg: Range = setting(
+        (0.0, 180.0), "range of the angle from the horizontal to the longer half-axis, clockwise"
+    )
+
+    def __post_init__(self) -> None:
+        """Check every value, and that every range is ascending."""
+        check_settings(self)
+        for name, value in vars(self).items():
+            require_ascending(name, value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +54,14 @@ class TissueConfig:
     remodelled_diffusivity_mm2_per_ms: Range = setting(
         (0.01, 0.09), "range of D in gap_junction and combined cases", above=0
     )
+    texture: str = setting(
+        RANDOM_FIELD,
+        "shape of the patches: random_field, where a smooth random field exceeds a threshold; or "
+        "ellipses, drawn from the keys of ellipses instead of those of small_patch and large_patch",
+        added=True,
+        choices=(RANDOM_FIELD, ELLIPSES),
+    )
+    ellipses: EllipsesConfig = setting(EllipsesConfig, added=True)
     small_patch_size_mm: Range = setting(
         (1.0, 3.0), "range of the mean patch size in healthy cases", at_least=MIN_PATCH_SIZE_MM
     )

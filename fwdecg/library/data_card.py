@@ -13,6 +13,7 @@ from fwdecg.cases.splits import (
     STIMULUS_SHIFT,
     shifted_split,
 )
+from fwdecg.cases.tissue_config import ELLIPSES, RANDOM_FIELD
 from fwdecg.library.schema import case_schema
 from fwdecg.library.statistics import Statistics
 
@@ -56,9 +57,7 @@ expected error of the conduction velocity in {reference_tissue} is at most
 ## Conditions
 {_variation(config)} drawn from {tissue.healthy_diffusivity_mm2_per_ms} mm^2/ms (healthy,
 fibrosis) or {tissue.remodelled_diffusivity_mm2_per_ms} mm^2/ms (gap_junction, combined).
-Non-conductive patches are thresholded Gaussian random fields, of mean size
-{tissue.small_patch_size_mm} mm over a fraction {tissue.small_patch_fraction} of the area (healthy)
-or {tissue.large_patch_size_mm} mm over {tissue.large_patch_fraction} (fibrosis, combined);
+Non-conductive patches are {_patches(config)};
 gap_junction cases have none.
 
 ## Splits
@@ -119,11 +118,33 @@ def _variation(config: LibraryConfig) -> str:
     )
 
 
+def _patches(config: LibraryConfig) -> str:
+    tissue, ellipses = config.tissue, config.tissue.ellipses
+    if tissue.texture == RANDOM_FIELD:
+        return (
+            "thresholded Gaussian random fields, of mean size\n"
+            f"{tissue.small_patch_size_mm} mm over a fraction {tissue.small_patch_fraction} of the "
+            f"area (healthy)\nor {tissue.large_patch_size_mm} mm over "
+            f"{tissue.large_patch_fraction} (fibrosis, combined)"
+        )
+    return (
+        f"{ellipses.number} ellipses at random places, with a longer\nhalf-axis of "
+        f"{ellipses.small_half_axis_mm} mm (healthy) or {ellipses.large_half_axis_mm} mm "
+        f"(fibrosis, combined), an\naspect of {ellipses.aspect} and an angle of "
+        f"{ellipses.angle_deg} degrees"
+    )
+
+
 def _splits(config: LibraryConfig) -> str:
     tissue, recording = config.tissue, config.recording
+    patch_size = (
+        f"the longer half-axis of large patches is {tissue.ellipses.shifted_half_axis_mm} mm"
+        if tissue.texture == ELLIPSES
+        else f"the mean size of large patches is {tissue.shifted_patch_size_mm} mm"
+    )
     descriptions = {
         DIFFUSIVITY_SHIFT: f"D is drawn from {tissue.shifted_diffusivity_mm2_per_ms} mm^2/ms",
-        PATCH_SIZE_SHIFT: f"the mean size of large patches is {tissue.shifted_patch_size_mm} mm",
+        PATCH_SIZE_SHIFT: patch_size,
         STIMULUS_SHIFT: "the plane wave starts from the top edge",
         ELECTRODE_SHIFT: (
             f"each electrode is displaced by {recording.electrode_shift_mm} mm (x, y, z)"

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from fwdecg.errors import TissueError
-from fwdecg.physics.raster import interpolate
+from fwdecg.physics.raster import cell_centres_mm, interpolate
 from fwdecg.shapes import Field, Mask, Numbers, number_array, single_number
 
 
@@ -46,6 +46,44 @@ class Scar:
 
     field: LatticeField
     threshold: float
+
+    def covers(self, cells: int, size_mm: float) -> Mask:
+        """Return the mask of the patches on `cells` x `cells` cells of a sheet."""
+        return self.field.on_cells(cells, size_mm) > self.threshold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ellipses:
+    """Non-conducting elliptic patches, which may overlap and extend beyond the sheet.
+
+    Attributes:
+        centres_mm: x and y of each centre.
+        half_axes_mm: longer and shorter half-axis of each ellipse.
+        angles_rad: angle from the x axis to the longer half-axis, towards y.
+    """
+
+    centres_mm: Float[np.ndarray, "patch 2"]
+    half_axes_mm: Float[np.ndarray, "patch 2"]
+    angles_rad: Float[np.ndarray, " patch"]
+
+    def covers(self, cells: int, size_mm: float) -> Mask:
+        """Return the mask of the patches on `cells` x `cells` cells of a sheet."""
+        position_mm = cell_centres_mm(cells, size_mm / cells)
+        mask = np.zeros((cells, cells), dtype=bool)
+        for centre_mm, axes_mm, angle in zip(
+            self.centres_mm, self.half_axes_mm, self.angles_rad, strict=True
+        ):
+            reach_mm = axes_mm.max()
+            col, row = (
+                slice(*position_mm.searchsorted((at_mm - reach_mm, at_mm + reach_mm)))
+                for at_mm in centre_mm
+            )
+            right_mm = position_mm[col] - centre_mm[0]
+            down_mm = position_mm[row, None] - centre_mm[1]
+            along = (right_mm * np.cos(angle) + down_mm * np.sin(angle)) / axes_mm[0]
+            across = (down_mm * np.cos(angle) - right_mm * np.sin(angle)) / axes_mm[1]
+            mask[row, col] |= along**2 + across**2 < 1
+        return mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +256,7 @@ class Sheet:
 
     size_mm: float
     diffusivity_mm2_per_ms: float
-    scar: Scar | None = None
+    scar: Scar | Ellipses | None = None
     variation: Variation | None = None
 
     @property
@@ -236,6 +274,5 @@ class Sheet:
             field = self.variation.field.on_cells(cells, self.size_mm)
             diffusivity *= 1 + self.variation.amplitude * field
         if self.scar is not None:
-            field = self.scar.field.on_cells(cells, self.size_mm)
-            diffusivity[field > self.scar.threshold] = 0.0
+            diffusivity[self.scar.covers(cells, self.size_mm)] = 0.0
         return Tissue(spacing_mm=self.size_mm / cells, diffusivity_mm2_per_ms=diffusivity)

@@ -49,6 +49,11 @@ def card(config, statistics=None):
             "D is uniform within a case and drawn from",
         ),
         (
+            {"tissue": TissueConfig(texture="ellipses")},
+            "patches are (5, 15) ellipses at random places, with a longer\nhalf-axis of (0.5, 2.0)",
+            "patches are thresholded Gaussian random fields, of mean size\n(1.0, 3.0) mm over",
+        ),
+        (
             {"shifts": ("stimulus",)},
             "- `test_stimulus`: the plane wave starts from the top edge",
             "10 % validation and 10 % test cases.\n\n|",

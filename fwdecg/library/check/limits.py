@@ -14,6 +14,7 @@ from fwdecg.cases.random_fields import (
     smoothing_length_mm,
 )
 from fwdecg.cases.splits import PATCH_SIZE_SHIFT
+from fwdecg.cases.tissue_config import RANDOM_FIELD
 from fwdecg.library.check.fault import Check, ReportFault
 from fwdecg.library.paths import MANIFEST
 from fwdecg.physics.resolution import Resolution
@@ -88,11 +89,13 @@ def _texture_nodes(config: LibraryConfig) -> float:
     The smallest patches at the largest area fraction, or the variation of D, need this lattice.
     """
     tissue = config.tissue
-    patches = [
-        (tissue.small_patch_size_mm[0], tissue.small_patch_fraction[1]),
-        (tissue.large_patch_size_mm[0], tissue.large_patch_fraction[1]),
-    ]
-    if PATCH_SIZE_SHIFT in config.shifts:
+    patches = []
+    if tissue.texture == RANDOM_FIELD:
+        patches += [
+            (tissue.small_patch_size_mm[0], tissue.small_patch_fraction[1]),
+            (tissue.large_patch_size_mm[0], tissue.large_patch_fraction[1]),
+        ]
+    if tissue.texture == RANDOM_FIELD and PATCH_SIZE_SHIFT in config.shifts:
         patches.append((tissue.shifted_patch_size_mm[0], tissue.large_patch_fraction[1]))
     # A fraction that is negligible beside 1 gives patches too rare to be drawn.
     lengths_mm = [
