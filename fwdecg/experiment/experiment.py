@@ -12,7 +12,7 @@ from fwdecg.evaluation.evaluation_config import EvaluationConfig
 from fwdecg.model.surrogate_config import SurrogateConfig
 from fwdecg.runtime.storage import Store, absolute_path
 from fwdecg.training.recipe import Recipe
-from fwdecg.training.training_config import TrainingConfig, require_midline
+from fwdecg.training.training_config import TrainingConfig, require_unchanged_ecg
 from fwdecg.tuning.tuning_config import TuningConfig
 
 Section = Literal["results", "library", "training", "evaluation", "ablation", "tuning"]
@@ -58,12 +58,11 @@ class Experiment:
                 )
 
     def require_trainable(self) -> None:
-        """Raise ConfigError if training would mirror cases whose ECG changes with it.
+        """Raise ConfigError if training would mirror or turn cases whose ECG changes with it.
 
         Jobs check it before the first stage runs; the simulation of single cases has no need to.
         """
-        if self.training.mirror:
-            require_midline(self.library)
+        require_unchanged_ecg(self.training, self.library)
 
     @property
     def library_store(self) -> Store:

@@ -4,6 +4,7 @@ Axes: B batch, T frame, H row, W column, L latent, N = B x T map of all cases, C
 w column after pooling.
 """
 
+from collections import OrderedDict
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
-from fwdecg.model.pooled_norm import PooledNorm
+from fwdecg.model.batch_norm import FrameBatchNorm
 from fwdecg.model.standardise import ZScore
+from fwdecg.model.surrogate_config import AVERAGE, SurrogateConfig
 
 SMALLEST_SIDE = 4  # rows or columns of a map: one must remain after two poolings by 2
 FRAMES_PER_BATCH = 32  # in evaluation on a CPU, so that activations of 64 x 64 maps stay in cache
@@ -57,41 +59,29 @@ class MeanVoltage(nn.Module):
 class FrameEncoder(nn.Module):
     """Two convolution blocks, adaptive average pooling and a linear layer, applied to each map."""
 
-    def __init__(
-        self,
-        u_score: ZScore,
-        *,
-        channels: tuple[int, int],
-        pooled_size: int,
-        latent_size: int,
-        dropout: float,
-        changes: bool,
-    ) -> None:
+    def __init__(self, u_score: ZScore, config: SurrogateConfig) -> None:
         """Initialise from torch's global generator, which also draws the dropout masks.
 
         Args:
             u_score: z-score of the maps.
-            channels: channels of the first and the second block.
-            pooled_size: side of the grid that maps of any size are pooled to.
-            latent_size: size L of a latent vector.
-            dropout: fraction of the activations dropped after each block in training, in [0, 1).
-            changes: whether the input includes the changes between neighbouring frames.
+            config: sizes of the encoder; the latent has the hidden size.
         """
         super().__init__()
         self.u_score = u_score
-        self.changes = changes
-        self.latent_size = latent_size
-        first, second = channels
+        self.changes = config.changes
+        self.latent_size = config.hidden_size
+        inputs, (first, second) = 3 if config.changes else 1, config.channels
         self.blocks = nn.Sequential(
-            _block(3 if changes else 1, first, dropout), _block(first, second, dropout)
+            _block(inputs, first, config.pooling, config.dropout),
+            _block(first, second, config.pooling, config.dropout),
         )
         self.summarise = nn.Sequential(
-            nn.AdaptiveAvgPool2d(pooled_size),
+            nn.AdaptiveAvgPool2d(config.pooled_size),
             nn.Flatten(),
-            nn.Linear(second * pooled_size**2, latent_size),
+            nn.Linear(second * config.pooled_size**2, config.hidden_size),
         )
-        # Activations take the memory format of the weights. Pooling is several times faster with
-        # the channels last.
+        # Activations take the memory format of the weights. Normalisation and pooling are several
+        # times faster with the channels last.
         convert_conv2d_weight_memory_format(self.blocks, torch.channels_last)
 
     def forward(self, u: Float[Tensor, "B T H W"]) -> Encoded:
@@ -139,10 +129,34 @@ def with_changes(maps: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T H W 3"]:
     return channels
 
 
-def _block(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
+class PooledConvolution(nn.Conv2d):
+    """3 x 3 convolution followed by 2 x 2 average pooling, as one 4 x 4 convolution of stride 2.
+
+    Both are linear, so the kernel can be averaged instead of the output. That needs fewer than half
+    of the operations, and no activations of full size.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        """Initialise the kernel as torch does for a convolution without pooling."""
+        super().__init__(inputs, outputs, kernel_size=3, padding=1, bias=False)
+
+    def forward(self, input: Float[Tensor, "N K H W"]) -> Float[Tensor, "N C h w"]:
+        """Return the pooled convolution; an odd last row or column is left out, as in pooling."""
+        shifts = [functional.pad(self.weight, (x, 1 - x, y, 1 - y)) for y in (0, 1) for x in (0, 1)]
+        kernel = torch.stack(shifts).mean(0).contiguous(memory_format=torch.channels_last)
+        return functional.conv2d(input, kernel, stride=2, padding=1)
+
+
+def _block(inputs: int, outputs: int, pooling: str, dropout: float) -> nn.Sequential:
+    """Return a block of the encoder. The names of its parts are those in checkpoints."""
     # The convolution has no bias because the normalisation would subtract it again.
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=False),
-        PooledNorm(outputs),
-        nn.Dropout(dropout),
-    )
+    if pooling == AVERAGE:
+        parts = {"convolution": PooledConvolution(inputs, outputs), "norm": FrameBatchNorm(outputs)}
+    else:
+        convolution = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=False)
+        parts = {
+            "convolution": convolution,
+            "norm": FrameBatchNorm(outputs),
+            "pool": nn.MaxPool2d(2),
+        }
+    return nn.Sequential(OrderedDict(parts, rectify=nn.ReLU(), dropout=nn.Dropout(dropout)))

@@ -128,14 +128,7 @@ def _build_encoder(config: SurrogateConfig, u_score: ZScore) -> Encoder:
     if config.encoder == MEAN_VOLTAGE:
         return MeanVoltage(u_score)
     if config.encoder == CNN:
-        return FrameEncoder(
-            u_score,
-            channels=config.channels,
-            pooled_size=config.pooled_size,
-            latent_size=config.hidden_size,
-            dropout=config.dropout,
-            changes=config.changes,
-        )
+        return FrameEncoder(u_score, config)
     return DipoleEncoder(
         cells=config.pooled_size, latent_size=config.hidden_size, dropout=config.dropout
     )

@@ -6,6 +6,7 @@ from fwdecg.config import check_settings, setting
 from fwdecg.errors import ConfigError
 
 DIPOLES, CNN, MEAN_VOLTAGE = "dipoles", "cnn", "mean_voltage"
+AVERAGE, MAXIMUM = "average", "maximum"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,12 @@ class SurrogateConfig:
         choices=(DIPOLES, CNN, MEAN_VOLTAGE),
     )
     channels: tuple[int, int] = setting((16, 32), "channels of the CNN's two blocks", at_least=1)
+    pooling: str = setting(
+        AVERAGE,
+        "2 x 2 pooling of the CNN: average, before the normalisation; or maximum, after it",
+        added=True,
+        choices=(AVERAGE, MAXIMUM),
+    )
     pooled_size: int = setting(8, "side of the grid that maps are pooled to", at_least=1)
     time_embedding_size: int = setting(
         16, "number of sines and cosines of the frame number; 0 for none", at_least=0

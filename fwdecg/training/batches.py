@@ -52,17 +52,21 @@ def training_batches(
 
     Args:
         cases: the whole training split, with at least as many cases as there are workers.
-        config: configuration of the training; batch size, mirroring and seed matter here.
+        config: configuration of the training; batch size, mirroring, turning and seed matter here.
         epoch: number of the epoch; with `config.seed` it seeds the random draws.
         rank: rank of this worker.
     """
     rng = np.random.default_rng([config.seed, epoch])
     order = rng.permutation(len(cases))
     mirrored = torch.from_numpy((rng.random(len(cases)) < 0.5) & config.mirror)
+    turns = torch.from_numpy(rng.integers(4, size=len(cases)) * config.rotate)
     for rows in _even_chunks(order, config.batch_size, rank.workers):
         own_rows = torch.from_numpy(rows[rank.rank :: rank.workers])
         own = cases.select(own_rows)
         u = torch.where(mirrored[own_rows, None, None, None], own.u.flip(2), own.u)
+        if config.rotate:
+            turned = zip(u, turns[own_rows].tolist(), strict=True)
+            u = torch.stack([maps.rot90(quarters, (1, 2)) for maps, quarters in turned])
         yield replace(own, u=u), len(rows)
 
 

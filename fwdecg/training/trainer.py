@@ -67,7 +67,7 @@ def train(
             the cluster does not see the folder or the library.
         LibraryError: there are fewer training or validation cases than workers.
         ConfigError: the workers would leave no CPU to read the data, a training in this process
-            requires a GPU and there is none, or mirroring would change the ECG of the cases.
+            requires a GPU and there is none, or mirrored or turned cases would have another ECG.
         RunError: the training failed.
     """
     spec = TrainingSpec.from_library(library, model, training)

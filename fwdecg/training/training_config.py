@@ -67,6 +67,12 @@ class TrainingConfig:
         "turn each training case upside down with probability 1/2; needs electrodes on the "
         "horizontal midline, whose ECG this does not change",
     )
+    rotate: bool = setting(
+        False,
+        "turn each training case by 0, 90, 180 or 270 degrees at random; needs electrodes above "
+        "the centre, whose ECG this does not change",
+        added=True,
+    )
     precision: str = setting(
         AUTO,
         "precision of a CNN encoder: float32, bfloat16, or auto for bfloat16 if the hardware "
@@ -112,16 +118,23 @@ class TrainingConfig:
         check_settings(self)
 
 
-def require_midline(library: LibraryConfig) -> None:
-    """Check that mirroring a sheet leaves the ECG of every electrode unchanged.
+def require_unchanged_ecg(training: TrainingConfig, library: LibraryConfig) -> None:
+    """Check that mirroring and turning a sheet leave the ECG of every electrode unchanged.
 
     Raises:
-        ConfigError: an electrode is not on the horizontal midline of the sheet.
+        ConfigError: an electrode is not on the midline of a sheet that is mirrored, or not above
+            the centre of a sheet that is turned.
     """
-    midline_mm = library.tissue.size_mm / 2
-    for electrode in library.electrodes_mm:
-        if electrode[1] != midline_mm:
+    middle_mm = library.tissue.size_mm / 2
+    for x_mm, y_mm, z_mm in library.electrodes_mm:
+        where = f"the ECG at {[x_mm, y_mm, z_mm]} mm changes if the sheet is"
+        if training.mirror and y_mm != middle_mm:
             raise ConfigError(
-                f"training.mirror = true: the ECG at {list(electrode)} mm changes if the sheet is "
-                f"turned upside down; set it to false, or y to {midline_mm:g} mm"
+                f"training.mirror = true: {where} turned upside down; set it to false, or y to "
+                f"{middle_mm:g} mm"
+            )
+        if training.rotate and (x_mm, y_mm) != (middle_mm, middle_mm):
+            raise ConfigError(
+                f"training.rotate = true: {where} turned by 90 degrees; set it to false, or x and "
+                f"y to {middle_mm:g} mm"
             )

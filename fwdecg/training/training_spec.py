@@ -11,7 +11,7 @@ from fwdecg.library.reader import Library
 from fwdecg.maps.recording_format import RecordingFormat
 from fwdecg.model import SurrogateConfig
 from fwdecg.model.standardise import Standardisation
-from fwdecg.training.training_config import TrainingConfig, require_midline
+from fwdecg.training.training_config import TrainingConfig, require_unchanged_ecg
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class TrainingSpec:
 
         Raises:
             LibraryError: there are fewer training or validation cases than workers.
-            ConfigError: `training.mirror` is true, but mirroring would change the ECG.
+            ConfigError: mirrored or turned training cases would have another ECG.
         """
         workers = max(training.workers, 1)
         for split in (TRAIN, VALIDATION):
@@ -68,8 +68,7 @@ class TrainingSpec:
                     f"{library.location} has {library.count(split)} {split} cases for {workers} "
                     "workers; lower training.workers or raise library.cases and build it again"
                 )
-        if training.mirror:
-            require_midline(library.config)
+        require_unchanged_ecg(training, library.config)
         statistics = library.statistics
         _require_variance(library)
         return cls(

@@ -28,7 +28,7 @@ from fwdecg.runtime.ownership import record_owner
 from fwdecg.runtime.storage import METRICS_FILE, REPORT_FILE, Store
 from fwdecg.training.checkpoint import BEST, newest_checkpoint
 from fwdecg.training.recipe import Recipe
-from fwdecg.training.training_config import require_midline
+from fwdecg.training.training_config import require_unchanged_ecg
 from fwdecg.training.training_spec import TrainingSpec
 from fwdecg.tuning.proposals import make_proposals
 from fwdecg.tuning.search_space import Settings, check_space
@@ -109,8 +109,7 @@ def trial_recipe(recipe: Recipe, tuning: TuningConfig, library: LibraryConfig) -
     trained = replace(recipe, training=training)
 
     def check_settings(settings: Settings) -> None:
-        if trained.with_settings(settings).training.mirror:
-            require_midline(library)
+        require_unchanged_ecg(trained.with_settings(settings).training, library)
 
     check_space(tuning.dimensions, check_settings)
     if "training.epochs" in [dimension.name for dimension in tuning.dimensions]:

@@ -6,43 +6,53 @@ from torch import Tensor, nn
 
 from fwdecg.model.encoder import FRAMES_PER_BATCH, FrameEncoder, MeanVoltage, with_changes
 from fwdecg.model.standardise import ZScore
+from fwdecg.model.surrogate_config import AVERAGE, MAXIMUM, SurrogateConfig
 
 
-def _encoder(dropout: float = 0.0, *, changes: bool = False) -> FrameEncoder:
+def _encoder(
+    dropout: float = 0.0, *, changes: bool = False, pooling: str = AVERAGE
+) -> FrameEncoder:
     torch.manual_seed(0)
-    return FrameEncoder(
-        ZScore(torch.tensor(0.0), torch.tensor(1.0)),
+    config = SurrogateConfig(
+        hidden_size=7,
         channels=(3, 5),
         pooled_size=2,
-        latent_size=7,
         dropout=dropout,
         changes=changes,
+        pooling=pooling,
     )
+    return FrameEncoder(ZScore(torch.tensor(0.0), torch.tensor(1.0)), config)
 
 
-def _reference(encoder: FrameEncoder, maps: Tensor) -> Tensor:
-    """Return the latents in the order of the paper: ReLU before pooling."""
+def _reference(encoder: FrameEncoder, maps: Tensor, pooling: str) -> Tensor:
+    """Return the latents step by step: average pooling first, maximum pooling last."""
     activations = maps.reshape(-1, 1, *maps.shape[2:])
-    for convolution, norm, _ in encoder.blocks:
+    for block in encoder.blocks:
+        convolved = nn.functional.conv2d(activations, block.convolution.weight, padding=1)
+        if pooling == AVERAGE:
+            convolved = nn.functional.avg_pool2d(convolved, 2)
         normalised = nn.functional.batch_norm(
-            convolution(activations),
-            norm.running_mean.clone(),
-            norm.running_var.clone(),
-            norm.weight,
-            norm.bias,
+            convolved,
+            block.norm.running_mean.clone(),
+            block.norm.running_var.clone(),
+            block.norm.weight,
+            block.norm.bias,
             training=encoder.training,
         )
-        activations = nn.functional.max_pool2d(torch.relu(normalised), 2)
+        activations = torch.relu(normalised)
+        if pooling == MAXIMUM:
+            activations = nn.functional.max_pool2d(activations, 2)
     pool, _, linear = encoder.summarise
     return linear(pool(activations).reshape(len(activations), -1)).reshape(*maps.shape[:2], -1)
 
 
+@pytest.mark.parametrize("pooling", [AVERAGE, MAXIMUM])
 @pytest.mark.parametrize("training", [True, False])
-def test_equals_the_order_of_the_paper(training: bool) -> None:
-    encoder = _encoder().train(training)
+def test_the_blocks_equal_their_parts(training: bool, pooling: str) -> None:
+    encoder = _encoder(pooling=pooling).train(training)
     maps = torch.randn(2, 3, 9, 12)
     with torch.set_grad_enabled(training):
-        ours, reference = encoder(maps).latents, _reference(encoder, maps)
+        ours, reference = encoder(maps).latents, _reference(encoder, maps, pooling)
     # The same sums in another order: a few float32 rounding errors of values near 1.
     torch.testing.assert_close(ours, reference, rtol=1e-5, atol=1e-5)
 

@@ -65,3 +65,13 @@ def test_about_half_of_the_maps_are_turned_upside_down():
     assert torch.equal(turned, own.u[:, 0, 0, 0] != 7.0)
     assert 70 < turned.sum() < 130
     assert torch.equal(own.phi_e, cases.phi_e[own.case_id])
+
+
+def test_the_maps_are_turned_by_all_quarters_equally_often():
+    cases = waves(400, seed=0)
+    cases.u[:, :, 0, 0] = 7.0  # mark a corner
+    ((own, _),) = batches(cases, batch_size=400, rotate=True)
+    corners = own.u[:, 0, [0, -1, -1, 0], [0, 0, -1, -1]] == 7.0
+    assert torch.equal(corners.sum(1), torch.ones(400, dtype=torch.int64))
+    assert corners.sum(0).min() > 70
+    assert torch.equal(own.phi_e, cases.phi_e[own.case_id])
