@@ -57,6 +57,14 @@ class TrainingConfig:
         "plateau schedule: epochs without a lower validation loss before the rate is halved",
         at_least=1,
     )
+    weight_average: float = setting(
+        0.0,
+        "decay per update of a moving average of the weights, which is validated and kept in place "
+        "of the weights themselves; 0: no average",
+        added=True,
+        at_least=0,
+        below=1,
+    )
     gradient_norm: float = setting(
         1.0,
         "upper bound of the gradient's norm; the spectral term has huge gradients at flat ECGs",

@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
 from fwdecg.model.surrogate import Surrogate, build_surrogate
 from fwdecg.runtime.cost import CostMeter
@@ -120,6 +122,7 @@ class _Run:
         ).to(device)
         self.model = parallel(self.surrogate)
         self.optimizer = torch.optim.Adam(self.surrogate.parameters(), lr=config.learning_rate)
+        self.average = moving_average(self.surrogate, self.optimizer, config.weight_average)
         self.schedule = learning_rate_schedule(self.optimizer, config)
         self.history: list[EpochRecord] = []
         # `one_epoch` or `restore` sets these two.
@@ -131,6 +134,11 @@ class _Run:
     def first(self) -> bool:
         """Whether this is the worker that writes checkpoints and logs."""
         return self.rank.rank == 0
+
+    @property
+    def evaluated(self) -> Surrogate:
+        """The surrogate that is validated and kept: the moving average, if there is one."""
+        return cast(Surrogate, self.average.module) if self.average else self.surrogate
 
     @property
     def epoch(self) -> int:
@@ -154,9 +162,9 @@ class _Run:
             omega=omega,
         )
         batches = worker_batches(splits.validation, config.batch_size, rank=self.rank)
-        validation = validate(self.surrogate, batches, config.loss)
+        validation = validate(self.evaluated, batches, config.loss)
         self.schedule.step(validation.loss)
-        weights = self.surrogate.state_dict()
+        weights = self.evaluated.state_dict()
         self.last = TrainedSurrogate(
             state={name: value.detach().cpu().clone() for name, value in weights.items()},
             config=self.spec.model,
@@ -193,13 +201,18 @@ class _Run:
             "schedule": self.schedule.state_dict(),
             "history": [asdict(record) for record in self.history],
         }
+        if self.average:
+            progress["weights"] = self.surrogate.state_dict()
+            progress["average"] = self.average.state_dict()
         save_tensors(folder / PROGRESS, progress)
 
     def restore(self, checkpoint: Path) -> None:
         """Restore the state that `save` wrote."""
         progress = load_tensors(checkpoint / PROGRESS)
         self.best, self.last = load_surrogate(checkpoint / BEST), load_surrogate(checkpoint / LAST)
-        self.surrogate.load_state_dict(self.last.state)
+        self.surrogate.load_state_dict(progress.get("weights", self.last.state))
+        if self.average:
+            self.average.load_state_dict(progress["average"])
         self.optimizer.load_state_dict(progress["optimizer"])
         self.schedule.load_state_dict(progress["schedule"])
         self.history = [EpochRecord(**record) for record in progress["history"]]
@@ -224,6 +237,21 @@ class _Run:
             record.learning_rate,
             duration_text(left_s),
         )
+
+
+def moving_average(
+    surrogate: Surrogate, optimizer: Optimizer, decay: float
+) -> AveragedModel | None:
+    """Return the exponential moving average of a surrogate's weights and batch statistics.
+
+    It is updated after every step of the optimizer, the first of which it copies. With a decay of
+    0 there is none.
+    """
+    if decay == 0:
+        return None
+    average = AveragedModel(surrogate, avg_fn=get_ema_avg_fn(decay), use_buffers=True)
+    optimizer.register_step_post_hook(lambda *_: average.update_parameters(surrogate))
+    return average
 
 
 class CosineDecay(CosineAnnealingLR):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from synthetic import make_spec, splits, train, waves
+from synthetic import make_spec, splits, train, trained, waves
 from torch.optim import SGD
 
 from fwdecg.errors import RunError
@@ -19,7 +19,7 @@ from fwdecg.training.checkpoint import BEST, LAST, newest_checkpoint
 from fwdecg.training.metrics import r2
 from fwdecg.training.trained_surrogate import load_surrogate
 from fwdecg.training.training_config import TrainingConfig
-from fwdecg.training.training_loop import learning_rate_schedule, run_training
+from fwdecg.training.training_loop import learning_rate_schedule, moving_average, run_training
 
 RATE = 1e-3
 
@@ -32,6 +32,11 @@ def newest(folder, file):
     return load_surrogate(newest_checkpoint(folder) / file)
 
 
+def predicted(surrogate, cases):
+    """Return the predicted and the true z-scores."""
+    return surrogate(cases.u).detach(), surrogate.standardise_ecg(cases.phi_e)
+
+
 def test_a_surrogate_learns_and_its_best_state_is_kept(tmp_path):
     validation = splits().validation
     records = train(make_spec(epochs=60), splits(), tmp_path)
@@ -39,8 +44,7 @@ def test_a_surrogate_learns_and_its_best_state_is_kept(tmp_path):
     assert records[-1].train_loss < 0.1 * records[0].train_loss
     best = newest(tmp_path, BEST)
     assert best.epoch == 1 + max(range(60), key=lambda epoch: records[epoch].validation_r2)
-    surrogate = best.build()
-    found = r2(surrogate(validation.u).detach(), surrogate.standardise_ecg(validation.phi_e))
+    found = r2(*predicted(best.build(), validation))
     assert found.mean().item() == pytest.approx(records[-1].best_r2, abs=1e-6)
     assert newest(tmp_path, LAST).epoch == 60
 
@@ -53,9 +57,16 @@ def test_dipoles_are_scaled_by_the_first_training_cases(tmp_path):
     torch.testing.assert_close(state["encoder.typical_square"], square.log().mean().exp())
 
 
-@pytest.mark.parametrize(("encoder", "schedule"), [("cnn", "plateau"), ("dipoles", "cosine")])
-def test_a_resumed_training_equals_an_uninterrupted_one(encoder, schedule, tmp_path):
-    spec = make_spec(encoder, epochs=5, schedule=schedule, patience=1)
+@pytest.mark.parametrize(
+    ("encoder", "settings"),
+    [
+        ("cnn", {"schedule": "plateau", "patience": 1}),
+        ("cnn", {"weight_average": 0.9}),
+        ("dipoles", {"schedule": "cosine"}),
+    ],
+)
+def test_a_resumed_training_equals_an_uninterrupted_one(encoder, settings, tmp_path):
+    spec = make_spec(encoder, epochs=5, **settings)
     whole = train(spec, splits(), tmp_path / "whole")
     with pytest.raises(InterruptedError):
         interrupt_after(2, spec, tmp_path / "cut")
@@ -77,6 +88,33 @@ def interrupt_after(epochs, spec, folder):
 
     cpu = torch.device("cpu")
     run_training(spec, splits(), folder, device=cpu, meter=CostMeter(), report=report)
+
+
+def test_the_moving_average_by_hand():
+    surrogate = trained().build()
+    weight = surrogate.decoder.last_readout.bias
+    own = SGD(surrogate.parameters(), lr=1.0)
+    average = moving_average(surrogate, own, 0.75)
+    values = []
+    for _ in range(3):
+        weight.grad = torch.ones_like(weight)  # each step lowers the weight by 1
+        own.step()
+        values.append(weight.item())
+    first, second, third = values
+    expected = 0.75 * (0.75 * first + 0.25 * second) + 0.25 * third
+    assert average.module.decoder.last_readout.bias.item() == pytest.approx(expected, rel=1e-6)
+    assert moving_average(surrogate, own, 0.0) is None
+
+
+def test_the_moving_average_is_validated_and_kept(tmp_path):
+    # With this decay the average hardly leaves the weights after the first of eight steps.
+    (averaged,) = train(make_spec(epochs=1, weight_average=0.999999), splits(), tmp_path / "a")
+    (plain,) = train(make_spec(epochs=1), splits(), tmp_path / "b")
+    assert averaged.train_loss == plain.train_loss
+    assert averaged.validation_loss != plain.validation_loss
+    kept = newest(tmp_path / "a", LAST)
+    found = r2(*predicted(kept.build(), splits().validation)).mean().item()
+    assert found == pytest.approx(averaged.validation_r2, abs=1e-6)
 
 
 def test_the_seed_changes_the_training(tmp_path):
