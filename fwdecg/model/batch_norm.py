@@ -29,10 +29,10 @@ class FrameBatchNorm(nn.BatchNorm2d):
         normalised, count, mean, variance = _DistributedBatchNorm.apply(
             input, self.weight, self.bias, self.eps
         )
-        self.update_running_statistics(count, mean, variance)
+        self._update_running_statistics(count, mean, variance)
         return normalised
 
-    def update_running_statistics(
+    def _update_running_statistics(
         self, count: Float[Tensor, ""], mean: Float[Tensor, " C"], variance: Float[Tensor, " C"]
     ) -> None:
         """Update the running statistics with the moments of a batch."""
@@ -63,7 +63,7 @@ class _DistributedBatchNorm(torch.autograd.Function):
     def forward(
         ctx: Any, frames: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        count, mean, variance = gather_moments(*_moments(frames, weight, eps))
+        count, mean, variance = _gather_moments(*_moments(frames, weight, eps))
         inverse_deviation = torch.rsqrt(variance + eps)
         scale = weight * inverse_deviation
         ctx.save_for_backward(frames, weight, count, mean, inverse_deviation)
@@ -120,19 +120,17 @@ def _moments(
     return mean.new_tensor(frames.numel() // frames.shape[1]), mean, variance
 
 
-def gather_moments(
+def _gather_moments(
     count: Float[Tensor, ""], mean: Float[Tensor, " C"], variance: Float[Tensor, " C"]
 ) -> tuple[Float[Tensor, ""], Float[Tensor, " C"], Float[Tensor, " C"]]:
     """Return count, mean and biased variance per channel over all workers, given this worker's."""
-    if worker_count() == 1:
-        return count, mean, variance
     moments = torch.stack((count.to(mean).expand_as(mean), mean, variance))
     gathered = [torch.empty_like(moments) for _ in range(worker_count())]
     distributed.all_gather(gathered, moments)
-    return merge_moments(torch.stack(gathered))
+    return _merge_moments(torch.stack(gathered))
 
 
-def merge_moments(
+def _merge_moments(
     moments: Float[Tensor, "P M C"],
 ) -> tuple[Float[Tensor, ""], Float[Tensor, " C"], Float[Tensor, " C"]]:
     """Merge the counts, means and biased variances of the parts of a set.
