@@ -13,10 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fwdecg.model.encoder import Encoded, without_autocast
+from fwdecg.model.encoder import Encoded, ScalingEncoder, without_autocast
 from fwdecg.model.map_features import (
     conducting_fraction,
-    front_speed,
     front_speed_from_arrival,
     wavefront_features,
 )
@@ -24,14 +23,8 @@ from fwdecg.model.map_features import (
 TYPICAL_STEP = 0.3  # change of the voltage across a cell that contains a front
 
 
-class DipoleEncoder(nn.Module):
-    """Linear layer over the dipoles of all cells.
-
-    Eq. 1 is linear in D. The estimate of D is therefore the amplitude that scales the decoder's
-    output. Slow tissue has a small ECG; with this scaling, its error is small as well.
-    """
-
-    typical_square: Tensor
+class DipoleEncoder(ScalingEncoder):
+    """Linear layer over the dipoles of all cells."""
 
     def __init__(self, *, cells: int, latent_size: int, dropout: float) -> None:
         """Initialise from torch's global generator, which also draws the dropout masks.
@@ -44,17 +37,8 @@ class DipoleEncoder(nn.Module):
         super().__init__()
         self.cells = cells
         self.latent_size = latent_size
-        self.register_buffer("typical_square", torch.tensor(1.0))
         self.weigh = nn.Linear(4 * cells**2 + 1, latent_size)
         self.dropout = nn.Dropout(dropout)
-
-    def fit_typical_speed(self, u: Float[Tensor, "B T H W"]) -> None:
-        """Set the unit of squared speeds to their geometric mean over the given maps.
-
-        Training is fastest with features near 1.
-        """
-        squares = front_speed(u.to(self.typical_square.dtype)).square()
-        self.typical_square.copy_(squares.log().mean().exp())
 
     def forward(self, u: Float[Tensor, "B T H W"]) -> Encoded:
         """Return the latent vectors of dimensionless maps with at least 4 rows and columns."""
@@ -67,7 +51,7 @@ class DipoleEncoder(nn.Module):
 
     def encode(self, steps: Float[Tensor, "B T 2 P P"], speed: Float[Tensor, " B"]) -> Encoded:
         """Return the latent vectors for voltage steps and front speeds from `map_features`."""
-        diffusivity = (speed.square() / self.typical_square)[:, None, None]
+        diffusivity = self.relative_diffusivity(speed)
         features = dipole_features(steps, diffusivity)
         return Encoded(self.dropout(self.weigh(features)), diffusivity)
 

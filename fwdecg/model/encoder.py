@@ -15,6 +15,7 @@ from torch.nn import functional
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from fwdecg.model.batch_norm import FrameBatchNorm
+from fwdecg.model.map_features import front_speed
 from fwdecg.model.standardise import ZScore
 from fwdecg.model.surrogate_config import AVERAGE, SurrogateConfig
 
@@ -40,6 +41,33 @@ def without_autocast(like: Tensor) -> AbstractContextManager[None]:
     return torch.autocast(device, enabled=False)
 
 
+class ScalingEncoder(nn.Module):
+    """Encoder that estimates D, relative to a typical value, as the amplitude of the ECG.
+
+    Eq. 1 is linear in D, and the squared speed of the front is proportional to D. Slow tissue has a
+    small ECG; with this scaling, its error is small as well.
+    """
+
+    typical_square: Tensor
+
+    def __init__(self) -> None:
+        """Start with a typical speed of 1."""
+        super().__init__()
+        self.register_buffer("typical_square", torch.tensor(1.0))
+
+    def fit_typical_speed(self, u: Float[Tensor, "B T H W"]) -> None:
+        """Set the unit of squared speeds to their geometric mean over the given maps.
+
+        Training is fastest with amplitudes near 1.
+        """
+        squares = front_speed(u.to(self.typical_square.dtype)).square()
+        self.typical_square.copy_(squares.log().mean().exp())
+
+    def relative_diffusivity(self, speed: Float[Tensor, " B"]) -> Float[Tensor, "B 1 1"]:
+        """Return the estimate of D for front speeds from `map_features`."""
+        return (speed.square() / self.typical_square)[:, None, None]
+
+
 class MeanVoltage(nn.Module):
     """Encoder without weights: the latent is the mean voltage of a map."""
 
@@ -56,7 +84,7 @@ class MeanVoltage(nn.Module):
         return Encoded(self.u_score(mean).unsqueeze(-1))
 
 
-class FrameEncoder(nn.Module):
+class FrameEncoder(ScalingEncoder):
     """Two convolution blocks, adaptive average pooling and a linear layer, applied to each map."""
 
     def __init__(self, u_score: ZScore, config: SurrogateConfig) -> None:
@@ -68,7 +96,7 @@ class FrameEncoder(nn.Module):
         """
         super().__init__()
         self.u_score = u_score
-        self.changes = config.changes
+        self.changes, self.scaled = config.changes, config.scaled
         self.latent_size = config.hidden_size
         inputs, (first, second) = 3 if config.changes else 1, config.channels
         self.blocks = nn.Sequential(
@@ -86,7 +114,14 @@ class FrameEncoder(nn.Module):
 
     def forward(self, u: Float[Tensor, "B T H W"]) -> Encoded:
         """Return the latent vectors of dimensionless maps with at least 4 rows and columns."""
-        return Encoded(self.encode(self.network_input(u)))
+        return Encoded(self.encode(self.network_input(u)), self.amplitude(u))
+
+    def amplitude(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B 1 1"] | float:
+        """Return the estimate of D that scales the ECG; 1 if the ECG is not scaled."""
+        if not self.scaled:
+            return 1.0
+        with without_autocast(u):
+            return self.relative_diffusivity(front_speed(u.to(self.typical_square.dtype)))
 
     def network_input(self, u: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T H W C"]:
         """Return the channels that the convolutions receive for each frame."""

@@ -15,6 +15,7 @@ from fwdecg.model.encoder import (
     Encoded,
     FrameEncoder,
     MeanVoltage,
+    ScalingEncoder,
     without_autocast,
 )
 from fwdecg.model.standardise import Standardisation, ZScore
@@ -37,8 +38,8 @@ class Surrogate(nn.Module):
         self.phi_e_score = phi_e_score
 
     def fit_typical_speed(self, u: Float[Tensor, "B T H W"]) -> None:
-        """Set the dipole encoder's unit of speed from training maps, before the training."""
-        if isinstance(self.encoder, DipoleEncoder):
+        """Set the encoder's unit of speed from training maps, before the training."""
+        if isinstance(self.encoder, ScalingEncoder):
             self.encoder.fit_typical_speed(u)
 
     @property

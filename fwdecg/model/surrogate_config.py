@@ -43,6 +43,12 @@ class SurrogateConfig:
         True,
         "whether the CNN's input includes the changes from the previous and to the next frame",
     )
+    scaled: bool = setting(
+        True,
+        "whether the CNN's ECG is multiplied by the squared speed of the front, to which D is "
+        "proportional; that of the dipoles always is",
+        added=True,
+    )
     attention: bool = setting(
         True, "whether the decoder attends to all frames instead of the current one alone"
     )

@@ -102,6 +102,20 @@ def test_changes_are_computed_before_rounding() -> None:
     assert channels[..., 1:].unique().numel() > 10
 
 
+def test_the_amplitude_is_the_squared_speed_of_the_front() -> None:
+    frame, column = torch.arange(24.0)[:, None], torch.arange(16.0)
+    slow, fast = (torch.sigmoid(2 * (speed * frame - column)) for speed in (0.5, 1.0))
+    maps = torch.stack((slow, fast))[:, :, None].expand(2, 24, 16, 16)
+    encoder = _encoder()
+    encoder.fit_typical_speed(maps[:1])
+    amplitude = encoder(maps).amplitude
+    assert amplitude.shape == (2, 1, 1)
+    # Four times the squared speed; arrivals are interpolated between frames.
+    torch.testing.assert_close(amplitude.flatten(), torch.tensor([1.0, 4.0]), rtol=0.05, atol=0)
+    encoder.scaled = False
+    assert encoder(maps).amplitude == 1.0
+
+
 def test_mean_voltage_by_hand() -> None:
     score = ZScore(torch.tensor(1.0), torch.tensor(2.0))
     maps = torch.tensor([[[[1.0, 2.0], [3.0, 6.0]], [[0.0, 0.0], [0.0, -4.0]]]])

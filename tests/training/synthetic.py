@@ -40,6 +40,7 @@ def make_spec(encoder="cnn", **training) -> TrainingSpec:
         model=SurrogateConfig(
             hidden_size=16,
             encoder=encoder,
+            scaled=False,  # the ECG of these waves does not depend on their speed
             channels=(4, 8),
             pooled_size=2,
             time_embedding_size=4,
