@@ -43,6 +43,7 @@ class Rule:
     at_most: float | None = None
     below: float | None = None
     choices: tuple[str, ...] = ()
+    ascending: bool = False
 
     def broken_by(self, value: Any) -> str | None:
         """Return the text of the first condition that `value` breaks, or None."""
@@ -58,6 +59,8 @@ class Rule:
             for words, bound, holds in bounds:
                 if bound is not None and not holds(number, bound):
                     return f"must be {words} {bound:g}"
+        if self.ascending and value[0] > value[1]:
+            return "a range must run from low to high"
         chosen, words = (value, "a list of") if isinstance(value, tuple) else ((value,), "one of")
         if self.choices and not set(chosen) <= set(self.choices):
             return f"must be {words} {', '.join(self.choices)}"
@@ -98,14 +101,17 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def check_settings(config: Any) -> None:
-    """Raise `ConfigError` for the first field of `config` that breaks its rule."""
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        rule = field.metadata.get(RULE, Rule())
-        problem = rule.broken_by(value)
-        if problem:
-            raise ConfigError(f"{field.name} = {value!r}: {problem}")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """Base of the classes that configure a section of a preset."""
+
+    def __post_init__(self) -> None:
+        """Raise `ConfigError` for the first field that breaks its rule."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            problem = field.metadata.get(RULE, Rule()).broken_by(value)
+            if problem:
+                raise ConfigError(f"{field.name} = {value!r}: {problem}")
 
 
 def load(kind: type[C], path: str | Path, overrides: Overrides = ()) -> C:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fwdecg.config import (
-    check_settings,
+    Configuration,
     describe_keys,
     differing_keys,
     from_tree,
@@ -22,17 +22,14 @@ from fwdecg.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inner:
+class Inner(Configuration):
     diffusivity: float = setting(0.1, "D in mm^2/ms", above=0)
-    span: tuple[float, float] = setting((1.0, 2.0), "a range", at_least=0)
+    span: tuple[float, float] = setting((1.0, 2.0), "a range", at_least=0, ascending=True)
     sites: tuple[tuple[float, float, float], ...] = setting((), "electrodes")
-
-    def __post_init__(self):
-        check_settings(self)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outer:
+class Outer(Configuration):
     inner: Inner = setting(Inner)
     count: int = setting(3, "how many", at_least=1, at_most=9)
     kind: str = setting("a", "which", choices=("a", "b"))
@@ -40,9 +37,6 @@ class Outer:
     fixed: float | None = setting(None, "or chosen automatically", above=0)
     fast: bool = setting(False, "whether")
     kinds: tuple[str, ...] = setting((), "several", choices=("a", "b"))
-
-    def __post_init__(self):
-        check_settings(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +75,7 @@ def test_overrides_replace_values_of_the_file(tmp_path):
         ({"kinds": "a"}, "kinds = 'a': expected list of text, got str"),
         ({"inner": {"diffusivity": -0.1}}, "inner.diffusivity = -0.1: must be above 0"),
         ({"inner": {"diffusivity": float("nan")}}, "inner.diffusivity = nan: must be finite"),
+        ({"inner": {"span": [2, 1]}}, "inner.span = (2.0, 1.0): a range must run from low to high"),
         ({"inner": {"span": [1.0]}}, "inner.span = [1.0]: must have 2 entries"),
         ({"inner": {"span": 1.0}}, "inner.span = 1.0: expected [number, number], got float"),
         ({"inner": {"span": [1.0, "b"]}}, "inner.span[1] = 'b': expected number, got str"),

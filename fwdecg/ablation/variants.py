@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 
-from fwdecg.config import check_settings, identity_hash, setting, with_overrides
+from fwdecg.config import Configuration, identity_hash, setting, with_overrides
 from fwdecg.errors import ConfigError
 from fwdecg.training.recipe import Recipe
 
@@ -20,7 +20,7 @@ _VARIANT = re.compile(r"(?P<name>\w[\w -]*): *(?P<edits>\S.*)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AblationConfig:
+class AblationConfig(Configuration):
     """Settings of an ablation study: its variants and their trainings."""
 
     path: str = setting(
@@ -46,7 +46,7 @@ class AblationConfig:
 
     def __post_init__(self) -> None:
         """Check each value and the form of the variants."""
-        check_settings(self)
+        super().__post_init__()
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ConfigError(f"seeds = {list(self.seeds)}: must be one or more different numbers")
         names = [FULL]

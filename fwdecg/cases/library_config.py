@@ -16,7 +16,7 @@ from fwdecg.cases.splits import (
     STIMULUS_SHIFT,
 )
 from fwdecg.cases.tissue_config import ELLIPSES, EllipsesConfig, Range, TissueConfig
-from fwdecg.config import check_settings, setting
+from fwdecg.config import Configuration, setting
 from fwdecg.errors import ConfigError, TissueError
 from fwdecg.physics.monodomain import SMALLEST_DT_MS, TimeGrid
 from fwdecg.physics.pseudo_ecg import require_clear_of_sheet
@@ -31,7 +31,7 @@ MOST_CELLS = 1e8  # about 10 GB of solver state; a case of the paper has up to 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class LibraryConfig:
+class LibraryConfig(Configuration):
     """Settings of a library: its size, its seed, and how its cases are drawn and simulated."""
 
     path: str = setting(
@@ -61,7 +61,7 @@ class LibraryConfig:
 
     def __post_init__(self) -> None:
         """Check every value, and the rules that involve several sections."""
-        check_settings(self)
+        super().__post_init__()
         self._require_plannable_cases()
         self._require_effective_shifts()
         self._require_clear_electrodes()

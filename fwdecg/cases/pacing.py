@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fwdecg.cases.tissue_config import Range, require_ascending
-from fwdecg.config import check_settings, setting
+from fwdecg.cases.tissue_config import Range
+from fwdecg.config import Configuration, setting
 from fwdecg.physics.fenton_karma import Parameters
 from fwdecg.physics.reentry import tail_arrival_ms
 from fwdecg.physics.stimulus import Pacing, cross_field, focal, planar
@@ -15,7 +15,7 @@ PLANAR_TOP = "planar_top"  # protocol name of a shifted plane wave in a library
 
 
 @dataclass(frozen=True, kw_only=True)
-class PacingConfig:
+class PacingConfig(Configuration):
     """Settings of the pacing protocol."""
 
     protocol: str = setting(
@@ -30,12 +30,8 @@ class PacingConfig:
         "of the quarter's width",
         above=0,
         below=1,
+        ascending=True,
     )
-
-    def __post_init__(self) -> None:
-        """Check the protocol and the range."""
-        check_settings(self)
-        require_ascending("tail_position", self.tail_position)
 
 
 @dataclass(frozen=True, kw_only=True)

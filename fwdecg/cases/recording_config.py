@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fwdecg.config import check_settings, setting
+from fwdecg.config import Configuration, setting
 from fwdecg.errors import ConfigError
 from fwdecg.physics.raster import cell_centres_mm
 from fwdecg.shapes import Electrodes
@@ -24,7 +24,7 @@ MOST_CASE_BYTES = 4e9
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordingConfig:
+class RecordingConfig(Configuration):
     """Settings of the recorded frames, maps and electrodes."""
 
     duration_ms: float = setting(
@@ -64,7 +64,7 @@ class RecordingConfig:
 
     def __post_init__(self) -> None:
         """Check every value, the number of frames and the number of electrodes."""
-        check_settings(self)
+        super().__post_init__()
         if not self.electrodes_mm:
             raise ConfigError("electrodes_mm = []: give at least one electrode")
         whole = math.isclose(self.frames * self.frame_interval_ms, self.duration_ms)

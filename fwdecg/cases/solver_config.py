@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fwdecg.config import check_settings, setting
+from fwdecg.config import Configuration, setting
 from fwdecg.physics.fenton_karma import PARAMETER_SETS, Parameters
 from fwdecg.physics.monodomain import Scheme, TimeGrid
 from fwdecg.physics.resolution import (
@@ -22,7 +22,7 @@ STABILITY_MARGIN = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
-class SolverConfig:
+class SolverConfig(Configuration):
     """Cell model, scheme and resolution of the simulations."""
 
     cell_model: str = setting(
@@ -49,10 +49,6 @@ class SolverConfig:
     dt_ms: float | None = setting(
         None, "fixed time step; overrides the one that cv_error determines", above=0
     )
-
-    def __post_init__(self) -> None:
-        """Check every value."""
-        check_settings(self)
 
     @property
     def parameters(self) -> Parameters:

@@ -2,18 +2,14 @@
 
 from dataclasses import dataclass
 
-from fwdecg.config import check_settings, setting
+from fwdecg.config import Configuration, setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
+class EvaluationConfig(Configuration):
     """Settings of the evaluation of a trained surrogate."""
 
     path: str = setting(
         "", "folder of the evaluation; default: evaluation/ in results.path", identity=False
     )
     batch_size: int = setting(8, "cases predicted at once", identity=False, at_least=1)
-
-    def __post_init__(self) -> None:
-        """Check each value."""
-        check_settings(self)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fwdecg.config import check_settings, setting
+from fwdecg.config import Configuration, setting
 from fwdecg.errors import ConfigError
 
 DIPOLES, CNN, MEAN_VOLTAGE = "dipoles", "cnn", "mean_voltage"
@@ -10,7 +10,7 @@ AVERAGE, MAXIMUM = "average", "maximum"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SurrogateConfig:
+class SurrogateConfig(Configuration):
     """Sizes of the surrogate, which the paper does not specify, and choice of its parts."""
 
     hidden_size: int = setting(128, "size of latent, LSTM state and attention", at_least=1)
@@ -59,7 +59,7 @@ class SurrogateConfig:
         Raises:
             ConfigError: a value is not allowed.
         """
-        check_settings(self)
+        super().__post_init__()
         if self.time_embedding_size % 2:
             raise ConfigError(
                 f"time_embedding_size = {self.time_embedding_size}: must be even; each frequency "

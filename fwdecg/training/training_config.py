@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fwdecg.cases.library_config import LibraryConfig
-from fwdecg.config import check_settings, setting
+from fwdecg.config import Configuration, setting
 from fwdecg.errors import ConfigError
 
 COSINE, PLATEAU = "cosine", "plateau"
@@ -11,7 +11,7 @@ AUTO, FLOAT32, BFLOAT16 = "auto", "float32", "bfloat16"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossConfig:
+class LossConfig(Configuration):
     """Weights of the hybrid loss."""
 
     huber_delta: float = setting(
@@ -27,17 +27,9 @@ class LossConfig:
         0.1, "weight of the spectral entropy loss, times omega; 0 leaves the loss out", at_least=0
     )
 
-    def __post_init__(self) -> None:
-        """Check every field.
-
-        Raises:
-            ConfigError: a value breaks its rule.
-        """
-        check_settings(self)
-
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
+class TrainingConfig(Configuration):
     """Training with Adam and a falling learning rate; the best state by validation R^2 is kept."""
 
     path: str = setting(
@@ -116,14 +108,6 @@ class TrainingConfig:
         identity=False,
         at_least=0,
     )
-
-    def __post_init__(self) -> None:
-        """Check every field.
-
-        Raises:
-            ConfigError: a value breaks its rule.
-        """
-        check_settings(self)
 
 
 def require_unchanged_ecg(training: TrainingConfig, library: LibraryConfig) -> None:

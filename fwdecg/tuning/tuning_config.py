@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-from fwdecg.config import check_settings, setting
+from fwdecg.config import Configuration, setting
 from fwdecg.tuning.search_space import Dimension, read_space
 
 RANDOM, OPTUNA = SEARCHERS = ("random", "optuna")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuningConfig:
+class TuningConfig(Configuration):
     """Asynchronous successive halving (ASHA) of trials by their validation R^2."""
 
     path: str = setting(
@@ -75,7 +75,7 @@ class TuningConfig:
         Raises:
             ConfigError: a value breaks its rule, or the space is not valid.
         """
-        check_settings(self)
+        super().__post_init__()
         read_space(self.space)
 
     @property

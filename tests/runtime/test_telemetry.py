@@ -83,7 +83,7 @@ if __name__ == "__main__":
 def test_a_node_exports_the_metrics_of_build_training_and_sweep(small_preset, run_python, tmp_path):
     script = tmp_path / "watched.py"
     script.write_text(WATCHED)
-    keys = ["training.epochs=3", "training.workers=1", "tuning.trials=1", "tuning.epochs=4"]
+    keys = ["training.epochs=3", "training.workers=0", "tuning.trials=1", "tuning.epochs=4"]
     keys += ["tuning.grace_period=1", "tuning.workers_per_trial=2"]
     keys += ['tuning.space={"model.hidden_size" = {choice = [4, 8]}}']
     done = run_python(script, small_preset, tmp_path, *keys)
