@@ -34,7 +34,7 @@ def search_command(preset, results, build, *settings):
 def test_killed_search_continues(small_preset, without_ray, tmp_path):
     results = tmp_path / "results"
     # Without early stopping the outcome of every trial is known.
-    settings = ("tuning.trials=2", "tuning.grace_period=15")
+    settings = ("tuning.trials=3", "tuning.grace_period=15")
     search = search_command(small_preset, results, without_ray, *settings)
     folder = results / "tuning"
     folders = TrialFolders(folder)
@@ -49,7 +49,7 @@ def test_killed_search_continues(small_preset, without_ray, tmp_path):
     settings = folders.settings(1)
     assert len(before[0]) == 15
     log = subprocess.run(search, check=True, capture_output=True, text=True).stdout
-    assert "continuing a search: 1 of 2 trials ended (1 finished)" in log
+    assert "continuing a search: 1 of 3 trials ended (1 finished)" in log
     assert "trial 0 finished" not in log
     assert "trial 1 finished after epoch 15/15" in log
     # The records include times, so equality shows that no epoch was trained again.
@@ -57,5 +57,5 @@ def test_killed_search_continues(small_preset, without_ray, tmp_path):
     assert folders.history(1)[: len(before[1])] == before[1]
     assert folders.settings(1) == settings
     rows = pq.read_table(folder / "trials.parquet").to_pylist()
-    assert [(row["trial"], row["status"]) for row in rows] == [(n, "finished") for n in range(2)]
-    assert json.loads((folder / "metrics.json").read_text())["epochs"]["spent"] == 30
+    assert [(row["trial"], row["status"]) for row in rows] == [(n, "finished") for n in range(3)]
+    assert json.loads((folder / "metrics.json").read_text())["epochs"]["spent"] == 45
