@@ -177,6 +177,8 @@ def _draw_diffusivity(
 
 
 class _Patches(NamedTuple):
+    """The patches of a case, their size, and the fraction of the area that they cover."""
+
     scar: Scar | Ellipses | None = None
     size_mm: float = 0.0
     fraction: float = 0.0
@@ -228,10 +230,10 @@ def _draw_variation(rng: np.random.Generator, tissue: TissueConfig) -> Variation
 
 def _reachable_fraction(case: Case) -> float:
     """Return the fraction of the conducting tissue connected to the first stimulated region."""
-    tissue = case.sheet.rasterise(reach_spacing_mm(case.sheet.size_mm))
     try:
+        tissue = case.sheet.rasterise(reach_spacing_mm(case.sheet.size_mm))
         stimulated = stimulated_cells(case.pacing[0], tissue)
-    except TissueError:
+    except TissueError:  # ellipses may cover the whole sheet, or all of the stimulus
         return 0.0
     regions, _ = label(tissue.conducts)
     reachable = np.isin(regions, np.unique(regions[stimulated]))

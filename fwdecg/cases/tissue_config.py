@@ -17,7 +17,7 @@ class EllipsesConfig(Configuration):
     """Ranges from which elliptic patches are drawn uniformly."""
 
     number: tuple[int, int] = setting(
-        (5, 15), "range of the number of patches", at_least=1, ascending=True
+        (5, 15), "range of the number of patches", at_least=1, at_most=1000, ascending=True
     )
     small_half_axis_mm: Range = setting(
         (0.5, 2.0), "range of the longer half-axis in healthy cases", above=0, ascending=True

@@ -6,10 +6,12 @@ import pytest
 from fwdecg.cases.draw import draw_case
 from fwdecg.cases.ellipses import draw_ellipses, mean_diameter_mm
 from fwdecg.cases.library_config import LibraryConfig
+from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.cases.tissue_config import ELLIPSES, EllipsesConfig, TissueConfig
 from fwdecg.errors import ConfigError
 from fwdecg.physics.tissue import Ellipses
 
+NEAR = RecordingConfig(electrodes_mm=((5.0, 5.0, 5.0),))
 ELLIPTIC = LibraryConfig(tissue=TissueConfig(texture=ELLIPSES))
 
 
@@ -97,7 +99,20 @@ def test_a_shift_within_the_regular_range_is_refused():
         LibraryConfig(tissue=tissue, shifts=("patch_size",))
 
 
-@pytest.mark.parametrize("number", [(0, 3), (6, 5)])
+def test_a_sheet_without_conducting_tissue_is_drawn_again():
+    tissue = TissueConfig(
+        size_mm=10.0,
+        texture=ELLIPSES,
+        ellipses=EllipsesConfig(number=(1, 4), large_half_axis_mm=(5.0, 12.0)),
+    )
+    specs = [
+        draw_case(LibraryConfig(tissue=tissue, recording=NEAR), n).spec for n in range(2, 60, 5)
+    ]
+    assert max(spec.redraws for spec in specs) > 0
+    assert all(spec.patch_fraction < 1 for spec in specs)
+
+
+@pytest.mark.parametrize("number", [(0, 3), (6, 5), (1, 10**6)])
 def test_impossible_ranges_are_refused(number):
     with pytest.raises(ConfigError, match=r"number = "):
         EllipsesConfig(number=number)

@@ -142,11 +142,6 @@ class Job:
     def log(self):
         return self._log.read_text()
 
-    def stop(self):
-        command = self._cluster.ray_command("job", "stop", self.name)
-        subprocess.run(command, env=self._cluster.environment, check=True, capture_output=True)
-        return self.wait()
-
     def wait(self, timeout_s=300.0):
         """Wait for the end of the job and return its result."""
         self._process.wait(timeout_s)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from fwdecg.cases.pacing import PacingConfig
 from fwdecg.cases.recording_config import RecordingConfig
 from fwdecg.cases.simulation import simulate_case
 from fwdecg.cases.solver_config import SolverConfig
-from fwdecg.cases.tissue_config import TissueConfig
+from fwdecg.cases.tissue_config import EllipsesConfig, TissueConfig
 from fwdecg.errors import CaseError, ConfigError, LibraryError
 from fwdecg.library.check.fault import Check
 from fwdecg.library.check.verify import check_library
@@ -48,6 +49,14 @@ def reentry_library(without_ray, tmp_path_factory):
         ),
     )
     return without_ray(config, tmp_path_factory.mktemp("reentry"))
+
+
+@pytest.fixture(scope="module")
+def elliptic_library(small_config, without_ray, tmp_path_factory):
+    """A library whose patches are ellipses."""
+    ellipses = EllipsesConfig(small_half_axis_mm=(0.3, 0.6), large_half_axis_mm=(0.6, 1.2))
+    tissue = replace(small_config.tissue, texture="ellipses", ellipses=ellipses)
+    return without_ray(replace(small_config, tissue=tissue), tmp_path_factory.mktemp("elliptic"))
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +107,7 @@ def test_a_sound_library_has_no_fault_and_stays_unchanged(root):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["shifted", "varied", "reentry"])
+@pytest.mark.parametrize("kind", ["shifted", "varied", "reentry", "elliptic"])
 def test_a_sound_library_of_another_kind_has_no_fault(kind, request):
     library = request.getfixturevalue(f"{kind}_library")
     report = check_library(library.store, sample=4)
